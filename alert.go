@@ -1,0 +1,123 @@
+package wormbell
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Severity orders findings and alerts. Low is recorded and listed, never
+// notified. The zero Severity means "the detector's own".
+type Severity int
+
+// The severities, least first.
+const (
+	Low Severity = iota + 1
+	Medium
+	High
+	Critical
+)
+
+var severityNames = []string{"none", "low", "medium", "high", "critical"}
+
+// String returns the severity's name in lower case.
+func (s Severity) String() string {
+	if s < 0 || int(s) >= len(severityNames) {
+		return "none"
+	}
+	return severityNames[s]
+}
+
+// ParseSeverity is the inverse of String; it does not accept "none".
+func ParseSeverity(s string) (Severity, error) {
+	if i := slices.Index(severityNames, s); i > 0 {
+		return Severity(i), nil
+	}
+	return 0, fmt.Errorf("no severity %q; there are low, medium, high and critical", s)
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Severity) UnmarshalText(b []byte) (err error) {
+	if string(b) == "none" {
+		*s = 0
+		return nil
+	}
+	*s, err = ParseSeverity(string(b))
+	return err
+}
+
+// Finding is one detector's claim and the events it rests on.
+type Finding struct {
+	Detector string    `json:"detector"`           // ID of the detector
+	Subject  string    `json:"subject"`            // what is at stake: a path, a package, a registry
+	Summary  string    `json:"summary"`            // one sentence for a person
+	Severity Severity  `json:"severity,omitempty"` // of this claim
+	Process  *Process  `json:"-"`                  // the process the claim is about; its tree is the incident. May be nil
+	Evidence []Event   `json:"evidence"`           // oldest first; the alert keeps the first 5 and the last 15
+	Time     time.Time `json:"-"`                  // when it was made: the time of the event that led to it
+}
+
+// State is where an alert is in its life.
+type State string
+
+// The states of an alert.
+const (
+	Open   State = "open"   // somebody should look
+	Muted  State = "muted"  // by a person: recorded on, not shown
+	Closed State = "closed" // by a person or a response; a new finding begins a new alert
+)
+
+// Alert is one incident, what a person sees: the findings of one process tree
+// or package, gathered while it lives and ten minutes on.
+type Alert struct {
+	ID       string    `json:"id"`               // 8 typable characters, stable
+	Title    string    `json:"title"`            // the title of its gravest detector
+	Advice   string    `json:"advice,omitempty"` // what that detector says to do next
+	Severity Severity  `json:"severity"`         // highest of its findings; some pairs raise it
+	State    State     `json:"state"`
+	User     string    `json:"user"`           // uid or SID of whom it concerns
+	First    time.Time `json:"first"`          // first finding
+	Last     time.Time `json:"last"`           // last finding
+	Count    int       `json:"count"`          // findings recorded, always growing
+	Demo     bool      `json:"demo,omitempty"` // raised by a demonstration
+	Findings []Finding `json:"findings"`       // one per detector and subject, in order of arrival
+	Actions  []Action  `json:"actions"`        // what was done about it, in order
+}
+
+// MarshalJSON writes a with arrays that are never null.
+func (a Alert) MarshalJSON() ([]byte, error) {
+	type plain Alert // without this method
+	p := plain(a)
+	p.Findings = slices.Clone(p.Findings)
+	for i := range p.Findings {
+		if p.Findings[i].Evidence == nil {
+			p.Findings[i].Evidence = []Event{}
+		}
+	}
+	if p.Findings == nil {
+		p.Findings = []Finding{}
+	}
+	if p.Actions == nil {
+		p.Actions = []Action{}
+	}
+	return json.Marshal(p)
+}
+
+// Action is one thing that was done about an alert, and how it went.
+type Action struct {
+	Time    time.Time `json:"time"`
+	By      string    `json:"by"`      // uid or SID of who asked
+	What    string    `json:"what"`    // "freeze", "close", "npm-token-revoke"
+	Outcome string    `json:"outcome"` // one sentence; never a secret
+}
+
+// Plan is a response, spelled out before anything is touched.
+type Plan struct {
+	Steps []string                        // shown to the person who must say yes
+	Do    func(ctx context.Context) error // carries them out
+}

@@ -1,0 +1,75 @@
+// Package wormbell is the project's dictionary: the words every room shares.
+//
+// It holds no behaviour beyond reading its own values, does no I/O, and
+// imports the standard library only. See docs/architecture.md for the way an
+// [Event] travels to become an [Alert].
+package wormbell
+
+import "time"
+
+// Kind names what happened, as object.verb.
+type Kind string
+
+// The kinds of events watchers and the agent itself emit.
+const (
+	FileRead       Kind = "file.read"       // a guarded file was opened for reading
+	FileWrite      Kind = "file.write"      // a watched file was written or replaced
+	FileRemove     Kind = "file.remove"     // a watched file went away
+	ManifestChange Kind = "manifest.change" // a project's package.json says something else than before
+	PackageAdd     Kind = "package.add"     // a package appeared under a node_modules folder
+	PackageRemove  Kind = "package.remove"  // a package left a node_modules folder
+	ProcessStart   Kind = "process.start"   // a process executed a program
+	ProcessExit    Kind = "process.exit"    // a process ended
+	ShellCommand   Kind = "shell.command"   // a command was added to a shell's history
+	AgentCall      Kind = "agent.call"      // somebody asked the agent to loosen the guard
+	Gap            Kind = "gap"             // events were lost here; Count says how many
+)
+
+// Kinds lists every kind, in the order above.
+var Kinds = []Kind{FileRead, FileWrite, FileRemove, ManifestChange, PackageAdd, PackageRemove,
+	ProcessStart, ProcessExit, ShellCommand, AgentCall, Gap}
+
+// Event is one fact a watcher saw. Fields it could not learn are zero.
+//
+// An Event holds no secret: watchers mask Line and Process.Args before they
+// emit, and no field carries a file's content.
+type Event struct {
+	Time    time.Time `json:"time"`              // when it happened, by the source's clock, UTC
+	Kind    Kind      `json:"kind"`              // what happened
+	Source  string    `json:"source"`            // the backend that saw it: "fanotify", "procconn", "poll", "scan"
+	User    string    `json:"user,omitempty"`    // whose session or home: uid or SID
+	Process *Process  `json:"process"`           // who did it; nil if the source cannot tell
+	Path    string    `json:"path"`              // to what: slash-separated, User's home written "~"
+	Package *Package  `json:"package"`           // package.*: which one; process.start of a publish: what is published
+	Was     *Manifest `json:"was,omitempty"`     // manifest.change: what it said before; nil if not known
+	Is      *Manifest `json:"is,omitempty"`      // manifest.change: what it says now; nil if it is gone or not readable
+	Line    string    `json:"line"`              // shell.command: the command, secrets masked; agent.call, gap: what it was about
+	Secrets []string  `json:"secrets,omitempty"` // shell.command: kinds of the secrets masked in Line, e.g. "npm access token"
+	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known
+	Demo    bool      `json:"demo,omitempty"`    // it happened inside a demonstration
+}
+
+// Package names a package of a registry.
+type Package struct {
+	Ecosystem string `json:"ecosystem"` // "npm"
+	Name      string `json:"name"`
+	Version   string `json:"version,omitempty"`
+}
+
+// String returns p as name@version.
+func (p *Package) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Version == "":
+		return p.Name
+	}
+	return p.Name + "@" + p.Version
+}
+
+// Manifest is what the detectors need of a package.json.
+type Manifest struct {
+	Name    string `json:"name,omitempty"`
+	Version string `json:"version,omitempty"`
+	Private bool   `json:"private,omitempty"` // as npm reads it: any truthy value
+}

@@ -1,0 +1,77 @@
+package wormbell
+
+import "time"
+
+// Status is what the agent says of itself.
+type Status struct {
+	Version     string           `json:"version"`
+	PID         int              `json:"pid"`
+	User        string           `json:"user"`       // uid or SID it runs as
+	Privileged  bool             `json:"privileged"` // it runs as root or SYSTEM
+	Started     time.Time        `json:"started"`
+	Uptime      float64          `json:"uptime"` // seconds
+	CPU         float64          `json:"cpu"`    // seconds of processor time used since start, watchdog included
+	RSS         int64            `json:"rss"`    // bytes resident, watchdog included
+	Socket      string           `json:"socket"`
+	State       string           `json:"state"` // folder of the store
+	Homes       []string         `json:"homes"`
+	Protect     bool             `json:"protect"`
+	PausedUntil *time.Time       `json:"paused_until,omitempty"`
+	Sensors     []Sensor         `json:"sensors"`
+	Detectors   []DetectorStatus `json:"detectors"`
+	Problems    []string         `json:"problems"` // what is wrong with the agent itself, in sentences; empty when all is well
+	Lost        int              `json:"lost"`     // events lost since start, by all sensors and the queue
+	Events      int              `json:"events"`   // events observed since start
+	Alerts      int              `json:"alerts"`   // open alerts
+}
+
+// Sensor is the state of one watcher.
+type Sensor struct {
+	Name     string `json:"name"`
+	Backend  string `json:"backend"`       // "" while it is down
+	Who      bool   `json:"who"`           // it knows which process did it
+	Lost     int    `json:"lost"`          // events lost since start
+	Events   int    `json:"events"`        // events emitted since start
+	Restarts int    `json:"restarts"`      // times it had to be started again
+	Why      string `json:"why,omitempty"` // what it cannot see, and why
+}
+
+// DetectorStatus is how well one detector sees on this machine.
+type DetectorStatus struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	Sees  string `json:"sees"` // "sees", "cannot see who" or "blind"
+}
+
+// Guarded is one credential file as `wormbell credentials` lists it. It never
+// holds a value.
+type Guarded struct {
+	Store    string     `json:"store"` // ID of the store, "npm"
+	Kind     string     `json:"kind"`  // what is in it, "npm tokens"
+	Path     string     `json:"path"`  // with ~
+	User     string     `json:"user"`
+	State    string     `json:"state"`               // one of the Guard constants
+	Why      string     `json:"why,omitempty"`       // for GuardNot: a few words
+	LastRead *time.Time `json:"last_read,omitempty"` // when it was last opened for reading
+	LastBy   string     `json:"last_by,omitempty"`   // by whom, in a few words
+}
+
+// The states of a guarded file.
+const (
+	GuardOn     = "guarded"
+	GuardAbsent = "absent"      // not there; guarded as soon as it appears
+	GuardNot    = "not guarded" // should be, cannot be: see Why
+	GuardOff    = "off"         // its store is off in the configuration
+)
+
+// TrustRow says who may read which store without a finding.
+type TrustRow struct {
+	ID     string     `json:"id"`             // "npm-reads-npmrc" for the built-in ones, 8 characters for a person's
+	Store  string     `json:"store"`          // ID of the store, or "*"
+	Who    string     `json:"who"`            // "signer:*", "signer:deb:git", "exe:/path", "exe:/path script:/path", "project-code"
+	Under  string     `json:"under"`          // "person", "project", "not-a-dependency-script", "any"
+	Path   string     `json:"path,omitempty"` // narrows Store to one file
+	Reason string     `json:"reason"`
+	By     string     `json:"by"` // "built-in", "first-use", "admin", or the uid of the person
+	Until  *time.Time `json:"until,omitempty"`
+}
