@@ -1,0 +1,393 @@
+package fanotify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wormbell/watchers/internal/decode"
+)
+
+// ErrNoFiles ends [Perm.Run] when descriptors run out. The kernel needs one for
+// each opener it tells us of, and turns the opener away with EPERM without.
+var ErrNoFiles = errors.New("out of file descriptors")
+
+// ErrDenied ends [Perm.Run] when the system did not let this process open what
+// somebody else was opening; the kernel has turned that opener away.
+var ErrDenied = errors.New("an opened file may not be opened by the agent")
+
+const (
+	// idleTurn is how often the reader goes round when nothing happens: as
+	// seldom as the watchdog allows while it bears with one beat that is lost.
+	idleTurn = 400 * time.Millisecond
+	// stuckAfter is how long a worker may be busy with one opener before the
+	// agent counts as deadlocked. The opener itself went on at its deadline.
+	stuckAfter = 3 * time.Second
+	// A read takes at most readBytes/32 events, two descriptors each.
+	readBytes = 1024
+)
+
+// PermConfig says what to do with openers.
+type PermConfig struct {
+	// Guarded decides which opens are handed to Handle; the others go on at
+	// once. It is called by the goroutine that answers: it must not block, open
+	// anything or wait for a lock that is held over anything slow.
+	Guarded func(f *File) bool
+	// Ignorable says whether opens of this file, which is not guarded but lies
+	// beside such files, may go unreported from now on. Called like Guarded.
+	Ignorable func(f *File) bool
+	// Handle looks at an opener that waits. The opener goes on when Handle
+	// calls Allow, returns or panics, or at the deadline. Called by several
+	// goroutines.
+	Handle func(o *Open)
+	// Lost says that n openers went on unseen because too many came at once;
+	// Failed that Handle panicked. Called by those goroutines.
+	Lost   func(n int)
+	Failed func(o *Open, why any, stack []byte)
+	// Alive is called about every 400 ms or oftener while all of this works.
+	Alive func()
+
+	Deadline time.Duration // the longest an opener waits; 0: 100 ms
+	Queue    int           // openers that may wait; 0: 1024, or less when descriptors are few
+	Workers  int           // goroutines that call Handle; 0: 4
+}
+
+// Perm holds the openers of marked files until they are answered. It never
+// turns one away.
+type Perm struct {
+	cfg   PermConfig
+	group *Group
+	self  int32
+	start time.Time // busy counts from here, by the monotonic clock
+
+	jobs chan *Open
+	busy []atomic.Int64 // per worker: since when it handles one opener, ns after start; 0: idle
+	lost atomic.Int64
+
+	// Of the reader alone.
+	held  []*Open
+	alive time.Time
+	fds   fdBudget
+	hot   siblings
+}
+
+// Open is one opener that is held.
+type Open struct {
+	File
+	PID  int       // of the process, in our namespace; 0 if it has none there
+	Time time.Time // when we learned of it
+
+	perm     *Perm
+	pidfd    int32
+	answered atomic.Bool
+}
+
+// Allow lets the opener go on, once; later calls do nothing.
+func (o *Open) Allow() {
+	if o.answered.CompareAndSwap(false, true) {
+		o.perm.allow(int32(o.fd))
+	}
+}
+
+// WritesOnly reports whether the opener cannot read through this open. It must
+// be asked before Allow. In doubt it says no.
+func (o *Open) WritesOnly() bool { return o.PID > 0 && writesOnly(o.PID) }
+
+// Exited reports whether the process has ended since; false if that cannot be
+// told.
+func (o *Open) Exited() bool {
+	if o.pidfd < 0 {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: o.pidfd, Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}
+
+func (o *Open) close() {
+	unix.Close(o.fd)
+	if o.pidfd >= 0 {
+		unix.Close(int(o.pidfd))
+	}
+}
+
+// NewPerm makes a Perm, or says by an error for which [Refused] holds that the
+// system does not let us.
+func NewPerm(cfg PermConfig) (*Perm, error) {
+	const flags = unix.FAN_CLASS_CONTENT | unix.FAN_UNLIMITED_QUEUE | unix.FAN_UNLIMITED_MARKS
+	// O_NONBLOCK: what is opened for us must not wait for a lease.
+	const eventFlags = unix.O_RDONLY | unix.O_NONBLOCK
+	group, err := NewGroup(flags|unix.FAN_REPORT_PIDFD, eventFlags)
+	if errors.Is(err, unix.EINVAL) { // before Linux 5.15
+		group, err = NewGroup(flags, eventFlags)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Kernels without CONFIG_FANOTIFY_ACCESS_PERMISSIONS make the group and
+	// refuse the mark. This one sees nothing: it has no FAN_ONDIR.
+	if err := group.Mark(unix.FAN_MARK_ADD, unix.FAN_OPEN_PERM, "/"); err != nil {
+		group.Close()
+		return nil, fmt.Errorf("mark for permission events: %w", err)
+	}
+	if err := group.Mark(unix.FAN_MARK_REMOVE, unix.FAN_OPEN_PERM, "/"); err != nil {
+		group.Close()
+		return nil, fmt.Errorf("remove a mark: %w", err)
+	}
+	if cfg.Deadline == 0 {
+		cfg.Deadline = 100 * time.Millisecond
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 4
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = min(1024, int(limits().Max/8))
+	}
+	return &Perm{
+		cfg:   cfg,
+		group: group,
+		self:  int32(os.Getpid()),
+		start: time.Now(),
+		jobs:  make(chan *Open, cfg.Queue),
+		busy:  make([]atomic.Int64, cfg.Workers),
+		hot:   siblings{evictable: true},
+	}, nil
+}
+
+// MarkFile asks for the openers of the file that path names, under whatever
+// name and in whatever namespace they open it.
+func (p *Perm) MarkFile(path string) error {
+	if err := p.group.Mark(unix.FAN_MARK_ADD, unix.FAN_OPEN_PERM, path); err != nil {
+		return err
+	}
+	// It may have been ignored under another name.
+	return p.unignore(path, 0)
+}
+
+// MarkFolder asks for the openers of every file right in the folder that path
+// names, also of files that come later.
+func (p *Perm) MarkFolder(path string) error {
+	return p.group.Mark(unix.FAN_MARK_ADD|unix.FAN_MARK_ONLYDIR, unix.FAN_OPEN_PERM|unix.FAN_EVENT_ON_CHILD, path)
+}
+
+// UnmarkFolder takes MarkFolder back.
+func (p *Perm) UnmarkFolder(path string) error {
+	return p.group.Mark(unix.FAN_MARK_REMOVE|unix.FAN_MARK_ONLYDIR, unix.FAN_OPEN_PERM|unix.FAN_EVENT_ON_CHILD, path)
+}
+
+// Close ends a Perm whose Run was never called.
+func (p *Perm) Close() { p.group.Close() }
+
+// Run answers openers until ctx is done, then returns nil. However it returns,
+// every opener has gone on and no mark is left. It is called once.
+func (p *Perm) Run(ctx context.Context) error {
+	file := p.group.File()
+	stop := context.AfterFunc(ctx, func() { file.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var workers sync.WaitGroup
+	for i := range p.busy {
+		workers.Go(func() { p.work(&p.busy[i]) })
+	}
+	p.fds.keep()
+	err := p.read(ctx, file)
+	p.group.Close()
+	close(p.jobs)
+	workers.Wait()
+	return err
+}
+
+// read is the goroutine that answers. It opens nothing, logs nothing and waits
+// for nothing but the kernel's events.
+//
+// It waits in Go's poller: when it has handed on an opener and waits again, the
+// worker runs on the same thread, which is faster than to wake another one.
+func (p *Perm) read(ctx context.Context, file *os.File) error {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("wait for fanotify events: %w", err)
+	}
+	var buf [readBytes]byte
+	var n int
+	var errRead error
+	var scarce bool
+	read := func() { n, errRead = p.group.Read(buf[:]) }
+	ready := func(uintptr) bool {
+		scarce = !p.fds.read(time.Now(), read)
+		return scarce || !errors.Is(errRead, unix.EAGAIN)
+	}
+	for {
+		now := time.Now()
+		if err := file.SetReadDeadline(now.Add(p.patience(now))); err != nil {
+			return fmt.Errorf("wait for fanotify events: %w", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		n, errRead = 0, nil
+		err := conn.Read(ready)
+		now = time.Now()
+		switch {
+		case ctx.Err() != nil && n == 0:
+			return nil
+		case scarce:
+			return ErrNoFiles
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil:
+			return fmt.Errorf("wait for fanotify events: %w", err)
+		case errRead == nil:
+			if err := p.take(buf[:n], now); err != nil {
+				return err
+			}
+		case errors.Is(errRead, unix.EMFILE), errors.Is(errRead, unix.ENFILE):
+			return fmt.Errorf("%w: %w", ErrNoFiles, errRead)
+		case errors.Is(errRead, unix.EACCES), errors.Is(errRead, unix.EPERM):
+			return fmt.Errorf("%w: %w", ErrDenied, errRead)
+		case errors.Is(errRead, unix.EBADF), errors.Is(errRead, unix.EFAULT), errors.Is(errRead, unix.EINVAL):
+			return fmt.Errorf("read fanotify events: %w", errRead)
+		}
+		// Any other error is that of one file, which its opener meets as well.
+		p.sweep(now)
+		p.beat(now)
+	}
+}
+
+// patience returns how long the reader may sleep.
+func (p *Perm) patience(now time.Time) time.Duration {
+	if len(p.held) == 0 {
+		return idleTurn
+	}
+	left := p.held[0].Time.Add(p.cfg.Deadline).Sub(now)
+	return min(max(left, time.Millisecond), idleTurn)
+}
+
+// sweep lets those go on whose deadline has come. held is in order of time.
+func (p *Perm) sweep(now time.Time) {
+	i := 0
+	for ; i < len(p.held); i++ {
+		o := p.held[i]
+		if !o.answered.Load() {
+			if now.Sub(o.Time) < p.cfg.Deadline {
+				break
+			}
+			o.Allow()
+		}
+		p.held[i] = nil
+	}
+	p.held = p.held[i:]
+	if len(p.held) == 0 {
+		p.held = nil
+	}
+}
+
+// beat tells the watchdog that openers are answered and looked at.
+func (p *Perm) beat(now time.Time) {
+	if now.Sub(p.alive) < idleTurn/5 {
+		return
+	}
+	since := int64(now.Sub(p.start))
+	for i := range p.busy {
+		if b := p.busy[i].Load(); b != 0 && since-b > int64(stuckAfter) {
+			return
+		}
+	}
+	p.alive = now
+	p.cfg.Alive()
+}
+
+// take answers or hands on every event in b.
+func (p *Perm) take(b []byte, now time.Time) error {
+	for len(b) > 0 {
+		var e decode.Fanotify
+		rest, err := decode.NextFanotify(b, &e)
+		if err != nil {
+			return err
+		}
+		b = rest
+		p.event(&e, now)
+	}
+	return nil
+}
+
+func (p *Perm) event(e *decode.Fanotify, now time.Time) {
+	if e.FD < 0 {
+		if e.Mask&decode.FanQOverflow != 0 {
+			p.lost.Add(1) // cannot happen with an unlimited queue
+		}
+		return
+	}
+	if p.hold(e, now) {
+		return
+	}
+	if e.PidFD >= 0 {
+		unix.Close(int(e.PidFD))
+	}
+	unix.Close(int(e.FD))
+}
+
+// hold hands a guarded open to the workers. If it reports false, the opener
+// has gone on and the descriptors are the caller's to close.
+func (p *Perm) hold(e *decode.Fanotify, now time.Time) bool {
+	if e.PID == p.self {
+		p.allow(e.FD)
+		return false
+	}
+	var f File
+	if err := f.identify(int(e.FD)); err != nil || !p.cfg.Guarded(&f) {
+		p.allow(e.FD)
+		if err == nil {
+			p.sibling(&f, now)
+		}
+		return false
+	}
+	o := &Open{File: f, PID: int(e.PID), Time: now, perm: p, pidfd: e.PidFD}
+	select {
+	case p.jobs <- o:
+		p.held = append(p.held, o)
+		return true
+	default:
+		p.lost.Add(1)
+		p.allow(e.FD)
+		return false
+	}
+}
+
+func (p *Perm) allow(fd int32) {
+	g := p.group
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.fd < 0 {
+		return // Close has let it go on
+	}
+	r := unix.FanotifyResponse{Fd: fd, Response: unix.FAN_ALLOW}
+	writeResponse(g.fd, &r) // ENOENT: its opener was killed
+}
+
+// work is a goroutine that looks at openers which wait.
+func (p *Perm) work(busy *atomic.Int64) {
+	for o := range p.jobs {
+		busy.Store(max(int64(time.Since(p.start)), 1))
+		p.handle(o)
+		busy.Store(0)
+		if n := p.lost.Load(); n > 0 && (len(p.jobs) == 0 || n > 4096) {
+			p.cfg.Lost(int(p.lost.Swap(0)))
+		}
+	}
+}
+
+func (p *Perm) handle(o *Open) {
+	defer o.close()
+	defer func() {
+		o.Allow()
+		if why := recover(); why != nil {
+			p.cfg.Failed(o, why, debug.Stack())
+		}
+	}()
+	p.cfg.Handle(o)
+}

@@ -1,0 +1,331 @@
+package procs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stall is how long a process may take to let us read its memory. Reading
+// cmdline and environ goes through it, and a page of it may lie on a file
+// system that its owner never lets answer.
+const stall = 50 * time.Millisecond
+
+// hungMax is how many such readers may hang before memory is read no more.
+const hungMax = 8
+
+// Reader reads /proc. One goroutine at a time may use it.
+type Reader struct {
+	worker *worker
+	timer  *time.Timer
+	buf    []byte
+	hung   chan struct{} // one element for every worker that was given up on and still hangs
+}
+
+// NewReader returns a reader; Close ends its goroutine.
+func NewReader() *Reader {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return &Reader{timer: t, buf: make([]byte, 4096), hung: make(chan struct{}, hungMax)}
+}
+
+// Close ends the reader's goroutine. One that hangs inside the kernel cannot be
+// ended; it goes when the process that stalls it does.
+func (r *Reader) Close() {
+	if r.worker != nil {
+		close(r.worker.ask)
+		<-r.worker.done
+		r.worker = nil
+	}
+}
+
+// Stat reads /proc/PID/stat. The error is ErrGone if there is no such process.
+func (r *Reader) Stat(pid int) (Stat, error) {
+	return r.stat(unix.AT_FDCWD, procPath(pid, "/stat"), pid)
+}
+
+func (r *Reader) stat(dir int, name string, pid int) (Stat, error) {
+	b, err := r.slurp(dir, name)
+	if err != nil {
+		return Stat{}, gone(pid, err)
+	}
+	s, ok := parseStat(b)
+	if !ok {
+		return Stat{}, fmt.Errorf("read stat of process %d: %d bytes that are none", pid, len(b))
+	}
+	return s, nil
+}
+
+// Read reads everything about a process. Whatever could not be read is zero;
+// the error is ErrGone if the process itself is not there. A zombie has
+// nothing but its Stat.
+func (r *Reader) Read(pid int) (Info, error) {
+	var i Info
+	// Relative to one descriptor, so that all of it is about one process even
+	// if its PID is used again meanwhile.
+	dir, err := unix.Open(procPath(pid, ""), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return i, gone(pid, err)
+	}
+	defer unix.Close(dir)
+	if i.Stat, err = r.stat(dir, "stat", pid); err != nil {
+		return i, err
+	}
+	i.UID = -1
+	if b, err := r.slurp(dir, "status"); err == nil {
+		i.UID = realUID(b)
+	}
+	if i.Exe, err = r.link(dir, "exe"); errors.Is(err, unix.ENAMETOOLONG) {
+		i.Exe = "/…/" + strings.ToValidUTF8(i.Name, "�") // so deep that nothing can name it, least of all vouch for it
+	} else if err != nil {
+		return i, nil // a kernel thread, a zombie or somebody else's
+	}
+	if name, cut := strings.CutSuffix(i.Exe, " (deleted)"); cut {
+		i.Exe, i.Deleted = name, true
+	}
+	i.Cwd, _ = r.link(dir, "cwd")
+	i.Cwd = strings.TrimSuffix(i.Cwd, " (deleted)")
+	i.Args, i.Env, i.Stalled = r.memory(dir)
+	return i, nil
+}
+
+// Pids lists the processes there are.
+func Pids() ([]int, error) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	pids := make([]int, 0, len(names))
+	for _, n := range names {
+		if n[0] >= '1' && n[0] <= '9' {
+			if pid, err := strconv.Atoi(n); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids, nil
+}
+
+// LastPid returns the PID that was given out last, threads included. As long
+// as it stays the same no process has started.
+func (r *Reader) LastPid() (int, error) {
+	b, err := r.slurp(unix.AT_FDCWD, "/proc/loadavg")
+	if err != nil {
+		return 0, fmt.Errorf("read %q: %w", "/proc/loadavg", err)
+	}
+	b = bytes.TrimSpace(b)
+	return strconv.Atoi(string(b[bytes.LastIndexByte(b, ' ')+1:]))
+}
+
+// BootTime returns when the machine started, in whole seconds: the kernel's
+// own figure, so that a process has the same start for every run of the agent.
+func BootTime() (time.Time, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return time.Time{}, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "btime" {
+			sec, err := strconv.ParseInt(f[1], 10, 64)
+			if err != nil {
+				return time.Time{}, fmt.Errorf("read the time of boot: %w", err)
+			}
+			return time.Unix(sec, 0).UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("read the time of boot: the kernel does not tell")
+}
+
+// Uptime is how long the machine is up, suspended time included: a clock that
+// nobody sets.
+func Uptime() time.Duration { return clock(unix.CLOCK_BOOTTIME) }
+
+// Monotonic is the clock of Proc.Time: it stands still while the machine is suspended.
+func Monotonic() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
+
+func clock(id int32) time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(id, &ts) != nil {
+		return 0 // cannot happen: both clocks are older than our oldest kernel
+	}
+	return time.Duration(ts.Nano())
+}
+
+// StdinTTY reports whether a process reads from a terminal.
+func StdinTTY(pid int) bool {
+	name, err := os.Readlink(procPath(pid, "/fd/0"))
+	return err == nil && (strings.HasPrefix(name, "/dev/pts/") || strings.HasPrefix(name, "/dev/tty") ||
+		strings.HasPrefix(name, "/dev/console") || strings.HasPrefix(name, "/dev/hvc"))
+}
+
+func procPath(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + name }
+
+func gone(pid int, err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return ErrGone
+	}
+	return fmt.Errorf("read process %d: %w", pid, err)
+}
+
+// slurp reads a file of /proc that fits r.buf.
+func (r *Reader) slurp(dir int, name string) ([]byte, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, r.buf)
+	if err != nil {
+		return nil, err
+	}
+	return r.buf[:n], nil
+}
+
+func (r *Reader) link(dir int, name string) (string, error) {
+	n, err := unix.Readlinkat(dir, name, r.buf)
+	if err != nil {
+		return "", err
+	}
+	return strings.ToValidUTF8(string(r.buf[:n]), "�"), nil
+}
+
+// realUID finds the line "Uid:\treal\teffective\tsaved\tfs".
+func realUID(status []byte) int {
+	_, after, ok := bytes.Cut(status, []byte("\nUid:\t"))
+	if !ok {
+		return -1
+	}
+	f, _, _ := bytes.Cut(after, []byte{'\t'})
+	uid, err := strconv.Atoi(string(f))
+	if err != nil {
+		return -1
+	}
+	return uid
+}
+
+// worker reads what lies in the memory of a process, and may hang there.
+type worker struct {
+	ask    chan int // descriptor of /proc/PID, owned by the worker
+	answer chan memory
+	done   chan struct{}
+	buf    []byte
+}
+
+type memory struct {
+	args []string
+	env  *Env
+}
+
+// memory reads arguments and environment, or gives up.
+func (r *Reader) memory(dir int) (args []string, env *Env, stalled bool) {
+	if len(r.hung) == hungMax {
+		return nil, nil, true
+	}
+	if r.worker == nil {
+		r.worker = &worker{make(chan int), make(chan memory, 1), make(chan struct{}), make([]byte, memoryBuf)}
+		go r.worker.run() // reads memory; ends with Close
+	}
+	own, err := unix.FcntlInt(uintptr(dir), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, nil, false
+	}
+	r.worker.ask <- own
+	select { // nearly always there before a timer would be set
+	case m := <-r.worker.answer:
+		return m.args, m.env, false
+	default:
+	}
+	r.timer.Reset(stall)
+	select {
+	case m := <-r.worker.answer:
+		r.timer.Stop()
+		return m.args, m.env, false
+	case <-r.timer.C:
+	}
+	// It hangs. Leave it to itself and take another one the next time.
+	w, hung := r.worker, r.hung
+	r.worker = nil
+	close(w.ask)
+	hung <- struct{}{} // has room: only we put, and only below the limit
+	go func() {        // gives the place back once the kernel lets go
+		<-w.done
+		<-hung
+	}()
+	return nil, nil, true
+}
+
+func (w *worker) run() {
+	defer close(w.done)
+	for dir := range w.ask {
+		w.answer <- w.look(dir)
+	}
+}
+
+func (w *worker) look(dir int) memory {
+	defer unix.Close(dir)
+	defer clear(w.buf) // an environment is full of secrets
+	m := memory{w.args(dir), w.env(dir)}
+	// In the middle of an exec a process has neither. It must not pass for one
+	// with nothing in its environment.
+	if m.env != nil && *m.env == (Env{}) {
+		m = memory{w.args(dir), w.env(dir)}
+	}
+	if len(m.args) == 0 {
+		m.env = nil
+	}
+	return m
+}
+
+func (w *worker) args(dir int) []string {
+	fd, err := unix.Openat(dir, "cmdline", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	n := 0
+	for n < cmdlineMax {
+		k, err := unix.Read(fd, w.buf[n:cmdlineMax])
+		if err != nil {
+			return nil
+		}
+		if k == 0 {
+			return parseArgs(w.buf[:n], false)
+		}
+		n += k
+	}
+	return parseArgs(w.buf[:n], true)
+}
+
+// env reads an environment piece by piece: it may have megabytes, and what
+// matters may stand at its end. nil if it could not be read to the end.
+func (w *worker) env(dir int) *Env {
+	fd, err := unix.Openat(dir, "environ", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	var p envParser
+	for total := 0; total <= environMax; {
+		n, err := unix.Read(fd, w.buf[p.kept:])
+		if err != nil {
+			return nil
+		}
+		if n == 0 {
+			return p.end(w.buf)
+		}
+		total += n
+		p.take(w.buf, n)
+	}
+	return nil
+}

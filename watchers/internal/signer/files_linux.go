@@ -1,0 +1,193 @@
+package signer
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// mounts knows which mounts are of file systems whose answers may never come:
+// ours, or those that another process sees.
+type mounts struct {
+	root  string  // what "/" means to who sees them
+	list  string  // the table of mounts; see proc_pid_mountinfo(5)
+	outer *mounts // ours; nil if these are
+	file  *os.File
+
+	mu    sync.Mutex
+	slows map[uint64]bool // by the mount's ID
+}
+
+// slowTypes are the file systems that ask somebody else: a server, a host or a
+// program of the user's. Not complete, hence a prefix for FUSE. And proc, where
+// a name such as /dev/fd/3 means another file to us than to who was given it.
+var slowTypes = map[string]bool{"proc": true, "autofs": true, "nfs": true, "nfs4": true, "cifs": true, "smb3": true, "smbfs": true, "9p": true, "virtiofs": true,
+	"ceph": true, "afs": true, "coda": true, "ncpfs": true, "lustre": true, "glusterfs": true, "beegfs": true, "gfs2": true, "ocfs2": true, "orangefs": true, "vboxsf": true}
+
+func (m *mounts) open() {
+	m.root, m.list = "/", "/proc/thread-self/mountinfo"
+	m.file, _ = os.Open(m.list) // kept open: it is readable "with priority" when mounts change
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.read()
+}
+
+// mountsOf are the mounts that a process sees.
+func mountsOf(pid int, ours *mounts) *mounts {
+	dir := "/proc/" + pidName(pid)
+	return &mounts{root: dir + "/root", list: dir + "/mountinfo", outer: ours}
+}
+
+func (m *mounts) close() {
+	if m.file != nil {
+		m.file.Close()
+	}
+}
+
+// slow reports whether a mount is of a slow file system. Something in it is
+// held open, so its ID is not another's meanwhile. One that is in no table is
+// slow: it is detached, or hidden.
+func (m *mounts) slow(id uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.file == nil {
+		m.read()
+	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.file.Fd()), Events: unix.POLLPRI}}, 0); n > 0 {
+		m.read()
+	}
+	slow, known := m.slows[id]
+	if !known && m.outer != nil {
+		return m.outer.slow(id)
+	}
+	return slow || !known
+}
+
+// tableMax bounds a table of mounts; one of a machine full of containers has 200 KB.
+const tableMax = 8 << 20
+
+func (m *mounts) read() {
+	m.slows = map[uint64]bool{}
+	f, err := os.Open(m.list)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, tableMax))
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		for i := 6; i+1 < len(f); i++ {
+			if f[i] != "-" {
+				continue
+			}
+			if id, err := strconv.ParseUint(f[0], 10, 64); err == nil {
+				kind := f[i+1]
+				m.slows[id] = slowTypes[kind] || strings.HasPrefix(kind, "fuse")
+			}
+			break
+		}
+	}
+}
+
+// spot is one place on the way along a path: a descriptor, which stays what it
+// is whatever is renamed or mounted meanwhile.
+type spot struct {
+	fd     int
+	mount  uint64
+	status status
+}
+
+func (s spot) close() { unix.Close(s.fd) }
+
+func (s spot) readlink() (string, error) {
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlinkat(s.fd, "", buf[:])
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// open opens what is there for reading.
+func (s spot) open(dir bool) (*os.File, error) {
+	name := "/proc/self/fd/" + strconv.Itoa(s.fd)
+	if dir {
+		return openFlags(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	}
+	return openFlags(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY)
+}
+
+// top is the folder that a path begins at.
+func (m *mounts) top() (spot, error) {
+	return m.look(unix.AT_FDCWD, m.root, unix.O_DIRECTORY, 0)
+}
+
+// enter takes one step. It asks no file system that is slow: O_PATH opens
+// nothing (open(2)), and the root of a mount is known to the kernel.
+func (m *mounts) enter(at spot, component string) (spot, error) {
+	return m.look(at.fd, component, unix.O_NOFOLLOW, at.mount)
+}
+
+func (m *mounts) look(dir int, name string, flags int, mount uint64) (spot, error) {
+	fd, err := unix.Openat(dir, name, flags|unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return spot{}, err
+	}
+	s := spot{fd: fd}
+	var st unix.Statx_t
+	if err = statx(fd, "", unix.AT_EMPTY_PATH, &st); err == nil {
+		s.mount, s.status = st.Mnt_id, statusOf(&st)
+		if st.Mask&unix.STATX_MNT_ID == 0 || s.mount != mount && m.slow(s.mount) {
+			err = ErrSlow
+		}
+	}
+	if err != nil {
+		s.close()
+		return spot{}, err
+	}
+	return s, nil
+}
+
+// statx describes a file by what the kernel knows of it, without asking
+// anybody: a program's file system may never answer.
+func statx(dir int, name string, flags int, st *unix.Statx_t) error {
+	return unix.Statx(dir, name, flags|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, st)
+}
+
+// status is the part of a file's status that we judge.
+type status struct {
+	mode uint32
+	uid  uint32
+	Ident
+}
+
+func statusOf(st *unix.Statx_t) status {
+	nano := func(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+	return status{uint32(st.Mode), st.Uid, Ident{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, int64(st.Size), nano(st.Mtime), nano(st.Ctime)}}
+}
+
+func (s *status) kind() uint32  { return s.mode & unix.S_IFMT }
+func (s *status) regular() bool { return s.kind() == unix.S_IFREG }
+func (s *status) dir() bool     { return s.kind() == unix.S_IFDIR }
+func (s *status) symlink() bool { return s.kind() == unix.S_IFLNK }
+func (s *status) root() bool    { return s.uid == 0 }
+func (s *status) owner() int    { return int(s.uid) }
+func (s *status) open() bool    { return s.mode&unix.S_IWOTH != 0 }
+
+// rootOnly: a sticky folder is not enough, everybody may put files there. With
+// an access list the group's bits are its mask, so it shows as well.
+func (s *status) rootOnly() bool { return s.uid == 0 && s.mode&(unix.S_IWGRP|unix.S_IWOTH) == 0 }
+
+func openFlags(name string, flags int) (*os.File, error) {
+	fd, err := unix.Open(name, flags, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}

@@ -1,0 +1,196 @@
+package signer
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wormbell/watchers/internal/procs"
+)
+
+// A file system in user space with one program in it, which can be told to
+// answer nobody any more: include/uapi/linux/fuse.h.
+type fuse struct {
+	dir    string
+	dev    int // descriptor of /dev/fuse
+	ended  chan struct{}
+	body   []byte
+	silent atomic.Bool
+}
+
+const (
+	fuseLookup, fuseGetattr, fuseOpen, fuseRead, fuseInit = 1, 3, 14, 15, 26
+	fuseOpendir, fuseAccess                               = 27, 34
+)
+
+// mountFuse serves the program at file as "prog" in a folder below a new one.
+func mountFuse(t *testing.T, file string) *fuse {
+	t.Helper()
+	needRoot(t)
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("no file systems in user space here: %v", err)
+	}
+	f := &fuse{dir: t.TempDir(), dev: fd, ended: make(chan struct{}), body: body}
+	if err := unix.Mount("fuse", f.dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd)); err != nil {
+		unix.Close(fd)
+		t.Skipf("no file systems in user space here: %v", err)
+	}
+	t.Cleanup(func() {
+		unix.Unmount(f.dir, unix.MNT_FORCE) // everybody who waits for an answer gets an error, also the server
+		unix.Unmount(f.dir, unix.MNT_DETACH)
+		<-f.ended
+		unix.Close(fd)
+	})
+	go f.serve() // ends when the connection does
+	return f
+}
+
+func (f *fuse) serve() {
+	defer close(f.ended)
+	buf := make([]byte, 1<<17+4096)
+	for {
+		n, err := unix.Read(f.dev, buf)
+		if err == unix.EINTR || err == unix.ENOENT {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		if f.silent.Load() {
+			continue
+		}
+		in := binary.NativeEndian
+		op, unique, node := in.Uint32(buf[4:]), in.Uint64(buf[8:]), in.Uint64(buf[16:])
+		arg := buf[40:n]
+		var out bytes.Buffer
+		errno := int32(0)
+		attr := func() {
+			mode, size, links := uint32(unix.S_IFDIR|0o755), uint64(0), uint32(2)
+			if node == 2 {
+				mode, size, links = unix.S_IFREG|0o755, uint64(len(f.body)), 1
+			}
+			for _, v := range []any{node, size, (size + 511) / 512, [3]uint64{}, [3]uint32{}, mode, links, [5]uint32{}} {
+				binary.Write(&out, in, v)
+			}
+		}
+		switch op {
+		case fuseInit:
+			for _, v := range []any{uint32(7), uint32(31), uint32(1 << 17), uint32(0), uint16(12), uint16(9), uint32(1 << 17), uint32(1), [9]uint32{}} {
+				binary.Write(&out, in, v)
+			}
+		case fuseLookup:
+			if name, _, _ := bytes.Cut(arg, []byte{0}); string(name) != "prog" {
+				errno = -int32(unix.ENOENT)
+				break
+			}
+			node = 2
+			binary.Write(&out, in, [5]uint64{2, 0, 0, 0, 0}) // node, generation; nothing may be cached
+			attr()
+		case fuseGetattr:
+			binary.Write(&out, in, [2]uint64{})
+			attr()
+		case fuseOpen, fuseOpendir:
+			binary.Write(&out, in, [2]uint64{})
+		case fuseRead:
+			from := min(in.Uint64(arg[8:]), uint64(len(f.body)))
+			out.Write(f.body[from:min(from+uint64(in.Uint32(arg[16:])), uint64(len(f.body)))])
+		case fuseAccess:
+		default:
+			errno = -int32(unix.ENOSYS)
+		}
+		if errno != 0 {
+			out.Reset()
+		}
+		var head bytes.Buffer
+		binary.Write(&head, in, uint32(16+out.Len()))
+		binary.Write(&head, in, errno)
+		binary.Write(&head, in, unique)
+		unix.Write(f.dev, append(head.Bytes(), out.Bytes()...))
+	}
+}
+
+// soon runs do and fails the test if it does not return.
+func soon(t *testing.T, what string, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatalf("%s waits for a file system that does not answer", what)
+	}
+}
+
+// Whoever is asked about holds up everybody who opens a guarded file.
+func TestNothingWaitsForAFileSystemInUserSpace(t *testing.T) {
+	needRoot(t)
+	s := newSigner(t, Config{})
+	f := mountFuse(t, "/bin/sleep")
+	r := procs.NewReader()
+	t.Cleanup(r.Close)
+	pid, info := started(t, r, exec.Command(filepath.Join(f.dir, "prog"), "1000"))
+	f.silent.Store(true)
+	soon(t, "Vouch", func() {
+		if who := vouch(s, pid, info); who != "" {
+			t.Errorf("a program on a file system of anybody's is vouched for by %q", who)
+		}
+	})
+	soon(t, "Lookup", func() {
+		if _, err := s.files.Lookup(filepath.Join(f.dir, "prog")); err == nil {
+			t.Error("it was found")
+		}
+	})
+}
+
+// A folder on the way is a folder when it is looked at, and a symlink to
+// where nobody answers when it is used.
+func TestNothingFollowsAFolderThatIsSwapped(t *testing.T) {
+	needRoot(t)
+	f := mountFuse(t, "/bin/sleep")
+	f.silent.Store(true)
+	home := t.TempDir()
+	put(t, filepath.Join(home, "a", "package.json"), `{"name":"a"}`)
+	if err := os.Symlink(f.dir, filepath.Join(home, "b")); err != nil {
+		t.Fatal(err)
+	}
+	files := NewFiles()
+	t.Cleanup(files.Close)
+	stop := make(chan struct{})
+	swapped := make(chan struct{})
+	go func() {
+		defer close(swapped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				unix.Renameat2(unix.AT_FDCWD, filepath.Join(home, "a"), unix.AT_FDCWD, filepath.Join(home, "b"), unix.RENAME_EXCHANGE)
+			}
+		}
+	}()
+	defer func() { close(stop); <-swapped }()
+	read := 0
+	soon(t, "Read", func() {
+		for end := time.Now().Add(time.Second); time.Now().Before(end); {
+			if _, err := files.Read(filepath.Join(home, "a", "package.json"), 1<<20); err == nil {
+				read++
+			}
+		}
+	})
+	if read == 0 {
+		t.Error("it was never read at all")
+	}
+}
