@@ -1,0 +1,195 @@
+package watchers
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"wormbell"
+	"wormbell/watchers/internal/decode"
+	"wormbell/watchers/internal/procs"
+	"wormbell/watchers/internal/signer"
+)
+
+// Lineage knows who is who among the processes of this machine: it remembers
+// ancestry also of processes that have exited. It is safe for concurrent use.
+//
+// Two goroutines of the processes watcher feed it, and so does every question:
+// what the kernel has reported is taken in before an answer is given, under the
+// same lock. Its zero value knows nobody.
+type Lineage struct {
+	log  *slog.Logger
+	sign *signer.Signer
+
+	mu     sync.Mutex // guards the rest; held while the kernel's queue is drained
+	conn   *procs.Conn
+	tab    *table
+	why    string // why there is no conn
+	broken error  // what conn failed with
+	// draining keeps the table from draining while it takes in what was drained.
+	draining bool
+	wake     chan struct{} // told when there is something to tell; room for one
+}
+
+// LineageConfig is what a Lineage needs to know.
+type LineageConfig struct {
+	Log    *slog.Logger
+	Homes  []Home   // whose files belong to persons and not to root
+	Refuse []string // backends that must not be used: "procconn"
+	Self   []int    // PIDs of the agent and of its watchdog: known, but no events of theirs are told
+	State  string   // file to remember enrolled tools in; "" remembers them in memory alone
+
+	queue int    // room for unread events in bytes, for tests; 0 for the default
+	brew  string // for tests
+}
+
+// NewLineage subscribes to what the kernel tells of processes, then looks at
+// those that run already. Where it is refused, [Lineage.At] reads /proc
+// and the processes watcher looks again and again. Close releases it.
+func NewLineage(cfg LineageConfig) *Lineage {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &Lineage{log: cfg.Log, wake: make(chan struct{}, 1)}
+	quiet := newQuiet(time.Now())
+	homes := make([]signer.Home, len(cfg.Homes))
+	for i, h := range cfg.Homes {
+		homes[i] = signer.Home{Dir: h.Dir, UID: h.UID}
+	}
+	l.sign = signer.New(signer.Config{Homes: homes, Brew: cfg.brew, State: cfg.State, Log: cfg.Log, Quiet: quiet.was})
+	boot, err := procs.BootTime()
+	if err != nil && !errors.Is(err, procs.ErrUnsupported) {
+		cfg.Log.Warn("the time of boot is not known; processes start at the epoch", "err", err)
+	}
+	l.tab = newTable(procs.NewReader(), l.sign, quiet, boot, cfg.Self)
+	if slices.Contains(cfg.Refuse, "procconn") {
+		l.why = "the proc connector is refused by the configuration"
+	} else if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
+		l.conn, l.why = nil, "no proc connector here"
+		cfg.Log.Warn("process starts are polled", "err", err)
+	}
+	l.tab.drain = l.drain
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tab.scan(false)
+	return l
+}
+
+// Close releases what l holds. No other method may run or follow.
+func (l *Lineage) Close() {
+	if l.tab == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		l.conn.Close()
+		l.conn = nil
+	}
+	l.tab.reader.Close()
+	l.sign.Close()
+	l.tab = nil
+}
+
+// At returns the process that has pid now, with its ancestry, or nil if there
+// is none. Everything the kernel has already reported about process starts is
+// taken in first, so a process that is held in an open() is always known. A
+// process that has just ended is still returned as long as nobody else has its pid.
+func (l *Lineage) At(pid int) *wormbell.Process {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tab == nil || pid <= 0 {
+		return nil
+	}
+	l.drain()
+	return l.tab.at(pid)
+}
+
+// Living returns root and every living process that descends from it, also
+// those that were re-parented, and also if root itself has ended. root comes
+// first, the others by PID.
+func (l *Lineage) Living(root wormbell.ProcessID) []wormbell.ProcessID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tab == nil {
+		return nil
+	}
+	l.catchUp()
+	ids := l.tab.living(root)
+	slices.SortFunc(ids, func(a, b wormbell.ProcessID) int {
+		if a == root || b == root {
+			return cmp.Compare(btoi(b == root), btoi(a == root))
+		}
+		return cmp.Compare(a.PID, b.PID)
+	})
+	return ids
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Alive reports whether the process with this identity still runs. A zombie
+// does not.
+func (l *Lineage) Alive(id wormbell.ProcessID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tab == nil {
+		return false
+	}
+	l.drain()
+	return l.tab.alive(id)
+}
+
+// Enrolled lists the tools in homes that are vouched for because they were
+// there first, and those that have fallen since.
+func (l *Lineage) Enrolled() []wormbell.TrustRow {
+	if l.sign == nil {
+		return nil
+	}
+	return l.sign.Enrolled()
+}
+
+// drain takes in what the kernel has reported. l.mu is held.
+func (l *Lineage) drain() {
+	if l.conn == nil || l.draining {
+		return
+	}
+	l.draining = true
+	defer func() { l.draining = false }()
+	before := len(l.tab.news)
+	lost, err := l.conn.Drain(procs.Monotonic(), func(p *decode.Proc) { l.tab.apply(p) })
+	if lost > 0 {
+		l.tab.lost(lost)
+	}
+	if err != nil {
+		l.broken = err // the listener ends the watcher; until then /proc answers
+	}
+	if len(l.tab.news) > before {
+		l.notify()
+	}
+}
+
+// catchUp is drain, and where there is nothing to drain a look at all of /proc.
+func (l *Lineage) catchUp() {
+	if l.conn != nil {
+		l.drain()
+		return
+	}
+	l.tab.scan(true)
+	l.notify()
+}
+
+// notify wakes the teller.
+func (l *Lineage) notify() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,506 @@
+package watchers
+
+import (
+	"time"
+
+	"wormbell"
+	"wormbell/internal/mask"
+	"wormbell/watchers/internal/decode"
+	"wormbell/watchers/internal/procs"
+	"wormbell/watchers/internal/signer"
+)
+
+// How long and how many ended processes are remembered. Ten minutes is how long
+// an incident may wait for its next finding; the number bounds memory on a
+// machine that compiles, some 2 KB each. Those that a living process descends
+// from are kept beyond both, by its pointers.
+const (
+	keepEnded = 10 * time.Minute
+	endedMax  = 8192
+)
+
+// newsMax bounds what is waiting to be told. More is a loss.
+const newsMax = 20000
+
+// chainMax bounds how long a chain of ancestors grows before its ended middle
+// is left out: a worm that forks from fork to fork must not grow us.
+const chainMax = 256
+
+// reader is how the table sees processes: /proc, or a test's.
+type reader interface {
+	Stat(pid int) (procs.Stat, error)
+	Read(pid int) (procs.Info, error)
+	LastPid() (int, error)
+	Close()
+}
+
+// voucher says who vouches for what a process runs: the signer, or a test's.
+type voucher interface {
+	Vouch(signer.Query) string
+	Files() *signer.Files
+	Updating(label string, from time.Time)
+	Updated(label string, from, to time.Time)
+}
+
+// node is one process, from fork to exit.
+type node struct {
+	pid     int
+	start   uint64 // ticks after boot as /proc says; 0 until somebody asks
+	guess   uint64 // the same as the fork event says, at most a tick or two more
+	run     *run   // what it runs now
+	ended   bool
+	endedAt time.Duration // of procs.Uptime
+	limbo   bool          // its first thread has ended, others may still run
+	loud    bool          // alive and part of a dependency's script
+	updates string        // it may replace the tool with this label
+	self    bool          // the agent or its watchdog
+}
+
+// run is one program that a process runs, from exec (or fork) to exec.
+type run struct {
+	node   *node
+	parent *run // the parent as it was at the fork
+	prev   *run // what the same process ran before; nil once settled
+	img    *image
+	depth  int
+
+	uid        int
+	tty        string
+	leader     bool
+	foreground bool
+
+	forked    bool // not executed: the image is the parent's
+	pending   bool // executed, and /proc not read yet
+	settled   bool // the next lines are decided
+	installer bool // a package manager that somebody vouches for
+	decided   bool // whether it is a dependency's script was decided at or above it
+	fetch     bool // below npx: a fetched package's program may follow
+	life      *life
+	waits     *run // the installer whose script this is or may be: its environment could not be read
+	scripts   []*run
+
+	told       bool // process.start was told
+	snap       *wormbell.Process
+	snapParent *wormbell.Process // the parent that snap was built on
+	snapDepth  int
+}
+
+// image is what exec brought.
+type image struct {
+	exe, script, cwd, signer string
+	args                     []string
+	env                      *procs.Env // nil if it could not be read
+	around                   string     // where it looks for code: procs.Env.Around
+	kind                     procs.Kind
+	argStart                 uint64
+}
+
+// life is a dependency's script.
+type life struct {
+	event  string
+	pkg    *wormbell.Package
+	around *string // where the script's programs look for code, as the installer left it; nil if that is not known
+}
+
+// news is something to tell.
+type news struct {
+	kind  wormbell.Kind
+	run   *run
+	at    time.Time
+	count int
+	what  string // was lost; "" for starts and exits
+}
+
+// table holds the processes. It is not safe for concurrent use.
+type table struct {
+	reader reader
+	sign   voucher
+	quiet  *quiet
+	proj   *projects
+	boot   time.Time
+	self   []int
+	uptime func() time.Duration
+	now    func() time.Time
+	drain  func() // takes in what the kernel has reported since; may be nil
+
+	nodes     map[int]*node // the last one that had each pid
+	ended     []*node       // oldest first
+	limbo     []*node
+	young     []*node // for poll: those that may still execute something
+	unsettled []*run  // forked from what was not read yet
+	news      []news  // oldest first
+	head      int     // of news: what comes before was told
+	dropped   int     // news that found no room
+	missed    int     // execs whose command line could not be read
+	stalled   int     // those among them that somebody kept us from reading, and nobody was told of yet
+	lastPid   int
+	fullScan  time.Duration // when the last full scan was
+	execScan  time.Duration // when old processes were last checked for an exec
+}
+
+func newTable(r reader, v voucher, q *quiet, boot time.Time, self []int) *table {
+	return &table{reader: r, sign: v, quiet: q, proj: newProjects(v.Files()), boot: boot, self: self,
+		uptime: procs.Uptime, now: time.Now, nodes: map[int]*node{}}
+}
+
+// apply takes in one event of the kernel.
+func (t *table) apply(p *decode.Proc) {
+	switch p.What {
+	case decode.ProcFork:
+		if p.PID == p.TGID {
+			t.fork(int(p.ParentTGID), int(p.TGID), t.ticks(p.Time))
+		}
+	case decode.ProcExec:
+		t.exec(int(p.TGID))
+	case decode.ProcExit:
+		if p.PID == p.TGID {
+			t.exit(int(p.TGID))
+		}
+	}
+}
+
+// ticks turns the time of an event into a start time.
+func (t *table) ticks(monotonic uint64) uint64 {
+	suspended := t.uptime() - procs.Monotonic()
+	return uint64(max(0, time.Duration(monotonic)+suspended) / (time.Second / procs.TicksPerSecond))
+}
+
+func (t *table) fork(parent, child int, guess uint64) {
+	var above *run
+	if p := t.nodes[parent]; p != nil {
+		above = p.run
+	} else if p = t.adopt(parent, false); p != nil {
+		above = p.run
+	}
+	if old := t.nodes[child]; old != nil && !old.ended {
+		t.end(old) // its exit was lost
+	}
+	n := &node{pid: child, guess: max(1, guess)}
+	n.run = t.below(n, above)
+	t.nodes[child] = n
+	if above == nil {
+		n.run.img = &image{}
+	} else if above.settled {
+		t.settle(n.run)
+	} else {
+		t.unsettled = append(t.unsettled, n.run)
+	}
+}
+
+// below returns the run of a process that was forked and has executed nothing yet.
+func (t *table) below(n *node, parent *run) *run {
+	r := &run{node: n, parent: parent, forked: true, uid: -1}
+	if parent != nil {
+		if parent.depth >= chainMax {
+			t.settle(parent)
+			parent.shorten()
+		}
+		r.img, r.uid, r.tty, r.foreground, r.depth = parent.img, parent.uid, parent.tty, parent.foreground, parent.depth+1
+	}
+	return r
+}
+
+func (t *table) exec(pid int) {
+	n := t.nodes[pid]
+	if n == nil {
+		// Older than we are, or its fork was lost.
+		if n = t.adopt(pid, true); n == nil {
+			return
+		}
+		return
+	}
+	if n.ended { // a thread other than the first executed and took its place
+		n.ended, n.limbo = false, false
+	}
+	t.execed(n)
+}
+
+// execed gives a process a new run whose command line is still to be read.
+func (t *table) execed(n *node) {
+	was := n.run
+	n.run = &run{node: n, parent: was.parent, prev: was, depth: was.depth, img: &image{}, pending: true,
+		uid: was.uid, tty: was.tty, leader: was.leader, foreground: was.foreground}
+	t.tell(wormbell.ProcessStart, n.run)
+}
+
+func (t *table) exit(pid int) {
+	n := t.nodes[pid]
+	if n == nil || n.ended {
+		return
+	}
+	// The first thread may end and leave the others running. While a process
+	// dies its other threads may be seen as well: look again a little later.
+	if st, err := t.reader.Stat(pid); err == nil && !st.Gone() && t.same(n, &st) && st.Threads > 1 {
+		if !n.limbo {
+			n.limbo = true
+			t.limbo = append(t.limbo, n)
+		}
+		return
+	}
+	t.end(n)
+}
+
+// checkLimbo looks again at processes whose first thread has ended.
+func (t *table) checkLimbo() {
+	left := t.limbo[:0]
+	for _, n := range t.limbo {
+		if !n.limbo || n.ended {
+			continue
+		}
+		if st, err := t.reader.Stat(n.pid); err != nil || st.Gone() || !t.same(n, &st) {
+			n.limbo = false
+			t.end(n)
+			continue
+		}
+		left = append(left, n)
+	}
+	clear(t.limbo[len(left):])
+	t.limbo = left
+}
+
+func (t *table) end(n *node) {
+	n.ended, n.limbo, n.endedAt = true, false, t.uptime()
+	if n.loud {
+		n.loud = false
+		t.quiet.less(t.now())
+	}
+	if n.updates != "" {
+		t.sign.Updated(n.updates, t.time(n.start), t.now())
+	}
+	t.ended = append(t.ended, n)
+	if !n.run.forked {
+		t.tell(wormbell.ProcessExit, n.run)
+	}
+}
+
+// evict forgets ended processes that are old or too many.
+func (t *table) evict() {
+	now, i := t.uptime(), 0
+	for ; i < len(t.ended); i++ {
+		n := t.ended[i]
+		if len(t.ended)-i <= endedMax && now-n.endedAt < keepEnded {
+			break
+		}
+		if n.ended && t.nodes[n.pid] == n {
+			delete(t.nodes, n.pid)
+		}
+	}
+	if i > 0 {
+		t.ended = append(t.ended[:0:0], t.ended[i:]...)
+	}
+}
+
+// tell notes something to tell.
+func (t *table) tell(k wormbell.Kind, r *run) {
+	if r.node.self {
+		return
+	}
+	if len(t.news)-t.head >= newsMax {
+		t.dropped++
+		return
+	}
+	t.news = append(t.news, news{kind: k, run: r, at: t.now()})
+}
+
+// lost says that the kernel's queue overflowed: /proc is looked at again.
+func (t *table) lost(times int) {
+	t.news = append(t.news, news{kind: wormbell.Gap, at: t.now()})
+	t.scan(true)
+}
+
+// adopt takes in a process as /proc shows it now, and its ancestors. It
+// returns nil if there is no such process.
+func (t *table) adopt(pid int, tell bool) *node { return t.adoptBelow(pid, tell, 0) }
+
+func (t *table) adoptBelow(pid int, tell bool, depth int) *node {
+	if pid <= 0 || depth > chainMax {
+		return nil
+	}
+	info, err := t.reader.Read(pid)
+	if err != nil {
+		return nil
+	}
+	if old := t.nodes[pid]; old != nil && !old.ended {
+		t.end(old)
+	}
+	var above *run
+	if p := t.nodes[info.Parent]; p != nil && !p.ended {
+		above = p.run
+	} else if p = t.adoptBelow(info.Parent, tell, depth+1); p != nil {
+		above = p.run
+	}
+	n := &node{pid: pid, start: info.Start, guess: info.Start}
+	for _, s := range t.self {
+		n.self = n.self || s == pid
+	}
+	n.run = t.below(n, above)
+	n.run.forked, n.run.img = false, &image{}
+	t.nodes[pid] = n
+	t.take(n.run, &info)
+	t.settle(n.run)
+	if tell {
+		t.tell(wormbell.ProcessStart, n.run)
+	}
+	if info.Gone() {
+		t.end(n)
+	}
+	return n
+}
+
+// fill reads what a process executes, as long as it is there.
+func (t *table) fill(r *run) {
+	if !r.pending {
+		return
+	}
+	r.pending = false
+	n := r.node
+	if n.run != r || n.ended { // it has executed something else since, or is gone
+		t.missed++
+		return
+	}
+	info, err := t.reader.Read(n.pid)
+	if t.drain != nil {
+		t.drain() // to learn whether it executed something else meanwhile
+	}
+	if err != nil || !t.same(n, &info.Stat) || n.run != r {
+		t.missed++
+		return
+	}
+	if info.Exe == "" {
+		t.missed++
+	}
+	t.take(r, &info)
+}
+
+// take stores what /proc said of a run, and asks who vouches for it.
+func (t *table) take(r *run, info *procs.Info) {
+	if info.Stalled {
+		t.stalled++
+	}
+	r.tty, r.leader, r.foreground = info.TTYPath(), info.Leader(r.node.pid), info.Foreground()
+	if info.UID >= 0 {
+		r.uid = info.UID
+	}
+	if info.Exe == "" {
+		r.img.argStart = info.ArgStart
+		return // a kernel thread, a zombie or somebody else's
+	}
+	does := procs.Parse(info.Exe, info.Args, info.Cwd)
+	r.img = &image{exe: info.Exe, script: does.Script, cwd: info.Cwd, kind: does.Kind, argStart: info.ArgStart,
+		args: shortArgs(mask.Args(info.Args)), env: info.Env}
+	r.img.signer = t.sign.Vouch(signer.Query{PID: r.node.pid, Exe: info.Exe, Deleted: info.Deleted, Cwd: info.Cwd, Run: does, Env: info.Env})
+	if e := r.img.env; e != nil { // what it loads has been judged
+		if r.img.around = e.Around; r.parent != nil && r.parent.img.around == e.Around {
+			r.img.around = r.parent.img.around // one copy for all
+		}
+		e.NodeOptions, e.BunOptions, e.Preload, e.Audit, e.LibraryPath, e.Around = "", "", "", "", "", ""
+		if *e == (procs.Env{}) {
+			r.img.env = noEnv
+		}
+	}
+}
+
+// noEnv is the environment of most processes: nothing that we keep.
+var noEnv = &procs.Env{}
+
+// argsBytes bounds the arguments that are kept of a process.
+const argsBytes = 4096
+
+// shortArgs cuts masked arguments to what is kept.
+func shortArgs(args []string) []string {
+	left := argsBytes
+	for i, a := range args {
+		if left -= len(a) + 1; left < 0 {
+			cut := append([]string(nil), args[:i+1]...)
+			cut[i] = string([]byte(a[:len(a)+left+1])) // a copy, so that the rest can go
+			for j := range i {
+				cut[j] = string([]byte(cut[j]))
+			}
+			return cut
+		}
+	}
+	return args
+}
+
+// same reports whether a process of /proc is n, and learns n's start from it.
+func (t *table) same(n *node, st *procs.Stat) bool {
+	if n.start == 0 {
+		const slack = 3 // the fork event comes a little after the start, and ticks are coarse
+		if st.Start > n.guess || n.guess-st.Start > slack {
+			return false
+		}
+		n.start = st.Start
+	}
+	return n.start == st.Start
+}
+
+// startOf returns n's start, asking /proc if nobody did yet.
+func (t *table) startOf(n *node) uint64 {
+	if n.start == 0 {
+		if st, err := t.reader.Stat(n.pid); err != nil || !t.same(n, &st) {
+			n.start = n.guess
+		}
+	}
+	return n.start
+}
+
+func (t *table) time(ticks uint64) time.Time {
+	return t.boot.Add(time.Duration(ticks) * (time.Second / procs.TicksPerSecond))
+}
+
+func (t *table) id(n *node) wormbell.ProcessID {
+	return wormbell.ProcessID{PID: n.pid, Start: t.time(t.startOf(n))}
+}
+
+// scan looks at all of /proc: it takes in who is new, notices who executed
+// something unseen, and ends who is gone.
+func (t *table) scan(tell bool) {
+	pids, err := procs.Pids()
+	if err != nil {
+		return
+	}
+	there := make(map[int]bool, len(pids))
+	for _, pid := range pids {
+		there[pid] = true
+		n := t.nodes[pid]
+		if n == nil || n.ended {
+			t.appeared(pid, n, tell)
+			continue
+		}
+		if st, err := t.reader.Stat(pid); err == nil && !t.same(n, &st) {
+			t.adopt(pid, tell)
+		} else if err == nil {
+			t.forkedThenExecuted(n, &st)
+			t.reexecuted(n, &st)
+		}
+	}
+	t.vanished(there)
+	t.fullScan, t.execScan = t.uptime(), t.uptime()
+}
+
+// appeared takes in a process that the table has not, or has as ended: n may
+// be a zombie still.
+func (t *table) appeared(pid int, n *node, tell bool) {
+	if st, err := t.reader.Stat(pid); err != nil || n != nil && t.same(n, &st) && st.Gone() {
+		return
+	}
+	if n = t.adopt(pid, tell); n != nil && tell && !n.ended {
+		t.young = append(t.young, n)
+	}
+}
+
+// vanished ends the processes that are not there.
+func (t *table) vanished(there map[int]bool) {
+	for pid, n := range t.nodes {
+		if !n.ended && !there[pid] {
+			t.end(n)
+		}
+	}
+}
+
+// forkedThenExecuted notices the first exec of a process whose fork was seen.
+func (t *table) forkedThenExecuted(n *node, st *procs.Stat) {
+	if r := n.run; r.forked && r.parent != nil && st.ArgStart != 0 && r.img.argStart != 0 && r.img.argStart != st.ArgStart {
+		t.execed(n)
+	}
+}

@@ -1,0 +1,74 @@
+// Package watchers sees what happens on the machine and tells it as events.
+//
+// A [Watcher] is portable: it decides what is worth telling. The operating
+// systems' mechanisms are thin files under internal, chosen best first; each
+// event is stamped with the backend that saw it. A watcher knows nothing of
+// detectors, alerts or the API.
+package watchers
+
+import (
+	"context"
+	"log/slog"
+
+	"wormbell"
+)
+
+// Watcher describes one thing to watch.
+type Watcher struct {
+	Name  string          // as shown in `wormbell status`
+	Kinds []wormbell.Kind // what it can emit, besides gap
+	// Run watches until ctx is done, then returns nil. It owns every goroutine
+	// it starts and returns only when all have ended. On error the agent
+	// restarts it, later each time.
+	Run func(ctx context.Context, host Host, out Out) error
+}
+
+// All lists every watcher, sorted by name.
+var All = []Watcher{
+	credentialsWatcher,
+	manifestsWatcher,
+	nodeModulesWatcher,
+	processesWatcher,
+	shellHistoryWatcher,
+}
+
+// Host is what the watchers share about the machine they are on.
+type Host struct {
+	Homes   []Home       // the guarded homes; never empty
+	Lineage *Lineage     // who is who among the processes; shared, filled by the processes watcher
+	Tree    *Tree        // what happens to files below the homes; shared, run by the agent
+	Log     *slog.Logger // for what a person debugging should know; never a path's content
+	// Refuse names backends that a watcher must not use ("fanotify",
+	// "procconn"), as if the system had refused them. From the configuration:
+	// for people who must avoid one, and for proving the fallbacks.
+	Refuse []string
+	// Stores enables stores that are off by default, by their ID.
+	Stores []string
+	// Alive is called by the path that answers openers each time it has gone
+	// round, at least every 400 ms while it is healthy. It must not block. Only
+	// the credentials watcher calls it, and only when it holds permission marks;
+	// the watchdog ends the agent when it falls silent.
+	Alive func()
+}
+
+// Home is one guarded home directory.
+type Home struct {
+	Dir  string // absolute, symlinks resolved
+	User string // uid or SID of its owner
+	UID  int    // -1 where the system has no uids
+}
+
+// Out is where a watcher writes. Its methods never block and are safe to call
+// from several goroutines.
+type Out interface {
+	// Emit hands over one event.
+	Emit(wormbell.Event)
+	// Sees says that the watcher is armed: through which backend it looks from
+	// now on, and whether that backend knows who did it. why says, in a few
+	// words, what this costs when it is not the best one; "" when it is. It is
+	// called once everything is armed and again whenever that changes.
+	Sees(backend string, who bool, why string)
+	// Guards replaces the list of guarded files and those that cannot be
+	// guarded. Only the credentials watcher calls it.
+	Guards([]wormbell.Guarded)
+}
