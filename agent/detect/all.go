@@ -1,0 +1,12 @@
+package detect
+
+// All lists every detector, sorted by ID.
+var All = []Detector{
+	credentialRead,
+	credentialSweep,
+	guardTampering,
+	historySecret,
+	privateFlagRemoved,
+	publishByInstallScript,
+	publishLoop,
+}

@@ -1,0 +1,63 @@
+package detect
+
+import (
+	"fmt"
+	"time"
+
+	"wormbell"
+	"wormbell/internal/ancestry"
+	"wormbell/internal/stores"
+)
+
+var credentialRead = Detector{
+	ID:       "credential-read",
+	Title:    "A program read credentials that are not its own",
+	Advice:   "If you did not start this, stop it, then answer the alert: the credential must be taken for stolen. If it is a tool you trust, allow it.",
+	Severity: wormbell.High,
+	Kinds:    []wormbell.Kind{wormbell.FileRead},
+	Who:      true,
+	Doc: `
+Fires when a guarded credential file is opened for reading by a process that no row of the trust table vouches for: most of all
+anything below the install script of a dependency, and scripts that nobody vouches for.
+
+Quiet for the programs that a credential belongs to (npm for ~/.npmrc, at any depth; git, gh, aws …), for what a person opens at a
+terminal or in an editor, for backups, and for what the user has allowed. A read whose author the system cannot tell is no finding:
+then the detector says that it cannot see who.`,
+	New: func() Check {
+		reported := NewRecent[readKey](time.Minute, 2000)
+		return func(e wormbell.Event, s *Scope) {
+			store := stores.Of(e.Path)
+			if store == nil || e.Process == nil {
+				return
+			}
+			if _, ok := s.Vouched(e); ok || unseen(e.Process) {
+				return
+			}
+			key := readKey{ancestry.Root(e.Process).ID(), e.Path, e.Process.Exe, e.Process.Script}
+			if reported.Has(key, e.Time) {
+				return
+			}
+			reported.Add(key, e)
+			s.Report(wormbell.Finding{Subject: e.Path,
+				Summary: fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path)})
+		}
+	},
+}
+
+// unseen reports whether it is not known what a reader was: it was gone before
+// it could be looked at and nothing above it speaks against it, or its command
+// line was overwritten by then and no dependency's script is above it. That is
+// as good as nobody we know.
+func unseen(p *wormbell.Process) bool {
+	if ancestry.Dependency(p) != nil {
+		return false
+	}
+	return ancestry.Retitled(p) || p.Exe == "" && len(p.Args) == 0 && ancestry.UnvouchedScript(p) == nil
+}
+
+// readKey is one program of one tree reading one file.
+type readKey struct {
+	root        wormbell.ProcessID
+	path        string
+	exe, script string
+}

@@ -1,0 +1,364 @@
+package detect
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"wormbell"
+	"wormbell/internal/ancestry"
+	"wormbell/internal/stores"
+)
+
+// Row is one line of the built-in trust table: who may read which stores, and
+// below what. Rows grant; what no row grants is a finding.
+type Row struct {
+	ID     string
+	Store  string // ID of a store, "strict", "project" (the two kinds of store) or "*"
+	Who    Who
+	Under  Under
+	Reason string
+}
+
+// Who is a class of readers. Each asks for more than a name.
+type Who string
+
+// The classes of readers.
+const (
+	PackageManager Who = "package-manager" // npm, pnpm, yarn or bun itself, vouched for, reading a file of its own and running nobody's code meanwhile
+	Reader         Who = "reader"          // one of the store's programs by name, vouched for
+	ReaderAtPlace  Who = "reader-at-place" // a program from one of the folders where the store's programs live in a home
+	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home
+	AnySigned      Who = "signer:*"        // any program, and any script, that is vouched for
+	TypedProgram   Who = "typed-program"   // a native program that a person starts by hand, vouched for or not
+	ProjectCode    Who = "project-code"    // a script from a home, or a program run in or from one
+	ProjectPython  Who = "project-python"  // the same, in Python
+	ShellScript    Who = "shell-script"    // a shell, whatever it runs
+	BackupTool     Who = "backup-tool"     // one of backupTools, native, from a home
+)
+
+// Under says which ancestry a row still holds below.
+type Under string
+
+// The ancestries. Suspects are processes that raised a finding before.
+const (
+	Any           Under = "any"                     // everywhere, also below a dependency's script
+	NotDependency Under = "not-a-dependency-script" // nowhere below a dependency's script
+	NotSuspect    Under = "not-a-suspect"           // nor by or below a suspect
+	NotScript     Under = "not-an-unvouched-script" // as NotSuspect, nor below a script in a JavaScript runtime that nobody vouches for, or a program from a temporary folder
+	UnderAPerson  Under = "person"                  // as NotScript, and started by a person
+)
+
+// Rows is the built-in table. Order does not matter for the answer: it decides
+// which reason is given.
+var Rows = []Row{
+	{"package-manager-reads-its-own", "*", PackageManager, Any, "npm, pnpm, yarn and bun need their own configuration at every start, also the npm or bun that a lifecycle script runs"},
+	{"store-reader", "*", Reader, NotDependency, "the program that a credential belongs to reads it to do its work"},
+	{"store-reader-in-home", "*", ReaderAtPlace, NotScript, "tools such as Claude Code install themselves into a home, where no package manager vouches for them"},
+	{"store-reader-native", "*", NativeReader, NotScript, "command-line tools are often single files in ~/.local/bin; a worm that runs one of that name does so from a script, which voids this"},
+	{"vouched-program", "*", AnySigned, NotScript, "cat, tar, rsync, editors, IDEs, backup and indexing tools from the system are what people and cron use; a worm uses them from a script"},
+	{"typed-program", "*", TypedProgram, UnderAPerson, "a person chose to open the file with it: a file manager or an editor from ~/go/bin"},
+	{"backup-tool-in-home", "*", BackupTool, NotScript, "backup and synchronising tools are often single files in ~/.local/bin and read everything"},
+	{"shell-script-reads", "*", ShellScript, NotScript, "backup and set-up scripts source and copy such files"},
+	{"project-code-reads-project-store", "project", ProjectCode, NotSuspect, "the cloud libraries in a project's own code read these to log in"},
+	{"python-reads-netrc", "netrc", ProjectPython, NotScript, "the requests library looks into ~/.netrc before every request"},
+}
+
+// backupTools read whole homes. Those that the system installed are vouched
+// for; these names count for single files that a person put into a home.
+var backupTools = []string{"restic", "rclone", "borg", "kopia", "rustic", "duplicacy", "syncthing", "dropbox", "insync", "megasync"}
+
+// Trust answers who may read what: the built-in rows and a person's. It is safe
+// for concurrent use.
+type Trust struct {
+	rows  atomic.Pointer[[]wormbell.TrustRow]
+	homes atomic.Pointer[[]string]
+}
+
+// NewTrust returns a table with the built-in rows alone.
+func NewTrust() *Trust { return &Trust{} }
+
+// SetRows replaces the rows that people have added.
+func (t *Trust) SetRows(rows []wormbell.TrustRow) {
+	rows = slices.Clone(rows)
+	t.rows.Store(&rows)
+}
+
+// SetHomes says which folders are homes, absolute and without a slash at the
+// end. Before it is called, and besides, those below the system's usual places
+// count: /home, /Users, /root, C:/Users.
+func (t *Trust) SetHomes(dirs []string) {
+	dirs = slices.Clone(dirs)
+	t.homes.Store(&dirs)
+}
+
+// Rows returns the whole table, the built-in rows first.
+func (t *Trust) Rows() []wormbell.TrustRow {
+	out := make([]wormbell.TrustRow, 0, len(Rows))
+	for _, r := range Rows {
+		out = append(out, r.row())
+	}
+	if rows := t.rows.Load(); rows != nil {
+		out = append(out, *rows...)
+	}
+	return out
+}
+
+func (r Row) row() wormbell.TrustRow {
+	return wormbell.TrustRow{ID: r.ID, Store: r.Store, Who: string(r.Who), Under: string(r.Under), Reason: r.Reason, By: "built-in"}
+}
+
+// Vouched returns the row that covers e, the read of a guarded file. suspect
+// says which processes already raised a finding; it may be nil. A read by
+// nobody we know is covered by no row: whether it is a finding is the
+// detector's part.
+func (t *Trust) Vouched(e wormbell.Event, suspect func(*wormbell.Process) bool) (wormbell.TrustRow, bool) {
+	store := stores.Of(e.Path)
+	if e.Process == nil || store == nil {
+		return wormbell.TrustRow{}, false
+	}
+	r := reader{t: t, p: e.Process, store: store, path: e.Path, suspect: suspect}
+	for _, row := range Rows {
+		if r.inStore(row.Store) && r.is(row.Who) && r.under(row.Under) {
+			return row.row(), true
+		}
+	}
+	if rows := t.rows.Load(); rows != nil {
+		for _, row := range *rows {
+			if concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) {
+				return row, true
+			}
+		}
+	}
+	return wormbell.TrustRow{}, false
+}
+
+// concerns reports whether a row may speak for the files of user: a person's
+// is about their own, those of root and of the administrator about everybody's.
+func concerns(row wormbell.TrustRow, user string) bool {
+	return row.By == user || row.By == "0" || row.By == "admin" || row.By == "first-use" || row.By == ""
+}
+
+// reader is one process in front of one store.
+type reader struct {
+	t       *Trust
+	p       *wormbell.Process
+	store   *stores.Store
+	path    string // of the file, with ~
+	suspect func(*wormbell.Process) bool
+}
+
+func (r reader) inStore(s string) bool {
+	switch s {
+	case "*", r.store.ID:
+		return true
+	case "strict":
+		return r.store.Strict
+	case "project":
+		return !r.store.Strict
+	}
+	return false
+}
+
+func (r reader) is(who Who) bool {
+	p := r.p
+	named := slices.Contains(r.store.Readers, p.Name())
+	native := p.Script == "" && !ancestry.JavaScript(p) && !ancestry.Interpreter(p) && !ancestry.Shell(p)
+	switch who {
+	case PackageManager:
+		client, args, _ := ancestry.Client(p)
+		return ancestry.Installer(p) && (named || slices.Contains(r.store.Readers, client)) && r.ownDoing(client, args)
+	case Reader:
+		return named && p.Signer != "" && !ancestry.LoadsCode(p)
+	case ReaderAtPlace:
+		return !ancestry.LoadsCode(p) && slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.Contains(code(p), place) }) && r.t.inHome(code(p))
+	case NativeReader:
+		return native && named && r.t.inHome(p.Exe)
+	case AnySigned:
+		return p.Signer != "" && !ancestry.LoadsCode(p)
+	case TypedProgram:
+		return (native || module(p)) && !r.t.temp(p.Exe)
+	case ProjectCode:
+		return r.projectCode()
+	case ProjectPython:
+		return ancestry.Interpreter(p) && strings.HasPrefix(path.Base(p.Exe), "py") && r.projectCode()
+	case ShellScript:
+		return ancestry.Shell(p) && !r.t.temp(code(p))
+	case BackupTool:
+		return native && slices.Contains(backupTools, p.Name()) && r.t.inHome(p.Exe)
+	}
+	return false
+}
+
+// ownDoing reports whether a package manager can only be reading for itself.
+// Some run what lies in the folder they are started in within their own
+// process: pnpm a .pnpmfile.cjs, yarn its plugins and the release that a
+// project keeps, `npm init` an init-module. Below a dependency's script that
+// folder is the script's choice.
+func (r reader) ownDoing(client string, args []string) bool {
+	if r.p.Signer == "" && !strings.HasSuffix(r.path, "/.yarnrc.yml") {
+		return false // a project's own yarn, which reads no other
+	}
+	if ancestry.Dependency(r.p) == nil {
+		return true
+	}
+	switch client {
+	case "npm":
+		return r.p.Signer != "" && !slices.ContainsFunc(args, func(a string) bool {
+			return len(a) > 1 && a != "in" && (strings.HasPrefix("init", a) || strings.HasPrefix("innit", a) || strings.HasPrefix("create", a))
+		})
+	case "npx", "bun", "bunx":
+		return r.p.Signer != ""
+	}
+	return false
+}
+
+// code is the file whose doing p's doing is.
+func code(p *wormbell.Process) string {
+	if p.Script != "" {
+		return p.Script
+	}
+	return p.Exe
+}
+
+// module reports whether p runs a module of Python's: `python -m twine`.
+func module(p *wormbell.Process) bool {
+	return ancestry.Interpreter(p) && p.Script == "" && slices.ContainsFunc(p.Args, func(a string) bool {
+		return strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.HasSuffix(a, "m")
+	})
+}
+
+// projectCode reports whether p is the user's own code: a script from a home,
+// or without a script a program from a home or at work in one.
+func (r reader) projectCode() bool {
+	if r.p.Script != "" {
+		return r.t.inHome(r.p.Script)
+	}
+	return r.t.inHome(r.p.Exe) || r.t.inHome(r.p.Cwd) && !r.t.temp(r.p.Exe)
+}
+
+func (r reader) under(u Under) bool {
+	if u == Any {
+		return true
+	}
+	if ancestry.Dependency(r.p) != nil {
+		return false
+	}
+	switch u {
+	case NotDependency:
+		return true
+	case NotSuspect:
+		return r.suspect == nil || !r.suspect(r.p)
+	case NotScript:
+		return r.noScriptAbove()
+	case UnderAPerson:
+		return r.noScriptAbove() && ancestry.Person(r.p, r.suspect)
+	}
+	return false
+}
+
+// noScriptAbove reports whether no unvouched script and no suspect is at p or
+// above it. A program known by its place is not its own unvouched script.
+func (r reader) noScriptAbove() bool {
+	if r.suspect != nil && r.suspect(r.p) {
+		return false
+	}
+	p := r.p
+	if r.is(ReaderAtPlace) {
+		p = p.Parent
+	}
+	return ancestry.UnvouchedScript(p) == nil
+}
+
+// coveredBy reports whether a person's row covers a read of the file at time now.
+func (r reader) coveredBy(row wormbell.TrustRow, file string, now time.Time) bool {
+	if row.Until != nil && !now.Before(*row.Until) {
+		return false
+	}
+	if !r.inStore(row.Store) || row.Path != "" && row.Path != file || !r.matches(row.Who) {
+		return false
+	}
+	switch Under(row.Under) {
+	case UnderAPerson:
+		// The program itself may be unvouched for: that is what the row is for.
+		return ancestry.Dependency(r.p) == nil && ancestry.PersonAbove(r.p) != nil
+	case "project":
+		return ancestry.Dependency(r.p) == nil && (r.t.inHome(r.p.Cwd) || r.t.inHome(code(r.p)))
+	case Any, NotDependency, NotSuspect, NotScript:
+		// Whatever a row says, below a dependency's script only the package manager reads.
+		return ancestry.Dependency(r.p) == nil
+	}
+	return false
+}
+
+// matches reads who of a person's row: "signer:S", "exe:/path" or "exe:/path
+// script:/path". S may end in * to stand for all that begin with it.
+func (r reader) matches(who string) bool {
+	p := r.p
+	if signer, ok := strings.CutPrefix(who, "signer:"); ok {
+		prefix, wild := strings.CutSuffix(signer, "*")
+		return p.Signer != "" && (p.Signer == signer || wild && strings.HasPrefix(p.Signer, prefix)) && !ancestry.LoadsCode(p)
+	}
+	if who == string(ProjectCode) {
+		return r.projectCode()
+	}
+	exe, ok := strings.CutPrefix(who, "exe:")
+	if !ok {
+		return false
+	}
+	exe, script, _ := strings.Cut(exe, " script:")
+	// Without a script in the row an interpreter's every script would be meant:
+	// a row for /usr/bin/node grants nothing to node x.js.
+	return exe != "" && p.Exe == exe && p.Script == script && !(script == "" && (ancestry.JavaScript(p) || ancestry.Interpreter(p))) && !ancestry.LoadsCode(p)
+}
+
+// home returns the home that the absolute path p is in, "" if it is in none.
+func (t *Trust) home(p string) string {
+	p = path.Clean(strings.ReplaceAll(p, `\`, "/"))
+	best := ""
+	if homes := t.homes.Load(); homes != nil {
+		for _, h := range *homes {
+			if h != "/" && len(h) > len(best) && (p == h || strings.HasPrefix(p, h+"/")) {
+				best = h
+			}
+		}
+	}
+	if best != "" {
+		return best
+	}
+	if p == "/root" || strings.HasPrefix(p, "/root/") {
+		return "/root"
+	}
+	for _, parent := range []string{"/home/", "/Users/", "C:/Users/"} {
+		if rest, ok := strings.CutPrefix(p, parent); ok && rest != "" {
+			user, _, _ := strings.Cut(rest, "/")
+			return parent + user
+		}
+	}
+	return ""
+}
+
+func (t *Trust) inHome(p string) bool { return p != "" && t.home(p) != "" }
+
+func (t *Trust) tilde(p string) string {
+	if h := t.home(p); h != "" {
+		return "~" + strings.TrimPrefix(path.Clean(strings.ReplaceAll(p, `\`, "/")), h)
+	}
+	return p
+}
+
+// tempFolders are where systems keep temporary files.
+var tempFolders = []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders", "/run/user", "C:/Windows/Temp", "C:/Temp"}
+
+func (t *Trust) temp(p string) bool {
+	p = path.Clean(strings.ReplaceAll(p, `\`, "/"))
+	if strings.Contains(p, "/AppData/Local/Temp/") {
+		return true // Windows keeps it inside the home
+	}
+	if t.inHome(p) {
+		return false
+	}
+	return slices.ContainsFunc(tempFolders, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+}
