@@ -1,0 +1,184 @@
+package alert
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"wormbell"
+)
+
+// This file holds what the store keeps besides alerts: the calls it accepted,
+// the rows persons added to the trust table, and settings that survive a restart.
+
+const (
+	maxCalls    = 10000 // calls on disk; the oldest go first
+	maxOwed     = 1000  // calls in memory while the disk cannot be written
+	maxTrust    = 500   // rows of one user
+	maxSettings = 100
+)
+
+// Call is one accepted call that loosened the guard.
+type Call struct {
+	Time time.Time `json:"time"`
+	User string    `json:"user"` // uid or SID of who called
+	PID  int       `json:"pid"`
+	Exe  string    `json:"exe"`
+	What string    `json:"what"` // "close abcd2345"
+}
+
+// AddCall keeps c.
+func (s *Store) AddCall(c Call) {
+	c.Time = c.Time.UTC().Round(0)
+	c.Exe, c.What = clean(c.Exe, 1024), clean(c.What, 512)
+	s.write.Lock()
+	defer s.write.Unlock()
+	s.owed = append(s.owed, c)
+	if n := len(s.owed); n > maxOwed {
+		s.owed = slices.Delete(s.owed, 0, n-maxOwed)
+	}
+	s.commit(nil)
+}
+
+// Calls returns the latest calls of user ("" for everybody's), newest first, at
+// most limit of them.
+func (s *Store) Calls(user string, limit int) ([]Call, error) {
+	s.write.Lock()
+	owed := slices.Clone(s.owed)
+	d := s.disk
+	s.write.Unlock()
+	out := []Call{}
+	slices.Reverse(owed)
+	for _, c := range owed {
+		if user == "" || c.User == user {
+			out = append(out, c)
+		}
+	}
+	if d == nil {
+		return out[:min(len(out), limit)], nil
+	}
+	err := d.each(func(scan func(...any) error) error {
+		var c Call
+		var at int64
+		if err := scan(&at, &c.User, &c.PID, &c.Exe, &c.What); err != nil {
+			return err
+		}
+		c.Time = unnano(at)
+		out = append(out, c)
+		return nil
+	}, "SELECT time, user, pid, exe, what FROM calls WHERE ? = '' OR user = ? ORDER BY id DESC LIMIT ?", user, user, limit)
+	return out[:min(len(out), limit)], err
+}
+
+// AddTrust keeps a person's row and returns it with the ID it was given.
+// row.By is whose it is.
+func (s *Store) AddTrust(row wormbell.TrustRow) (wormbell.TrustRow, error) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.closed {
+		return row, errClosed
+	}
+	s.expire()
+	s.mu.Lock()
+	n := 0
+	for _, r := range s.trust {
+		if r.By == row.By {
+			n++
+		}
+	}
+	if n >= maxTrust {
+		s.mu.Unlock()
+		return row, errors.New("too many rows; remove some first")
+	}
+	for row.ID = newID(); s.trust[row.ID].ID != ""; {
+		row.ID = newID()
+	}
+	if row.Until != nil {
+		u := row.Until.UTC().Round(0)
+		row.Until = &u
+	}
+	s.trust = maps.Clone(s.trust)
+	s.trust[row.ID] = row
+	s.mu.Unlock()
+	s.book = true
+	s.commit(nil)
+	return row, nil
+}
+
+// RemoveTrust forgets a person's row and returns it; [ErrNotFound] if there is none.
+func (s *Store) RemoveTrust(id string) (wormbell.TrustRow, error) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.closed {
+		return wormbell.TrustRow{}, errClosed
+	}
+	s.mu.Lock()
+	row, ok := s.trust[id]
+	if ok {
+		s.trust = maps.Clone(s.trust)
+		delete(s.trust, id)
+	}
+	s.mu.Unlock()
+	if !ok {
+		return row, ErrNotFound
+	}
+	s.book = true
+	s.commit(nil)
+	return row, nil
+}
+
+// Trust returns the rows of persons that have not expired, sorted by ID.
+func (s *Store) Trust() []wormbell.TrustRow {
+	now := s.cfg.Now()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := []wormbell.TrustRow{}
+	for _, r := range s.trust {
+		if r.Until == nil || r.Until.After(now) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b wormbell.TrustRow) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// expire deletes rows whose time is over. Called with write held.
+func (s *Store) expire() {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trust = maps.Clone(s.trust)
+	maps.DeleteFunc(s.trust, func(_ string, r wormbell.TrustRow) bool { return r.Until != nil && !r.Until.After(now) })
+}
+
+// Setting returns what was last set for key, "" if nothing was.
+func (s *Store) Setting(key string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.settings[key]
+}
+
+// SetSetting keeps value for key across restarts; "" forgets it.
+func (s *Store) SetSetting(key, value string) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	s.mu.Lock()
+	switch {
+	case key == "instance", len(s.settings) >= maxSettings && value != "":
+		s.mu.Unlock()
+		return errors.New("no such setting")
+	case value == "":
+		delete(s.settings, key)
+	default:
+		s.settings[key] = value
+	}
+	s.mu.Unlock()
+	s.book = true
+	s.commit(nil)
+	return nil
+}
