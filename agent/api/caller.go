@@ -1,0 +1,107 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"wormbell"
+	"wormbell/agent/alert"
+	"wormbell/internal/ancestry"
+)
+
+// This file judges callers by what they descend from.
+
+// caller returns the process that made the connection, with its ancestry; nil
+// if that cannot be told for certain: it has ended, or part of its ancestry is
+// not known.
+func (s *Server) caller(c *call) *wormbell.Process {
+	// Before and after: in between the PID cannot have become another's.
+	if !c.peer.alive() {
+		return nil
+	}
+	p := s.At(c.peer.pid)
+	if p == nil || p.PID != c.peer.pid || !c.peer.alive() {
+		return nil
+	}
+	last, n := p, 0
+	for a := range p.Chain {
+		last = a
+		n++
+	}
+	// Chain ends somewhere; a chain that long is made to hide what is above it.
+	if n >= 64 || last.PID > 1 && !topmost(last.PID) {
+		return nil
+	}
+	return p
+}
+
+// loosen decides whether the caller may do what, which loosens the guard. It
+// returns the caller's process for [Server.accepted].
+func (s *Server) loosen(c *call, what string) (*wormbell.Process, error) {
+	p, err := s.clear(c, what)
+	if err != nil {
+		return nil, err
+	}
+	if p.TTY == "" && c.peer.uid != 0 { // root without a terminal is configuration management
+		return nil, faultf(http.StatusForbidden, "run it in a terminal", "refused to %s: the call comes from no terminal", what)
+	}
+	return p, nil
+}
+
+// clear returns the caller's process if nothing it descends from is suspect.
+func (s *Server) clear(c *call, what string) (*wormbell.Process, error) {
+	p := s.caller(c)
+	if p == nil {
+		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "caller not known")
+		return nil, faultf(http.StatusForbidden, "run it again from an ordinary terminal", "refused to %s: the agent could not tell who asks", what)
+	}
+	if why := s.below(p); why != "" {
+		if s.refusals.allow(c.peer.uid, s.Now()) {
+			s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
+			s.emit(c, p, "refused "+what+": "+why)
+		}
+		return nil, faultf(http.StatusForbidden, "run it yourself in a terminal of its own", "refused to %s: the call comes from %s", what, why)
+	}
+	return p, nil
+}
+
+// below says what p descends from that must not loosen the guard, "" if nothing.
+func (s *Server) below(p *wormbell.Process) string {
+	for a := range p.Chain {
+		switch {
+		case a.Package != nil:
+			return fmt.Sprintf("below the %s script of %s", a.Lifecycle, a.Package)
+		case a.Lifecycle != "":
+			return fmt.Sprintf("below a %s script", a.Lifecycle)
+		case ancestry.NamedInstaller(a):
+			return "below " + a.String()
+		}
+	}
+	if id, ok := s.Store.Suspect(p); ok {
+		return "below a process of alert " + id
+	}
+	return ""
+}
+
+// accepted announces and keeps a call that loosened the guard.
+func (s *Server) accepted(c *call, p *wormbell.Process, what string) {
+	s.Store.AddCall(alert.Call{Time: s.Now(), User: c.user(), PID: p.PID, Exe: p.Exe, What: what})
+	s.Log.Info("call accepted", "call", what, "uid", c.peer.uid, "pid", p.PID)
+	s.emit(c, p, "accepted "+what)
+}
+
+func (s *Server) emit(c *call, p *wormbell.Process, line string) {
+	if s.Backend.Emit != nil {
+		s.Backend.Emit(wormbell.Event{Time: s.Now().UTC(), Kind: wormbell.AgentCall, Source: "api", User: c.user(), Process: p, Line: line})
+	}
+}
+
+// wide reports whether a row vouches for so much that only root may add it.
+func wide(r wormbell.TrustRow) bool {
+	return r.Store == "*" || strings.Contains(r.Who, "*") || r.Under == "any"
+}
+
+// future reports whether t is a sensible end: to come, within ten years.
+func future(t, now time.Time) bool { return t.After(now) && t.Before(now.AddDate(10, 0, 0)) }

@@ -1,0 +1,482 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"wormbell"
+	"wormbell/agent/alert"
+	"wormbell/agent/freeze"
+	"wormbell/internal/stores"
+)
+
+// missing is the answer of a route whose part of the agent is not there.
+func missing(what string) error {
+	return faultf(http.StatusNotImplemented, "", "this agent cannot %s", what)
+}
+
+func (s *Server) status(c *call) (any, error) {
+	if s.Backend.Status == nil {
+		return nil, missing("tell its status")
+	}
+	st := s.Backend.Status()
+	st.Alerts = s.Store.Count(c.sees())
+	st.Problems = slices.Clone(st.Problems)
+	for _, p := range s.Store.Problems() {
+		if !slices.Contains(st.Problems, p) {
+			st.Problems = append(st.Problems, p)
+		}
+	}
+	st.Homes, st.Sensors, st.Detectors, st.Problems = list(st.Homes), list(st.Sensors), list(st.Detectors), list(st.Problems)
+	return st, nil
+}
+
+// list is s, never nil: arrays are never null in JSON.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// alerts writes one alert after the other: a long list costs no memory.
+func (s *Server) alerts(c *call) (any, error) {
+	q := c.r.URL.Query()
+	f := alert.Filter{User: c.sees(), States: []wormbell.State{wormbell.Open}, Limit: maxListed}
+	if q.Has("all") && q.Get("all") != "0" && q.Get("all") != "false" {
+		f.States = nil
+	}
+	if m := q.Get("min_severity"); m != "" {
+		var err error
+		if f.MinSeverity, err = wormbell.ParseSeverity(m); err != nil {
+			return nil, faultf(http.StatusBadRequest, "", "%v", err)
+		}
+	}
+	c.w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(c.w)
+	enc.SetEscapeHTML(false)
+	out := http.NewResponseController(c.w)
+	if _, err := c.w.Write([]byte(`{"version":1,"alerts":[`)); err != nil {
+		return nil, nil
+	}
+	n := 0
+	for a := range s.Store.Each(f) {
+		out.SetWriteDeadline(time.Now().Add(answerTime))
+		if n++; n > 1 {
+			c.w.Write([]byte(","))
+		}
+		if enc.Encode(a) != nil {
+			return nil, nil
+		}
+	}
+	c.w.Write([]byte("]}\n"))
+	return nil, nil
+}
+
+// find returns the alert that the path names, if the peer may see it. Others'
+// are not there at all, so that IDs tell nothing.
+func (s *Server) find(c *call) (wormbell.Alert, error) {
+	id := c.r.PathValue("id")
+	a, err := s.Store.Find(id, c.sees())
+	switch {
+	case errors.Is(err, alert.ErrAmbiguous):
+		return a, faultf(http.StatusConflict, "give more of its characters", "more than one alert begins with %s", id)
+	case errors.Is(err, alert.ErrNotFound):
+		return a, faultf(http.StatusNotFound, "'wormbell alerts --all' lists all there are", "there is no such alert")
+	}
+	return a, err
+}
+
+func (s *Server) alert(c *call) (any, error) {
+	a, err := s.find(c)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// change is POST alerts/{id}/{verb}.
+func (s *Server) change(c *call) (any, error) {
+	verb := c.r.PathValue("verb")
+	state, isState := map[string]wormbell.State{"close": wormbell.Closed, "mute": wormbell.Muted, "reopen": wormbell.Open}[verb]
+	isFreeze := verb == string(freeze.Stop) || verb == string(freeze.Continue) || verb == string(freeze.Kill)
+	if !isState && !isFreeze && verb != "action" {
+		return nil, faultf(http.StatusNotFound, "", "there is no such call")
+	}
+	a, err := s.find(c)
+	if err != nil {
+		return nil, err
+	}
+	var in struct{ Reason, What, Outcome string }
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	what := verb + " " + a.ID
+	var p *wormbell.Process
+	if verb == "close" || verb == "mute" || verb == "resume" {
+		if p, err = s.loosen(c, what); err != nil {
+			return nil, err
+		}
+	}
+	var out any
+	switch {
+	case isState:
+		out, err = s.Store.SetState(a.ID, state, c.user(), in.Reason)
+	case isFreeze:
+		out, err = s.freeze(c, a.ID, freeze.Action(verb))
+	default:
+		if strings.TrimSpace(in.What) == "" || slices.Contains([]string{"close", "mute", "reopen", "merge", "freeze", "resume", "kill"}, in.What) {
+			return nil, faultf(http.StatusBadRequest, "", "an action needs a name of its own")
+		}
+		out, err = s.Store.AddAction(a.ID, wormbell.Action{Time: s.Now(), By: c.user(), What: in.What, Outcome: in.Outcome})
+	}
+	if err == nil && p != nil {
+		s.accepted(c, p, what)
+	}
+	return out, err
+}
+
+// freeze stops, continues or ends the processes an alert is about.
+func (s *Server) freeze(c *call, id string, action freeze.Action) (any, error) {
+	if s.Living == nil {
+		return nil, missing(string(action) + " processes")
+	}
+	if !s.acting.TryLock() { // two at once would undo each other
+		return nil, faultf(http.StatusConflict, "try again in a few seconds", "the agent is busy with another tree")
+	}
+	defer s.acting.Unlock()
+	c.patience(answerTime)
+	roots, err := s.Store.Processes(id)
+	if err != nil {
+		return nil, err
+	}
+	if len(roots) == 0 {
+		return nil, faultf(http.StatusConflict, "", "the alert does not say which process it was")
+	}
+	r, err := freeze.Tree(c.r.Context(), freeze.Config{Roots: roots, Living: s.Living, Process: s.At,
+		Caller: c.peer.uid, CallerPID: c.peer.pid, Spare: s.Spare}, action)
+	if errors.Is(err, freeze.ErrNotAvailable) {
+		return nil, faultf(http.StatusNotImplemented, "", "%v", freeze.ErrNotAvailable)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: string(action), Outcome: r.String()}); err != nil {
+		s.Log.Error("store action", "alert", id, "err", err)
+	}
+	return map[string]any{"outcome": r.String(), "report": r}, nil
+}
+
+func (s *Server) credentials(c *call) (any, error) {
+	if s.Backend.Guarded == nil {
+		return nil, missing("tell what it guards")
+	}
+	out := []wormbell.Guarded{}
+	for _, g := range s.Backend.Guarded() {
+		if c.sees() == "" || g.User == c.user() {
+			out = append(out, g)
+		}
+	}
+	return map[string]any{"version": 1, "credentials": out}, nil
+}
+
+func (s *Server) trust(c *call) (any, error) {
+	rows := []wormbell.TrustRow{}
+	if s.Backend.Trust != nil {
+		rows = append(rows, s.Backend.Trust()...)
+	}
+	for _, r := range s.Store.Trust() {
+		if c.sees() == "" || r.By == c.user() || r.By == "admin" {
+			rows = append(rows, r)
+		}
+	}
+	return map[string]any{"version": 1, "trust": rows}, nil
+}
+
+var (
+	whoForm  = regexp.MustCompile(`^(project-code|signer:[^\s]+|exe:/[^\n]*)$`)
+	pathForm = regexp.MustCompile(`^(~/|/)[^\x00-\x1f]+$`)
+)
+
+func (s *Server) addTrust(c *call) (any, error) {
+	var row wormbell.TrustRow
+	if err := c.body(&row); err != nil {
+		return nil, err
+	}
+	row.Reason = strings.TrimSpace(row.Reason)
+	bad := ""
+	switch {
+	case row.Store != "*" && !slices.ContainsFunc(stores.All, func(t stores.Store) bool { return t.ID == row.Store }):
+		bad = "there is no such store"
+	case !whoForm.MatchString(row.Who) || len(row.Who) > 1024:
+		bad = "who must be signer:NAME, exe:/PATH, \"exe:/PATH script:/PATH\" or project-code"
+	case !slices.Contains([]string{"person", "project", "not-a-dependency-script", "any"}, row.Under):
+		bad = "under must be person, project, not-a-dependency-script or any"
+	case row.Path != "" && (!pathForm.MatchString(row.Path) || len(row.Path) > 1024):
+		bad = "path must begin with ~/ or /"
+	case row.Reason == "" || len(row.Reason) > 512 || strings.ContainsFunc(row.Reason, func(r rune) bool { return r < ' ' }):
+		bad = "a row needs a reason, in one line"
+	case row.Until != nil && !future(*row.Until, s.Now()):
+		bad = "until must be in the future"
+	}
+	if bad != "" {
+		return nil, faultf(http.StatusBadRequest, "", "%s", bad)
+	}
+	what := "trust " + row.Who + " with " + row.Store
+	p, err := s.loosen(c, what)
+	if err != nil {
+		return nil, err
+	}
+	if wide(row) && c.peer.uid != 0 {
+		return nil, faultf(http.StatusForbidden, "name the store and the program, or run it as root", "refused to %s: so wide a row needs root", what)
+	}
+	row.By = c.user()
+	if c.peer.uid == 0 {
+		row.By = "admin"
+	}
+	row, err = s.Store.AddTrust(row)
+	if err != nil {
+		return nil, faultf(http.StatusConflict, "", "%v", err)
+	}
+	s.trustChanged()
+	s.accepted(c, p, what)
+	return row, nil
+}
+
+func (s *Server) removeTrust(c *call) (any, error) {
+	id := c.r.PathValue("id")
+	i := slices.IndexFunc(s.Store.Trust(), func(r wormbell.TrustRow) bool {
+		return r.ID == id && (c.peer.uid == 0 || r.By == c.user())
+	})
+	if i < 0 {
+		return nil, faultf(http.StatusNotFound, "'wormbell trust list' lists all rows; the built-in ones stay", "there is no such row of yours")
+	}
+	what := "remove trust row " + id
+	p, err := s.loosen(c, what)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Store.RemoveTrust(id); err != nil {
+		return nil, faultf(http.StatusNotFound, "", "there is no such row of yours")
+	}
+	s.trustChanged()
+	s.accepted(c, p, what)
+	return struct{}{}, nil
+}
+
+func (s *Server) trustChanged() {
+	if s.Backend.SetTrust != nil {
+		s.Backend.SetTrust(s.Store.Trust())
+	}
+}
+
+// calls lists accepted calls as the events they were.
+func (s *Server) calls(c *call) (any, error) {
+	calls, err := s.Store.Calls(c.sees(), maxListed)
+	if err != nil {
+		return nil, err
+	}
+	out := []wormbell.Event{}
+	for _, x := range calls {
+		out = append(out, wormbell.Event{Time: x.Time, Kind: wormbell.AgentCall, Source: "api", User: x.User,
+			Process: &wormbell.Process{PID: x.PID, Exe: x.Exe}, Line: x.What})
+	}
+	return map[string]any{"version": 1, "calls": out}, nil
+}
+
+func (s *Server) pause(c *call) (any, error) {
+	var in struct{ Seconds float64 }
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	if s.Backend.Pause == nil {
+		return nil, missing("pause")
+	}
+	if !(in.Seconds >= 0 && in.Seconds <= maxPause.Seconds()) {
+		return nil, faultf(http.StatusBadRequest, "", "a pause lasts at most %v", maxPause)
+	}
+	if !c.owns() {
+		return nil, faultf(http.StatusForbidden, "run it as root", "the agent of the whole machine is paused by root only")
+	}
+	var until time.Time
+	var p *wormbell.Process
+	text := ""
+	if in.Seconds > 0 {
+		var err error
+		if p, err = s.loosen(c, "pause"); err != nil {
+			return nil, err
+		}
+		until = s.Now().Add(time.Duration(in.Seconds * float64(time.Second))).UTC()
+		text = until.Format(time.RFC3339)
+	}
+	if err := s.Backend.Pause(until); err != nil {
+		return nil, err
+	}
+	if err := s.Store.SetSetting(pausedSetting, text); err != nil {
+		return nil, err
+	}
+	if p != nil {
+		s.accepted(c, p, "pause until "+text)
+	}
+	return map[string]any{"paused_until": text}, nil
+}
+
+func (s *Server) protect(c *call) (any, error) {
+	var in struct{ On *bool }
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	if in.On == nil {
+		return nil, faultf(http.StatusBadRequest, "", "on or off?")
+	}
+	if s.Backend.Protect == nil {
+		return nil, missing("protect")
+	}
+	if !c.owns() {
+		return nil, faultf(http.StatusForbidden, "run it as root", "protection of the whole machine is switched by root only")
+	}
+	var p *wormbell.Process
+	if !*in.On {
+		var err error
+		if p, err = s.loosen(c, "protect off"); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Backend.Protect(*in.On); err != nil {
+		return nil, faultf(http.StatusConflict, "", "%v", err)
+	}
+	if p != nil {
+		s.accepted(c, p, "protect off")
+	}
+	return map[string]any{"protect": *in.On}, nil
+}
+
+func (s *Server) demo(c *call) (any, error) {
+	in := struct {
+		Home    string
+		Seconds float64
+	}{Seconds: 300}
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	if s.Backend.Demo == nil {
+		return nil, missing("guard a scratch home")
+	}
+	if !(in.Seconds > 0 && in.Seconds <= maxDemo.Seconds()) {
+		return nil, faultf(http.StatusBadRequest, "", "a demonstration lasts at most %v", maxDemo)
+	}
+	home, err := s.scratch(c, in.Home)
+	if err != nil {
+		return nil, err
+	}
+	// What happens there is marked as a demonstration, so a worm would like one.
+	if _, err := s.clear(c, "guard a scratch home"); err != nil {
+		return nil, err
+	}
+	c.patience(2 * answerTime) // arming takes its time
+	if err := s.Backend.Demo(c.r.Context(), home, time.Duration(in.Seconds*float64(time.Second))); err != nil {
+		return nil, faultf(http.StatusConflict, "", "%v", err)
+	}
+	s.Log.Info("demonstration guarded", "uid", c.peer.uid, "seconds", in.Seconds)
+	return map[string]any{"home": home, "seconds": in.Seconds}, nil
+}
+
+// patience gives the answer so much time from now. The request has been read;
+// its deadline would end the request's context.
+func (c *call) patience(d time.Duration) {
+	out := http.NewResponseController(c.w)
+	out.SetReadDeadline(time.Time{})
+	out.SetWriteDeadline(time.Now().Add(d))
+}
+
+// stream begins an answer of lines that goes on, and returns how to write one.
+func (c *call) stream() (line func(any) error) {
+	out := http.NewResponseController(c.w)
+	out.SetReadDeadline(time.Time{}) // else the request's own would end it
+	c.w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(c.w)
+	enc.SetEscapeHTML(false)
+	return func(v any) error {
+		out.SetWriteDeadline(time.Now().Add(answerTime)) // a reader that does not read is cut
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+}
+
+// tick is one line of watch.
+type tick struct {
+	Changed   bool `json:"changed,omitempty"`
+	Heartbeat bool `json:"heartbeat,omitempty"`
+}
+
+// watch writes a line each time the peer's alerts changed: "read again".
+func (s *Server) watch(c *call) (any, error) {
+	ctx := c.r.Context()
+	changes := s.Store.Subscribe(ctx)
+	line := c.stream()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	seen := s.Store.Version(c.sees())
+	if line(tick{Changed: true}) != nil {
+		return nil, nil
+	}
+	for {
+		t := tick{Heartbeat: true}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-beat.C:
+		case <-changes:
+			v := s.Store.Version(c.sees())
+			if v == seen {
+				continue // somebody else's
+			}
+			seen, t = v, tick{Changed: true}
+		}
+		if line(t) != nil {
+			return nil, nil
+		}
+	}
+}
+
+// events writes the events as they come: the peer's own, all for root.
+func (s *Server) events(c *call) (any, error) {
+	if s.Backend.Events == nil {
+		return nil, missing("show its events")
+	}
+	ctx := c.r.Context()
+	events := s.Backend.Events(ctx, c.sees())
+	line := c.stream()
+	out := http.NewResponseController(c.w)
+	out.Flush()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case e, ok := <-events:
+			if !ok {
+				return nil, nil
+			}
+			if c.sees() != "" && e.User != c.user() && e.Kind != wormbell.Gap {
+				continue // the agent filters; this is the second lock
+			}
+			if line(e) != nil {
+				return nil, nil
+			}
+		case <-beat.C:
+			out.SetWriteDeadline(time.Now().Add(answerTime))
+			if _, err := c.w.Write([]byte("\n")); err != nil || out.Flush() != nil {
+				return nil, nil
+			}
+		}
+	}
+}
