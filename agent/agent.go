@@ -1,0 +1,246 @@
+// Package agent runs the watchers and carries their events to the detectors,
+// the store and the API. It is the only owner of long-lived goroutines.
+//
+// It must not know what a detector looks for or how a watcher sees.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"wormbell"
+	"wormbell/agent/alert"
+	"wormbell/agent/api"
+	"wormbell/agent/detect"
+	"wormbell/watchers"
+)
+
+// Options is what a running agent needs besides its settings.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	Beat    func() // called each time the path that answers openers has gone round; nil without a watchdog
+	Ready   func() // called once everything is armed and the API is served; nil if nobody asks
+	Self    []int  // processes of the agent besides this one: its watchdog
+}
+
+// pausedSetting is where the API keeps until when notifications are paused.
+const pausedSetting = "paused_until"
+
+// ErrCannot is wrapped by errors that starting again would not mend: wrong
+// settings, another agent on the same state.
+var ErrCannot = errors.New("cannot run")
+
+type agent struct {
+	ctx     context.Context // ends with Run; a field because demonstrations begin while it runs
+	config  Config
+	options Options
+	log     *slog.Logger
+	started time.Time
+
+	host    watchers.Host
+	queue   *queue
+	sensors *sensors
+	engine  *detect.Engine
+	trust   *detect.Trust
+	store   *alert.Store
+	feed    *feed
+	demos   demos
+	calls   chan func() // work for the engine's goroutine from elsewhere
+	wait    sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	events  int
+	lost    int // by the queue
+	protect bool
+	paused  time.Time // no notifications until then
+}
+
+// Run guards the machine until ctx is done. It returns when every goroutine
+// that it started has ended and what they found is stored.
+func Run(ctx context.Context, c Config, o Options) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	list, err := homes(c.Homes)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	if err := c.defaults(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	if err := api.Free(c.Socket); err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := &agent{ctx: ctx, config: c, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
+		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func()), protect: c.Protect}
+	self := append([]int{os.Getpid()}, o.Self...)
+	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: o.Beat,
+		Lineage: watchers.NewLineage(watchers.LineageConfig{Log: o.Log, Homes: list, Refuse: c.Refuse, Self: self, State: filepath.Join(c.State, "enrolled-tools.json")})}
+	defer a.host.Lineage.Close()
+	if a.host.Tree, err = a.newTree(list); err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	if a.store, err = alert.Open(alert.Config{Dir: c.State, Log: o.Log, Alive: a.host.Lineage.Alive}); err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	defer a.store.Close()
+	a.trust = detect.NewTrust()
+	a.paused, _ = time.Parse(time.RFC3339, a.store.Setting(pausedSetting))
+	a.trust.SetRows(a.store.Trust())
+	a.engine = detect.NewEngine(detect.All, a.trust)
+
+	// The engine outlives the watchers, so that what they saw last is stored.
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	var engine sync.WaitGroup
+	engine.Go(func() { a.observe(engineCtx) })
+	engine.Go(func() { a.store.Run(engineCtx) })
+	a.trustHomes()
+	a.wait.Go(func() { a.runTree(ctx, a.host.Tree) })
+	for _, w := range watchers.All {
+		out := a.sensors.add(w, a.queue, nil)
+		a.wait.Go(func() { a.sensors.supervise(ctx, w, a.host, out) })
+	}
+	err = a.serve(ctx)
+	cancel()
+	a.wait.Wait()
+	stopEngine()
+	engine.Wait()
+	return err
+}
+
+// armTime is how long the API waits for the watchers. A watcher that is later
+// has met something unusual; it goes on, and the status says so.
+const armTime = 20 * time.Second
+
+// serve opens the API once everything is armed, says so, and serves until ctx
+// is done.
+func (a *agent) serve(ctx context.Context) error {
+	for _, name := range a.sensors.wait(ctx, armTime) {
+		a.log.Error("watcher is not armed yet, serving without it", "watcher", name)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	server, err := api.Listen(a.api())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCannot, err)
+	}
+	a.log.Info("ready", "socket", a.config.Socket, "homes", len(a.host.Homes), "took", time.Since(a.started).Round(time.Millisecond))
+	if a.options.Ready != nil {
+		a.options.Ready()
+	}
+	debug.FreeOSMemory() // the first look at the machine leaves garbage that idling would never collect
+	return server.Serve(ctx)
+}
+
+// observe is the engine's goroutine: it takes what is queued, shows it to the
+// detectors and stores what they find.
+func (a *agent) observe(ctx context.Context) {
+	for {
+		select {
+		case do := <-a.calls:
+			do()
+		case <-a.queue.ready:
+			a.batch(a.queue.drain())
+		case <-ctx.Done():
+			a.batch(a.queue.drain())
+			return
+		}
+	}
+}
+
+func (a *agent) batch(events []wormbell.Event) {
+	for _, e := range events {
+		e = a.demos.mark(e)
+		a.count(e)
+		if e.Kind == wormbell.FileRead {
+			a.sensors.read(e)
+		}
+		for _, f := range a.engine.Observe(e) {
+			a.record(f)
+		}
+		a.feed.send(e)
+	}
+}
+
+func (a *agent) count(e wormbell.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e.Kind != wormbell.Gap {
+		a.events++
+	} else if e.Source == "queue" {
+		a.lost += e.Count
+	}
+}
+
+// record stores f. The store keeps it in memory when the disk fails, so an
+// error is told and nothing more.
+func (a *agent) record(f wormbell.Finding) {
+	d := detect.ByID(f.Detector)
+	got, err := a.store.Record(f, alert.Meta{Title: d.Title, Advice: d.Advice, Severity: d.Severity})
+	if err != nil {
+		a.log.Error("store alert", "err", err)
+	}
+	level := slog.LevelWarn
+	if f.Severity <= wormbell.Low {
+		level = slog.LevelInfo
+	}
+	a.log.Log(a.ctx, level, "finding", "alert", got.ID, "severity", got.Severity.String(), "detector", f.Detector, "summary", f.Summary)
+}
+
+func (a *agent) newTree(list []watchers.Home) (*watchers.Tree, error) {
+	return watchers.NewTree(watchers.TreeConfig{Homes: list, Who: a.host.Lineage.At, Refuse: a.config.Refuse, Log: a.log})
+}
+
+// runTree runs the file-tree feed, again and again if it fails.
+func (a *agent) runTree(ctx context.Context, t *watchers.Tree) {
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		err := t.Run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.log.Error("file-tree feed failed, starting it again", "err", err, "after", delay)
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// defaults fills in where the agent keeps its state and its socket.
+func (c *Config) defaults() error {
+	root := os.Geteuid() == 0
+	if c.State == "" {
+		c.State = "/var/lib/wormbell"
+		if !root {
+			dir := os.Getenv("XDG_STATE_HOME")
+			if dir == "" {
+				home, err := os.UserHomeDir()
+				if err != nil {
+					return fmt.Errorf("find the state folder: %w", err)
+				}
+				dir = filepath.Join(home, ".local", "state")
+			}
+			c.State = filepath.Join(dir, "wormbell")
+		}
+	}
+	if c.Socket == "" {
+		c.Socket = wormbell.SystemSocket
+		if !root {
+			c.Socket = wormbell.UserSocket(os.Getenv("XDG_RUNTIME_DIR"), strconv.Itoa(os.Geteuid()))
+		}
+	}
+	return nil
+}

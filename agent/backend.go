@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"wormbell"
+	"wormbell/agent/api"
+	"wormbell/agent/detect"
+)
+
+// api is what the API asks of the agent.
+func (a *agent) api() api.Config {
+	return api.Config{
+		Socket: a.config.Socket, System: os.Geteuid() == 0, Store: a.store, Log: a.log,
+		At: a.host.Lineage.At, Living: a.host.Lineage.Living, Spare: a.options.Self,
+		Backend: api.Backend{
+			Status:   a.status,
+			Guarded:  a.sensors.credentials,
+			Events:   a.feed.subscribe,
+			Emit:     a.queue.put,
+			Trust:    a.builtInTrust,
+			SetTrust: a.setTrust,
+			Pause:    a.pause,
+			Protect:  a.setProtect,
+			Demo:     a.demo,
+		},
+	}
+}
+
+// ask runs do on the engine's goroutine and waits for it: the engine is used
+// by one goroutine at a time. It does nothing once the agent is ending.
+func (a *agent) ask(do func()) {
+	done := make(chan struct{})
+	select {
+	case a.calls <- func() { do(); close(done) }:
+		<-done
+	case <-a.ctx.Done():
+	}
+}
+
+func (a *agent) builtInTrust() (rows []wormbell.TrustRow) {
+	a.ask(func() {
+		rows = a.trust.Rows()
+	})
+	own := map[string]bool{}
+	for _, r := range a.store.Trust() {
+		own[r.ID] = true
+	}
+	rows = slices.DeleteFunc(rows, func(r wormbell.TrustRow) bool { return own[r.ID] })
+	return append(rows, a.host.Lineage.Enrolled()...)
+}
+
+func (a *agent) setTrust(rows []wormbell.TrustRow) { a.ask(func() { a.trust.SetRows(rows) }) }
+
+func (a *agent) pause(until time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.paused = until
+	a.log.Warn("notifications are paused", "until", until)
+	return nil
+}
+
+func (a *agent) setProtect(on bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.protect = on
+	a.log.Warn("protect was switched", "on", on)
+	return nil
+}
+
+// protectProblem is said as long as protect is on.
+const protectProblem = "protect is on, but this version only observes: no read is denied"
+
+func (a *agent) status() wormbell.Status {
+	sensors, _, lost := a.sensors.status()
+	cpu, rss := usage(append([]int{os.Getpid()}, a.options.Self...))
+	s := wormbell.Status{
+		Version: a.options.Version, PID: os.Getpid(), User: fmt.Sprint(os.Geteuid()), Privileged: os.Geteuid() == 0,
+		Started: a.started.UTC(), Uptime: time.Since(a.started).Seconds(), CPU: cpu, RSS: rss,
+		Socket: a.config.Socket, State: a.config.State, Sensors: sensors,
+	}
+	for _, h := range a.host.Homes {
+		s.Homes = append(s.Homes, h.Dir)
+	}
+	kinds := a.sensors.sees()
+	for _, d := range detect.All {
+		s.Detectors = append(s.Detectors, wormbell.DetectorStatus{ID: d.ID, Title: d.Title, Sees: d.Sees(kinds)})
+	}
+	a.ask(func() { s.Problems = a.engine.Problems() })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Protect, s.Events, s.Lost = a.protect, a.events, lost+a.lost
+	if a.protect {
+		s.Problems = append(s.Problems, protectProblem)
+	}
+	if time.Now().Before(a.paused) {
+		until := a.paused.UTC()
+		s.PausedUntil = &until
+	}
+	return s
+}

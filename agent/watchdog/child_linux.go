@@ -1,0 +1,34 @@
+package watchdog
+
+import (
+	"context"
+	"os"
+	"syscall"
+)
+
+// Heart is the child's end of the heartbeat. It is safe for concurrent use.
+type Heart struct{ fd int }
+
+// Child returns the heart of a process that [Run] started, and a context that
+// ends when the parent does: an agent nobody watches must not hold openers.
+func Child(ctx context.Context) (*Heart, context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	for _, fd := range []int{beatFD, parentFD} {
+		syscall.CloseOnExec(fd)
+	}
+	// A full pipe (the parent is stopped) must not block the answering path:
+	// then a beat is dropped.
+	syscall.SetNonblock(beatFD, true)
+	parent := os.NewFile(parentFD, "parent")
+	go func() { // ends with the process: the read returns only when the parent is gone
+		parent.Read(make([]byte, 1))
+		cancel()
+	}()
+	return &Heart{beatFD}, ctx
+}
+
+// Beat says that the answering path has gone round. It never blocks.
+func (h *Heart) Beat() { syscall.Write(h.fd, []byte{beat}) }
+
+// Ready says that everything is armed and the API is served.
+func (h *Heart) Ready() { syscall.Write(h.fd, []byte{ready}) }

@@ -1,0 +1,171 @@
+package watchdog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain plays the child when it is told to: what a child does is named by
+// WORMBELL_TEST_CHILD, where it notes its runs by WORMBELL_TEST_NOTES.
+func TestMain(m *testing.M) {
+	if how := os.Getenv("WORMBELL_TEST_CHILD"); how != "" {
+		os.Exit(child(how, os.Getenv("WORMBELL_TEST_NOTES")))
+	}
+	os.Exit(m.Run())
+}
+
+func child(how, notes string) int {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	heart, ctx := Child(context.Background())
+	note(notes, "run "+strconv.Itoa(os.Getpid()))
+	heart.Beat()
+	heart.Ready()
+	switch how {
+	case "fatal":
+		return Fatal
+	case "stop":
+		if runs(notes) == 1 {
+			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		}
+	case "panic":
+		if runs(notes) == 1 {
+			panic("a bug")
+		}
+	case "hang":
+		if runs(notes) == 1 {
+			select {} // a deadlock: other goroutines live, no beat comes
+		}
+	}
+	for tick := time.NewTicker(200 * time.Millisecond); ; {
+		select {
+		case <-tick.C:
+			heart.Beat()
+		case <-terminated:
+			note(notes, "terminated")
+			return 0
+		case <-ctx.Done():
+			note(notes, "orphaned")
+			return 0
+		}
+	}
+}
+
+func note(file, what string) {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		f.WriteString(what + "\n")
+		f.Close()
+	}
+}
+
+func runs(file string) int {
+	b, _ := os.ReadFile(file)
+	return strings.Count(string(b), "run ")
+}
+
+// start runs the watchdog over a child that behaves as how says.
+func start(t *testing.T, how string) (notes string, readies chan struct{}, stop func() error, done chan error) {
+	notes = t.TempDir() + "/notes"
+	t.Setenv("WORMBELL_TEST_CHILD", how)
+	t.Setenv("WORMBELL_TEST_NOTES", notes)
+	readies = make(chan struct{}, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	done = make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Config{Program: os.Args[0], Log: slog.New(slog.DiscardHandler),
+			Ready: func() { readies <- struct{}{} }})
+	}()
+	t.Cleanup(cancel)
+	return notes, readies, func() error { cancel(); return <-done }, done
+}
+
+func TestStalledChildIsReplaced(t *testing.T) {
+	for _, how := range []string{"stop", "hang"} {
+		t.Run(how, func(t *testing.T) {
+			notes, readies, stop, _ := start(t, how)
+			<-readies // the one that stalls
+			<-readies // the one that follows it
+			if err := stop(); err != nil {
+				t.Errorf("Run = %v, want nil after the context ended", err)
+			}
+			if n := runs(notes); n != 2 {
+				t.Errorf("%d children ran, want 2", n)
+			}
+			b, _ := os.ReadFile(notes)
+			if !strings.HasSuffix(string(b), "terminated\n") {
+				t.Errorf("the second child was not asked to end: %q", b)
+			}
+		})
+	}
+}
+
+// stuckLog is a log that nobody reads: a full pipe, a terminal that was stopped.
+type stuckLog struct{ until <-chan struct{} }
+
+func (w stuckLog) Write(b []byte) (int, error) { <-w.until; return len(b), nil }
+
+// Go ends a program that panics with a status of its own.
+func TestPanickingChildIsStartedAgain(t *testing.T) {
+	notes, readies, stop, done := start(t, "panic")
+	<-readies
+	select {
+	case <-readies: // the one that follows
+	case err := <-done:
+		t.Fatalf("Run = %v, nobody was started again", err)
+	}
+	if err := stop(); err != nil || runs(notes) != 2 {
+		t.Errorf("Run = %v after %d children, want nil after 2", err, runs(notes))
+	}
+}
+
+func TestNobodyReadsTheLog(t *testing.T) {
+	notes := t.TempDir() + "/notes"
+	t.Setenv("WORMBELL_TEST_CHILD", "stop")
+	t.Setenv("WORMBELL_TEST_NOTES", notes)
+	ctx, cancel := context.WithCancel(t.Context())
+	read, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Config{Program: os.Args[0], Log: slog.New(slog.NewTextHandler(stuckLog{read}, nil))})
+	}()
+	t.Cleanup(func() { close(read); cancel(); <-done })
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		b, _ := os.ReadFile(notes)
+		if pid, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(b), "run "))); err == nil {
+			if err := syscall.Kill(pid, 0); err != nil {
+				return // ended and waited for
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the stalled child still lives: %q", b)
+		}
+	}
+}
+
+func TestHealthyChildIsLeftAlone(t *testing.T) {
+	notes, readies, stop, _ := start(t, "beat")
+	<-readies
+	// Three times the silence that would be the end of a stalled child.
+	<-time.After(3 * Silence)
+	if err := stop(); err != nil || runs(notes) != 1 {
+		t.Errorf("Run = %v after %d children, want nil after 1", err, runs(notes))
+	}
+}
+
+func TestFatalChildIsNotStartedAgain(t *testing.T) {
+	notes, _, _, done := start(t, "fatal")
+	if err := <-done; !errors.Is(err, ErrFatal) {
+		t.Errorf("Run = %v, want ErrFatal", err)
+	}
+	if n := runs(notes); n != 1 {
+		t.Errorf("%d children ran, want 1", n)
+	}
+}
