@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) alertCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "alert",
+		Short: "Look at one alert, and act on it",
+		Long: `Looks at one alert and acts on it. An ID is the 8 characters that 'wormbell alerts'
+shows, or the first four. Calls that loosen the guard (close, mute, resume) are for a person at a
+terminal: from below an installer, an install script or an alerted program the agent
+refuses them, and rings.`,
+	}
+	cmd.AddCommand(
+		a.showCommand(),
+		a.stateCommand("close", "Close it: it is dealt with", "The alert is closed. What happens next begins a new one.", Agent.Close),
+		a.stateCommand("mute", "Mute it: go on recording, but do not show it", "The alert is muted.", Agent.Mute),
+		a.stateCommand("reopen", "Open it again", "The alert is open again.", Agent.Reopen),
+		a.processCommand("freeze", "Stop the whole process tree of it, for now", `Stops every process that the alert is about, and everything they started, without
+ending them: they neither run on nor lose anything. Never stops your shell, terminal or
+editor. 'wormbell alert resume' lets them go on, 'wormbell alert kill' ends them.`, Agent.Freeze),
+		a.processCommand("resume", "Let a frozen process tree go on", "Lets the processes go on that freeze stopped.", Agent.Resume),
+		a.processCommand("kill", "End the whole process tree of it", "Ends every process that the alert is about, and everything they started.", Agent.Kill),
+	)
+	return cmd
+}
+
+func (a *app) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Who did what, from the terminal down to the thief",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			alert, err := c.Alert(cmd.Context(), args[0])
+			if err != nil {
+				return advise(err)
+			}
+			if a.json {
+				return a.print(alert)
+			}
+			a.printer().alert(alert)
+			return nil
+		},
+	}
+}
+
+// stateCommand is a command that changes what people see of an alert.
+func (a *app) stateCommand(verb, short, done string, do func(Agent, context.Context, string, string) error) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   verb + " ID",
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			if err := do(c, cmd.Context(), args[0], reason); err != nil {
+				return advise(err)
+			}
+			return a.done(done)
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that says why, kept with the alert")
+	return cmd
+}
+
+// processCommand is a command that acts on an alert's processes.
+func (a *app) processCommand(verb, short, long string, do func(Agent, context.Context, string) (string, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " ID",
+		Short: short,
+		Long:  long,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			outcome, err := do(c, cmd.Context(), args[0])
+			if err != nil {
+				return advise(err)
+			}
+			return a.done(outcome)
+		},
+	}
+}
+
+// done says how a command went that has nothing to show.
+func (a *app) done(text string) error {
+	if a.json {
+		return a.print(map[string]any{"version": 1, "outcome": text})
+	}
+	fmt.Fprintln(a.streams.Out, clean(text))
+	return nil
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wormbell"
+)
+
+func (a *app) credentialsCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "credentials",
+		Short: "Which files are guarded, and who read them last",
+		Long: `Lists the credential files that the agent knows of: what is in them, whether they are
+guarded, and who opened them last. Never what they hold. Files that do not exist are
+guarded as soon as they appear; --all lists them too.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			files, err := c.Credentials(cmd.Context())
+			if err != nil {
+				return advise(err)
+			}
+			if a.json {
+				return a.print(list("credentials", files))
+			}
+			a.printer().credentials(files, all)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also files that do not exist and stores that are off")
+	return cmd
+}
+
+func (p *printer) credentials(files []wormbell.Guarded, all bool) {
+	var rows [][]string
+	hidden, users := 0, map[string]bool{}
+	for _, f := range files {
+		users[f.User] = true
+	}
+	for _, f := range files {
+		if !all && (f.State == wormbell.GuardAbsent || f.State == wormbell.GuardOff) {
+			hidden++
+			continue
+		}
+		state := clean(f.State)
+		if f.Why != "" {
+			state += " (" + clean(f.Why) + ")"
+		}
+		read := ""
+		if f.LastRead != nil {
+			read = p.ago(*f.LastRead) + " by " + clean(f.LastBy)
+		}
+		name := clean(f.Path)
+		if len(users) > 1 {
+			name += " of user " + clean(f.User)
+		}
+		rows = append(rows, []string{name, clean(f.Kind), state, read})
+	}
+	if len(rows) > 0 {
+		p.table([]string{"FILE", "HOLDS", "STATE", "LAST READ"}, rows)
+	} else {
+		p.line("No credential files here yet.")
+	}
+	if hidden > 0 {
+		p.line("%s", p.look(dim, count(hidden, "more file")+" not shown, absent or off; --all lists them all"))
+	}
+}
+
+// ago is when something was, near ones in words.
+func (p *printer) ago(t time.Time) string {
+	if d := time.Since(t); d >= 0 && d < time.Hour {
+		return d.Round(time.Second).String() + " ago"
+	}
+	return p.at(t)
+}

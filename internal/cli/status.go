@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wormbell"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "What the agent sees, and what it does not",
+		Long: `Shows the agent's sensors (through which backend each looks, whether it knows who did
+something, how many events were lost), how well each detector sees with them, and what
+is wrong with the agent itself. Ends with status 0 whenever the agent answers.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			s, err := c.Status(cmd.Context())
+			if err != nil {
+				return advise(err)
+			}
+			if a.json {
+				return a.print(s)
+			}
+			a.printer().status(s)
+			return nil
+		},
+	}
+}
+
+func (p *printer) status(s wormbell.Status) {
+	who := "as user " + s.User
+	if s.Privileged {
+		who = "as root"
+	}
+	up := time.Duration(s.Uptime * float64(time.Second)).Round(time.Second)
+	p.line("%s %s, %s, pid %d, up %v", p.look(bold, "wormbelld"), clean(s.Version), clean(who), s.PID, up)
+	p.line("%.1f s of processor time (%.2f %% of a core), %.1f MB of memory", s.CPU, percent(s.CPU, s.Uptime), float64(s.RSS)/1e6)
+	p.line("socket %s, state %s", clean(s.Socket), clean(s.State))
+	for _, h := range s.Homes {
+		p.line("guards %s", clean(h))
+	}
+	if s.PausedUntil != nil {
+		p.line("%s", p.look(yellow, "notifications are paused until "+p.at(*s.PausedUntil)))
+	}
+	if s.Protect {
+		p.line("protect is on")
+	}
+	p.line("%s, %s open, %s", count(s.Events, "event"), count(s.Alerts, "alert"), lost(s.Lost))
+	p.line("")
+	var rows [][]string
+	for _, sensor := range s.Sensors {
+		backend, knows := clean(sensor.Backend), "no"
+		if sensor.Backend == "" {
+			backend, knows = "down", "-"
+		} else if sensor.Who {
+			knows = "yes"
+		}
+		why := clean(sensor.Why)
+		if sensor.Restarts > 0 {
+			why = count(sensor.Restarts, "restart") + " " + why
+		}
+		rows = append(rows, []string{clean(sensor.Name), backend, knows, strconv.Itoa(sensor.Events), strconv.Itoa(sensor.Lost), why})
+	}
+	p.table([]string{"SENSOR", "BACKEND", "WHO", "EVENTS", "LOST", "WHAT IT CANNOT SEE"}, rows)
+	p.line("")
+	rows = nil
+	for _, d := range s.Detectors {
+		rows = append(rows, []string{clean(d.ID), clean(d.Sees), clean(d.Title)})
+	}
+	p.table([]string{"DETECTOR", "HERE", "RINGS WHEN"}, rows)
+	if len(s.Problems) > 0 {
+		p.line("")
+		p.line("%s", p.look(red, "Problems"))
+		for _, problem := range s.Problems {
+			p.paragraph("  ", clean(problem))
+		}
+	}
+}
+
+func lost(n int) string {
+	if n == 0 {
+		return "none lost"
+	}
+	return fmt.Sprintf("%d lost", n)
+}
+
+func percent(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return 100 * part / whole
+}

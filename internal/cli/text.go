@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// clean makes a string from outside safe to print: a file may be called
+// "\x1b]0;evil\x07", a package name may hold a right-to-left override. What a
+// terminal would act on, or a person not see, is spelled out instead.
+func clean(s string) string {
+	plain := true
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// arg is clean for one argument of a command line: quoted when it would not
+// read as one word.
+func arg(s string) string {
+	c := clean(s)
+	if s != "" && !strings.ContainsAny(c, " \"'`$&|;<>()*?!#\\") {
+		return c
+	}
+	return "'" + strings.ReplaceAll(c, "'", `'\''`) + "'"
+}
+
+// shorten cuts s to at most n columns, in the middle, where paths and command
+// lines say least.
+func shorten(s string, n int) string {
+	if width(s) <= n || n < 5 {
+		return s
+	}
+	runes := []rune(s)
+	head, tail := 0, len(runes)
+	for w := 1; ; { // 1 for the ellipsis
+		// a little more is kept of the end, where a file's name is
+		if w += runeWidth(runes[tail-1]); w > n {
+			break
+		}
+		tail--
+		if w += runeWidth(runes[head]); w > n {
+			break
+		}
+		head++
+	}
+	return string(runes[:head]) + "…" + string(runes[tail:])
+}
+
+// width is how many columns s takes on a terminal.
+func width(s string) (n int) {
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// wide are the ranges that take two columns (Unicode's East Asian Wide and the
+// emoji), coarsely: a wrong guess costs a ragged line, nothing more.
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0xa4cf, 1}, {0xac00, 0xd7a3, 1}, {0xf900, 0xfaff, 1}, {0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1}},
+	R32: []unicode.Range32{{0x1f300, 0x1faff, 1}, {0x20000, 0x3fffd, 1}},
+}
+
+func runeWidth(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case unicode.Is(wide, r):
+		return 2
+	}
+	return 1
+}
+
+// wrap breaks s at spaces into lines of at most n columns; a longer word is
+// broken where the line ends.
+func wrap(s string, n int) []string {
+	if n < 10 {
+		n = 10
+	}
+	var lines []string
+	line, used := "", 0
+	flush := func() {
+		lines = append(lines, line)
+		line, used = "", 0
+	}
+	for word := range strings.FieldsSeq(s) {
+		w := width(word)
+		if used > 0 && used+1+w > n {
+			flush()
+		}
+		for used == 0 && w > n {
+			cut, cw := 0, 0
+			for i, r := range word {
+				if cw+runeWidth(r) > n {
+					break
+				}
+				cw += runeWidth(r)
+				cut = i + utf8.RuneLen(r)
+			}
+			lines = append(lines, word[:cut])
+			word, w = word[cut:], w-cw
+		}
+		if used > 0 {
+			line += " "
+			used++
+		}
+		line += word
+		used += w
+	}
+	if line != "" || len(lines) == 0 {
+		flush()
+	}
+	return lines
+}

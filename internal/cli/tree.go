@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"wormbell"
+	"wormbell/internal/ancestry"
+)
+
+// node is one process in the picture of a tree.
+type node struct {
+	process  *wormbell.Process
+	children []*node
+	deeds    []string // what it did, of the alert's evidence
+}
+
+// forest is the processes of one alert, from the shell or terminal down.
+type forest struct {
+	roots []*node
+	nodes map[wormbell.ProcessID]*node
+}
+
+// grow merges the ancestries of everybody in an alert's evidence.
+func grow(a wormbell.Alert) forest {
+	f := forest{nodes: map[wormbell.ProcessID]*node{}}
+	for _, finding := range a.Findings {
+		for _, e := range finding.Evidence {
+			if e.Process == nil {
+				continue
+			}
+			n := f.add(e.Process, top(e.Process))
+			if d := fileDeed(e); d != "" && !slices.Contains(n.deeds, d) {
+				n.deeds = append(n.deeds, d)
+			}
+		}
+	}
+	return f
+}
+
+// fileDeed is deed for what a process did to a file, in fewer words: the list
+// below the tree has them all.
+func fileDeed(e wormbell.Event) string {
+	switch verb, _ := deed(e); e.Kind {
+	case wormbell.FileRead, wormbell.FileWrite, wormbell.FileRemove:
+		return verb + " " + e.Path
+	case wormbell.ManifestChange:
+		if e.Was != nil && e.Is != nil && e.Was.Private && !e.Is.Private {
+			return `removed "private" from ` + e.Path
+		}
+		return verb + " " + e.Path
+	}
+	return ""
+}
+
+// maxAbove is how many ancestors are shown above a process that no dependency
+// and no interactive shell is above: a build server's tree can be deep.
+const maxAbove = 4
+
+// top is where the picture of p's ancestry begins: the package manager that ran
+// the dependency's script, else what p was started from, at most maxAbove up.
+// The interactive shell above is shown too: that is where a person sits.
+func top(p *wormbell.Process) *wormbell.Process {
+	t := p
+	if d := ancestry.Dependency(p); d != nil {
+		t = d
+		for a := range d.Parent.Chain {
+			if ancestry.Boundary(a) || !ancestry.NamedInstaller(a) && !ancestry.Shell(a) {
+				break
+			}
+			if ancestry.NamedInstaller(a) {
+				t = a
+			}
+		}
+	} else {
+		for range maxAbove {
+			if t.Parent == nil || ancestry.Boundary(t.Parent) || t.Parent.Exe == "" {
+				break // not learned: an older process of another user
+			}
+			t = t.Parent
+		}
+	}
+	if ancestry.Interactive(t.Parent) {
+		return t.Parent
+	}
+	return t
+}
+
+// add puts p and its ancestors up to top into the forest.
+func (f *forest) add(p, top *wormbell.Process) *node {
+	if n := f.nodes[p.ID()]; n != nil {
+		return n
+	}
+	n := &node{process: p}
+	f.nodes[p.ID()] = n
+	if p.ID() == top.ID() || p.Parent == nil {
+		f.roots = append(f.roots, n)
+		return n
+	}
+	parent := f.add(p.Parent, top)
+	parent.children = append(parent.children, n)
+	return n
+}
+
+// Limits of the picture of a tree.
+const (
+	maxChildren = 6 // of one process
+	maxDepth    = 24
+)
+
+func (p *printer) tree(f forest) {
+	for _, r := range f.roots[:min(len(f.roots), maxChildren)] {
+		p.node(r, "  ", "  ", nil, 0)
+	}
+	if more := len(f.roots) - maxChildren; more > 0 {
+		p.line("  %s", p.look(dim, "… and "+count(more, "more tree")))
+	}
+}
+
+// node writes n and what is below it. first is what stands before its own
+// line, rest before those below.
+func (p *printer) node(n *node, first, rest string, parent *wormbell.Process, depth int) {
+	pr := n.process
+	if n.deeds == nil && len(n.children) == 1 && plumbing(pr) && parent != nil {
+		p.node(n.children[0], first, rest, parent, depth) // sh -c CMD with CMD below it
+		return
+	}
+	note := ""
+	if pr.Package != nil && (parent == nil || parent.Package == nil) {
+		note = clean(strings.TrimSpace(pr.Lifecycle + " of " + pr.Package.String()))
+	}
+	tail := "  pid " + strconv.Itoa(pr.PID)
+	room := max(16, p.width-width(first)-width(tail))
+	text := shorten(clean(commandLine(pr)), room)
+	p.line("%s%s%s", p.look(dim, first), p.who(n, text), p.look(dim, tail))
+	below := rest
+	if len(n.children) > 0 {
+		below += "│  "
+	} else {
+		below += "   "
+	}
+	if note != "" {
+		p.line("%s%s", p.look(dim, below), p.look(yellow, shorten(note, max(16, p.width-width(below)))))
+	}
+	for _, d := range n.deeds[:min(len(n.deeds), maxChildren)] {
+		p.line("%s%s", p.look(dim, below), p.look(red, shorten(clean(d), max(16, p.width-width(below)))))
+	}
+	if more := len(n.deeds) - maxChildren; more > 0 {
+		p.line("%s%s", p.look(dim, below), p.look(red, "… and "+strconv.Itoa(more)+" more"))
+	}
+	if depth >= maxDepth && len(n.children) > 0 {
+		p.line("%s", p.look(dim, rest+"└─ …"))
+		return
+	}
+	shown := n.children[:min(len(n.children), maxChildren)]
+	hidden := len(n.children) - len(shown)
+	for i, c := range shown {
+		if i == len(shown)-1 && hidden == 0 {
+			p.node(c, rest+"└─ ", rest+"   ", pr, depth+1)
+		} else {
+			p.node(c, rest+"├─ ", rest+"│  ", pr, depth+1)
+		}
+	}
+	if hidden > 0 {
+		p.line("%s", p.look(dim, rest+"└─ … and "+strconv.Itoa(hidden)+" more"))
+	}
+}
+
+// who is the text of a process: those that did something stand out.
+func (p *printer) who(n *node, text string) string {
+	if len(n.deeds) > 0 {
+		return p.look(bold, text)
+	}
+	return text
+}
+
+// plumbing reports whether p is the shell that an installer runs a script
+// through: `sh -c "node x.js"`, of which its child says all.
+func plumbing(p *wormbell.Process) bool {
+	return ancestry.Shell(p) && p.Script == "" && len(p.Args) > 1 && slices.Contains(p.Args[1:min(3, len(p.Args))], "-c")
+}
+
+// commandLine is p as a person would have typed it: node's npm is npm, the
+// rest is the command line as of exec.
+func commandLine(p *wormbell.Process) string {
+	if p == nil {
+		return p.Name()
+	}
+	args := p.Args
+	if len(args) == 0 {
+		return p.Name()
+	}
+	words := []string{path.Base(strings.TrimPrefix(args[0], "-"))}
+	rest := args[1:]
+	if i := slices.IndexFunc(rest, func(a string) bool { return p.Script != "" && path.Base(a) == path.Base(p.Script) }); i >= 0 {
+		name := path.Base(p.Script)
+		if ancestry.Installer(p) {
+			words = []string{strings.TrimSuffix(name, "-cli.js")}
+		} else {
+			words = append(words, rest[:i]...)
+			words = append(words, name)
+		}
+		rest = rest[i+1:]
+	}
+	words = append(words, rest...)
+	for i, w := range words {
+		words[i] = shorten(arg(w), 120)
+	}
+	return strings.Join(words, " ")
+}

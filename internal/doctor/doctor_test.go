@@ -1,0 +1,145 @@
+package doctor_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"wormbell"
+	"wormbell/internal/doctor"
+)
+
+var now = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+// machine is one on which all is well.
+func machine(t *testing.T, sysctl map[string]string) doctor.Machine {
+	t.Helper()
+	m := doctor.Machine{Now: now, Home: t.TempDir(), Proc: t.TempDir(), Shell: "/usr/bin/bash",
+		Status: &wormbell.Status{Version: "1.0.0", PID: 7, Privileged: true, Started: now.Add(-time.Hour), Uptime: 3600, State: "/var/lib/wormbell",
+			Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}}}}
+	all := map[string]string{"kernel/osrelease": "6.1.0-18-amd64\n", "fs/inotify/max_user_watches": "524288\n", "fs/inotify/max_user_instances": "512\n"}
+	for k, v := range sysctl {
+		all[k] = v
+	}
+	for k, v := range all {
+		write(t, filepath.Join(m.Proc, "sys", k), v)
+	}
+	write(t, filepath.Join(m.Home, ".bashrc"), "PROMPT_COMMAND='history -a'\n")
+	return m
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the kernel's settings are Linux's")
+	}
+	for _, tt := range []struct {
+		name   string
+		check  string
+		sysctl map[string]string
+		change func(*doctor.Machine)
+		want   doctor.State
+	}{
+		{name: "agent answers", check: "agent", want: doctor.OK},
+		{name: "no agent", check: "agent", change: noAgent, want: doctor.Fail},
+		{name: "root", check: "rights", want: doctor.OK},
+		{name: "user", check: "rights", change: func(m *doctor.Machine) { m.Status.Privileged = false }, want: doctor.Warn},
+		{name: "rights unknown", check: "rights", change: noAgent, want: doctor.Unknown},
+		{name: "best sensors", check: "sensors", want: doctor.OK},
+		{name: "weak sensor", check: "sensors", change: func(m *doctor.Machine) { m.Status.Sensors[0].Why = "cannot see who" }, want: doctor.Warn},
+		{name: "sensor down", check: "sensors", change: func(m *doctor.Machine) { m.Status.Sensors[0].Backend = "" }, want: doctor.Fail},
+		{name: "no sensors", check: "sensors", change: func(m *doctor.Machine) { m.Status.Sensors = nil }, want: doctor.Fail},
+		{name: "sensors unknown", check: "sensors", change: noAgent, want: doctor.Unknown},
+		{name: "nothing lost", check: "losses", want: doctor.OK},
+		{name: "lost", check: "losses", change: func(m *doctor.Machine) { m.Status.Lost = 3 }, want: doctor.Warn},
+		{name: "store", check: "problems", want: doctor.OK},
+		{name: "store read-only", check: "problems", change: func(m *doctor.Machine) { m.Status.Problems = []string{"cannot write alerts"} }, want: doctor.Fail},
+		{name: "store unknown", check: "problems", change: noAgent, want: doctor.Unknown},
+		{name: "clock", check: "clock", want: doctor.OK},
+		{name: "clock jumped", check: "clock", change: func(m *doctor.Machine) { m.Now = now.Add(time.Minute) }, want: doctor.Warn},
+		{name: "clock never set", check: "clock", change: func(m *doctor.Machine) { m.Now = time.Unix(0, 0) }, want: doctor.Fail},
+		{name: "clock alone", check: "clock", change: noAgent, want: doctor.OK},
+		{name: "kernel", check: "kernel", want: doctor.OK},
+		{name: "kernel at the line", check: "kernel", sysctl: map[string]string{"kernel/osrelease": "5.15.0"}, want: doctor.OK},
+		{name: "kernel old", check: "kernel", sysctl: map[string]string{"kernel/osrelease": "5.10.0-28-cloud"}, want: doctor.Warn},
+		{name: "kernel odd", check: "kernel", sysctl: map[string]string{"kernel/osrelease": "new"}, want: doctor.Unknown},
+		{name: "no /proc", check: "kernel", change: func(m *doctor.Machine) { m.Proc = filepath.Join(m.Proc, "none") }, want: doctor.Unknown},
+		{name: "inotify", check: "inotify", want: doctor.OK},
+		{name: "few watches", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, want: doctor.Warn},
+		{name: "few instances", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "8"}, want: doctor.Warn},
+		{name: "odd number", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "many"}, want: doctor.Unknown},
+		{name: "fanotify without root", check: "fanotify", sysctl: map[string]string{"fs/fanotify/max_user_marks": "8192"}, want: doctor.Unknown},
+		{name: "no fanotify", check: "fanotify", want: doctor.Warn},
+		{name: "bash appends", check: "history", want: doctor.OK},
+		{name: "bash does not", check: "history", change: func(m *doctor.Machine) { write(t, filepath.Join(m.Home, ".bashrc"), "# history -a\n") }, want: doctor.Warn},
+		{name: "zsh appends", check: "history", change: func(m *doctor.Machine) {
+			m.Shell = "/bin/zsh"
+			write(t, filepath.Join(m.Home, ".zshrc"), "setopt SHARE_HISTORY\n")
+		}, want: doctor.OK},
+		{name: "zsh does not", check: "history", change: func(m *doctor.Machine) { m.Shell = "/bin/zsh" }, want: doctor.Warn},
+		{name: "fish", check: "history", change: func(m *doctor.Machine) { m.Shell = "/bin/fish" }, want: doctor.OK},
+		{name: "odd shell", check: "history", change: func(m *doctor.Machine) { m.Shell = "/bin/es" }, want: doctor.Unknown},
+		{name: "hostile settings", check: "history", change: func(m *doctor.Machine) {
+			file := filepath.Join(m.Home, ".bashrc")
+			if err := errors.Join(os.Remove(file), os.Symlink("/dev/zero", file)); err != nil {
+				t.Error(err)
+			}
+		}, want: doctor.Warn},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := machine(t, tt.sysctl)
+			if tt.change != nil {
+				tt.change(&m)
+			}
+			for _, c := range doctor.All {
+				if c.Name != tt.check {
+					continue
+				}
+				r := c.Run(t.Context(), m)
+				if r.State != tt.want {
+					t.Errorf("%s: %s (%s), want %s", tt.check, r.State, r.Says, tt.want)
+				}
+				if r.Says == "" || r.State == doctor.Fail && r.Do == "" {
+					t.Errorf("%s: %+v leaves a person without words", tt.check, r)
+				}
+				return
+			}
+			t.Errorf("there is no check %q", tt.check)
+		})
+	}
+}
+
+func noAgent(m *doctor.Machine) { m.Status, m.Err = nil, errors.New("connection refused") }
+
+// TestThisMachine: on a real machine, every check has an answer.
+func TestThisMachine(t *testing.T) {
+	t.Parallel()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = t.TempDir()
+	}
+	m := doctor.Machine{Now: time.Now(), Home: home, Shell: os.Getenv("SHELL"), Proc: "/proc", Root: os.Getuid() == 0, Err: errors.New("not asked")}
+	results := doctor.Examine(t.Context(), m)
+	if len(results) != len(doctor.All) {
+		t.Errorf("%d results of %d checks", len(results), len(doctor.All))
+	}
+	for _, r := range results {
+		if r.Check == "" || r.Says == "" {
+			t.Errorf("%+v says nothing", r)
+		}
+		t.Logf("%-14s %-7s %s", r.Check, r.State, r.Says)
+	}
+}
