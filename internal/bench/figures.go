@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// figure is one thing to measure.
+type figure struct {
+	name  string
+	about string
+	run   func(ctx context.Context, b *bench) ([]row, error)
+}
+
+// figures lists them all, in the order in which they are measured.
+var figures = []figure{
+	{"publish-loop", "publish-loop at the worm's pace, with the real npm", measurePublish},
+	{"credential-read", "credential read until the alert is visible through the API", measureCredential},
+	{"attribution", "readers that exit right after the read, attributed to the right package", measureAttribution},
+	{"open", "what an open() costs, agent on against off", measureOpen},
+	{"replaced", "a file that is replaced by rename and opened at once", measureReplaced},
+	{"install", "npm ci of 410 packages: later edits that are seen, the agent's own processor time", measureInstall},
+	{"edit", "edit of a manifest until the finding is visible", measureEdit},
+	{"copy", "cp -a of a node_modules of 40,000 files, agent on against off", measureCopy},
+	{"idle", "30 projects, 300,000 files: start, idle, memory", measureIdle},
+}
+
+func names() (list []string) {
+	for _, f := range figures {
+		list = append(list, f.name)
+	}
+	return list
+}
+
+// choose returns the figures with these names, all if there are none.
+func choose(only []string) ([]figure, error) {
+	if len(only) == 0 {
+		return figures, nil
+	}
+	var chosen []figure
+	for _, n := range only {
+		i := slices.IndexFunc(figures, func(f figure) bool { return f.name == n })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: no figure is called %q; there are %s", errUsage, n, strings.Join(names(), ", "))
+		}
+		chosen = append(chosen, figures[i])
+	}
+	return chosen, nil
+}
+
+// row is one line of the table.
+type row struct {
+	what    string
+	reach   string // what is to be reached; "" for a value that is only told
+	reached string // what was; "" when it could not be measured
+	met     bool
+	note    string // the reference from the same run, the spread, or why it was not measured
+}
+
+func (r row) verdict() string {
+	switch {
+	case r.reached == "":
+		return "not measured"
+	case r.reach == "":
+		return "for information"
+	case r.met:
+		return "met"
+	}
+	return "not met"
+}
+
+// String is the row for a person at a terminal.
+func (r row) String() string {
+	s := fmt.Sprintf("  %-15s  %s", r.verdict(), r.what)
+	if r.reached != "" {
+		s += ": " + r.reached
+	}
+	if r.reach != "" {
+		s += ", to reach " + r.reach
+	}
+	if r.note != "" {
+		s += "\n                   " + r.note
+	}
+	return s
+}
+
+// measured is a figure and what came of it.
+type measured struct {
+	figure figure
+	rows   []row
+}
+
+// summary counts the verdicts and names what was not reached.
+func summary(done []measured) string {
+	count := map[string]int{}
+	var short []string
+	for _, m := range done {
+		for _, r := range m.rows {
+			count[r.verdict()]++
+			if v := r.verdict(); v == "not met" || v == "not measured" {
+				short = append(short, fmt.Sprintf("  %s: %s: %s: %s", v, m.figure.name, r.what, or(r.reached, r.note)))
+			}
+		}
+	}
+	s := fmt.Sprintf("%d figures met, %d not met, %d not measured\n", count["met"], count["not met"], count["not measured"])
+	for _, line := range short {
+		s += line + "\n"
+	}
+	return s
+}
