@@ -1,0 +1,76 @@
+# Two commands are all that is needed: `make run` and `make test`. See README.md.
+SHELL := /bin/bash
+GO    ?= go
+# Where the tests find a Node and an npm that suit them: the machine's own, or those that .ci/deps installed.
+TOOLS = PATH="$$(bash .ci/deps --path)"
+export CGO_ENABLED = 0
+BINARIES := wormbell wormbelld
+# In runs, not seconds: a deadline that comes while a worker is busy counts as a failure.
+FUZZTIME ?= 20000x
+
+.PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench clean
+
+all: build
+
+build:
+	$(GO) build -trimpath -o bin/ $(BINARIES:%=./cmd/%)
+
+# Guards this machine in the foreground and prints alerts as they come: as root if that needs no password, else as you.
+run: build
+	@if [ "$$(id -u)" = 0 ]; then exec bin/wormbell run; \
+	elif sudo -n true 2>/dev/null; then exec sudo bin/wormbell run; \
+	else echo "Running as $$(id -un): who reads a credential cannot be seen. 'sudo make run' sees it."; exec bin/wormbell run; fi
+
+test:
+	@bash .ci/deps
+	@$(MAKE) --no-print-directory vet cross unit race fuzz e2e
+
+# Longer suites: more fuzzing, the end-to-end tests under the race detector, the faults again and again.
+test-long:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=50000x
+	$(TOOLS) $(GO) test -count=1 -timeout 40m ./internal/e2e -long
+
+test-all: test test-long
+
+vet:
+	@out=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }
+	$(GO) vet ./...
+
+# The same programs for the other systems; polling sensors there for now.
+cross:
+	@set -e; for t in linux/arm64 darwin/arm64 windows/amd64; do echo "build and vet for $$t"; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/wormbell; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/wormbelld; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./...; done
+
+# What was skipped is listed with the reason; of a failure, everything but the tests that passed.
+unit:
+	@log=$$(mktemp); failed=0; \
+	$(TOOLS) $(GO) test -v -timeout 10m $$($(GO) list ./... | grep -v /internal/e2e) >$$log 2>&1 || failed=1; \
+	if [ $$failed = 1 ]; then grep -vE '^ *(=== |--- PASS|PASS$$)' $$log; else grep -E '^(ok|\?)' $$log; fi; \
+	n=$$(grep -cE '^ *--- SKIP' $$log); [ "$$n" = 0 ] || { echo "skipped $$n tests, for these reasons:"; \
+	  grep -E '_test\.go:[0-9]+: .*(needs|need root|no npm|no node|not installed|refused|for fanotify|no file systems|cannot (re)?mount)' $$log | \
+	  sed -E 's/.*_test\.go:[0-9]+: /  /' | sort | uniq -c; }; rm -f $$log; exit $$failed
+
+race:
+	@if command -v gcc >/dev/null; then set -x; $(TOOLS) CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 12m ./agent/... ./watchers/... ./internal/mask ./internal/publish; \
+	else echo "race: skipped, there is no C compiler (gcc)"; fi
+
+# Some runs of every fuzz target.
+fuzz:
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | cut -d' ' -f2); do echo "fuzz $$dir $$f"; \
+	    $(GO) test -run='^$$' -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1000x "$$dir" >/tmp/wormbell-fuzz.$$$$ 2>&1 || { cat /tmp/wormbell-fuzz.$$$$; exit 1; }; rm -f /tmp/wormbell-fuzz.$$$$; done; done
+
+# The real programs against the real npm and a registry on loopback.
+e2e:
+	$(TOOLS) $(GO) test -count=1 -timeout 12m -v ./internal/e2e | grep -Ev '^(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+
+generate:
+	$(GO) run ./internal/generate
+
+bench: build
+	$(TOOLS) $(GO) run ./internal/bench
+
+clean:
+	rm -rf bin

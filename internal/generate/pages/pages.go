@@ -1,0 +1,16 @@
+// Package pages knows which pages of docs are made from the code, and how.
+package pages
+
+import (
+	"wormbell/agent"
+	"wormbell/agent/detect"
+)
+
+// All returns the generated pages: their text by file name, from the top of
+// the repository.
+func All() map[string]string {
+	return map[string]string{
+		"docs/config.md":    agent.ConfigMarkdown(),
+		"docs/detectors.md": detect.Markdown(),
+	}
+}
