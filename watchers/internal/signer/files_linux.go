@@ -16,7 +16,7 @@ type mounts struct {
 	root  string  // what "/" means to who sees them
 	list  string  // the table of mounts; see proc_pid_mountinfo(5)
 	outer *mounts // ours; nil if these are
-	file  *os.File
+	watch int     // a descriptor of list that tells of changes; 0 for none
 
 	mu    sync.Mutex
 	slows map[uint64]bool // by the mount's ID
@@ -30,7 +30,11 @@ var slowTypes = map[string]bool{"proc": true, "autofs": true, "nfs": true, "nfs4
 
 func (m *mounts) open() {
 	m.root, m.list = "/", "/proc/thread-self/mountinfo"
-	m.file, _ = os.Open(m.list) // kept open: it is readable "with priority" when mounts change
+	// Kept open: it is readable "with priority" once after mounts change. Not
+	// an os.File: Go's poller would look first, and then it is so no more.
+	if fd, err := unix.Open(m.list, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		m.watch = fd
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.read()
@@ -43,8 +47,8 @@ func mountsOf(pid int, ours *mounts) *mounts {
 }
 
 func (m *mounts) close() {
-	if m.file != nil {
-		m.file.Close()
+	if m.watch != 0 {
+		unix.Close(m.watch)
 	}
 }
 
@@ -54,9 +58,9 @@ func (m *mounts) close() {
 func (m *mounts) slow(id uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.file == nil {
+	if m.watch == 0 {
 		m.read()
-	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.file.Fd()), Events: unix.POLLPRI}}, 0); n > 0 {
+	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.watch), Events: unix.POLLPRI}}, 0); n > 0 {
 		m.read()
 	}
 	slow, known := m.slows[id]
