@@ -118,6 +118,15 @@ func markOf(t *testing.T, ino uint64) string {
 	return ""
 }
 
+// Who is held while it makes the file is not always asleep when it is looked
+// at: it is no reader for that.
+func TestCredentialsMadeOften(t *testing.T) {
+	t.Parallel()
+	r := guardHome(t, newHome(t), nil)
+	r.sh("i=0; while [ $i -lt 400 ]; do rm .npmrc; echo x > .npmrc; i=$((i+1)); done")
+	r.exactly("~/.npmrc", 0)
+}
+
 func TestCredentialsAppearLater(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)

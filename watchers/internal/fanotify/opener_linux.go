@@ -117,7 +117,12 @@ func heldThreads(proc string, buf []byte) (held, only, settled bool) {
 			continue
 		}
 		asked := accessOf(call, runtime.GOARCH)
-		if !bytes.Contains(readSmall(task+"/wchan", buf), []byte("fanotify")) {
+		waits := readSmall(task+"/wchan", buf)
+		if len(waits) == 0 || string(waits) == "0" {
+			settled = false // in no wait at this moment: it may fall asleep again, held
+			continue
+		}
+		if !bytes.Contains(waits, []byte("fanotify")) {
 			continue
 		}
 		if asked != writes {
