@@ -43,10 +43,11 @@ cross:
 	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/wormbelld; \
 	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./...; done
 
-# What was skipped is listed with the reason; of a failure, everything but the tests that passed.
+# What was skipped is listed with the reason; of a failure, everything but the tests that passed. One package at a
+# time: several watch the whole file system, and each would see the files of the others.
 unit:
 	@log=$$(mktemp); failed=0; \
-	$(TOOLS) $(GO) test -v -timeout 10m $$($(GO) list ./... | grep -v /internal/e2e) >$$log 2>&1 || failed=1; \
+	$(TOOLS) $(GO) test -v -p 1 -timeout 10m $$($(GO) list ./... | grep -v /internal/e2e) >$$log 2>&1 || failed=1; \
 	if [ $$failed = 1 ]; then grep -vE '^ *(=== |--- PASS|PASS$$)' $$log; else grep -E '^(ok|\?)' $$log; fi; \
 	n=$$(grep -cE '^ *--- SKIP' $$log); [ "$$n" = 0 ] || { echo "skipped $$n tests, for these reasons:"; \
 	  grep -E '_test\.go:[0-9]+: .*(needs|need root|no npm|no node|not installed|refused|for fanotify|no file systems|cannot (re)?mount)' $$log | \

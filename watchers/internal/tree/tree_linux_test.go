@@ -261,7 +261,8 @@ func TestFullQueueIsTold(t *testing.T) {
 					t.Fatal("no overflow was told")
 				}
 				if c.Op == Overflow {
-					if got > 5 || got < 3 || c.Count < 36 {
+					// What else goes on in this file system may stand in the queue, too.
+					if got > 5 || c.Count < 36 || got+c.Count < 41 {
 						t.Errorf("%d changes, then %d lost: 41 files were written", got, c.Count)
 					}
 					break
