@@ -30,6 +30,9 @@ var forbidden = []struct{ from, to, why string }{
 	{"wormbell/agent/detect", "wormbell/agent/alert", "findings do not know what becomes of them"},
 	{"wormbell/watchers", "wormbell/agent", "the data goes one way: watchers do not know the agent"},
 	{"wormbell/cmd/wormbelld", "wormbell/agent/respond", "root holds no tokens: responders run as the user"},
+	{"wormbell/cmd/wormbelld", "wormbell/internal/secret", "root holds no tokens: responders run as the user"},
+	{"wormbell/cmd/wormbelld", "github.com/zalando/go-keyring", "root holds no tokens: responders run as the user"},
+	{"wormbell/agent/respond/call", "wormbell/agent", "it knows no service"},
 	{"wormbell/cmd/wormbelld", "wormbell/internal/cli", "the agent is not its own client"},
 	{"wormbell/cmd/wormbelld", "wormbell/internal/registry", "the agent serves nobody but its own socket"},
 }
