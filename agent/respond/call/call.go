@@ -10,6 +10,7 @@ package call
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,7 +60,10 @@ type Config struct {
 func New(c Config) *Client {
 	if c.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConns, t.IdleConnTimeout = 4, 10*time.Second
+		// A connection is used once. On one that was kept, and that the service
+		// closes at that moment, a request is lost that would have arrived on
+		// a new one, and net/http sends some requests a second time by itself.
+		t.DisableKeepAlives = true
 		t.MaxResponseHeaderBytes = 64 << 10
 		c.Transport = t
 	}
@@ -105,6 +109,8 @@ type Request struct {
 	// Repeatable says that sending it twice does no harm: it is sent again
 	// after a 429, a 5xx or a failure of the network.
 	Repeatable bool
+	// Most is how long an answer may be, in bytes; 0: a mebibyte.
+	Most int64
 	// Sign is called before each try; nil if there is nothing to sign.
 	Sign func(*http.Request, []byte) error
 }
@@ -149,7 +155,7 @@ type NotSentError struct {
 	Why  string
 }
 
-func (e *NotSentError) Error() string { return e.What + ": the service was not reached: " + e.Why }
+func (e *NotSentError) Error() string { return e.What + ", but the service was not reached: " + e.Why }
 
 // LostError says that the request was sent and no whole answer came: it may
 // have had its effect.
@@ -158,7 +164,7 @@ type LostError struct {
 	Why  string
 }
 
-func (e *LostError) Error() string { return e.What + ": no answer: " + e.Why }
+func (e *LostError) Error() string { return e.What + ", but no whole answer came: " + e.Why }
 
 // StatusError says that the service refused. A caller makes it by
 // [Response.Refused].
@@ -170,7 +176,7 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	s := fmt.Sprintf("%s: the service answered %d", e.What, e.Status)
+	s := fmt.Sprintf("%s, but the service answered %d", e.What, e.Status)
 	if t := http.StatusText(e.Status); t != "" {
 		s += " " + t
 	}
@@ -264,12 +270,13 @@ func (c *Client) once(ctx context.Context, r Request) (*Response, error) {
 		return nil, &NotSentError{r.What, why(err)}
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	most := cmp.Or(r.Most, maxAnswer)
+	body, err := io.ReadAll(io.LimitReader(res.Body, most+1))
 	switch {
 	case err != nil:
 		return nil, &LostError{r.What, "only part of it came: " + why(err)}
-	case len(body) > maxAnswer:
-		return nil, &LostError{r.What, "it is longer than a mebibyte"}
+	case int64(len(body)) > most:
+		return nil, &LostError{r.What, fmt.Sprintf("it is longer than %d bytes", most)}
 	}
 	c.log.Debug("request", "what", r.What, "status", res.StatusCode)
 	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
