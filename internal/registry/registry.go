@@ -45,7 +45,9 @@ type Server struct {
 	mu        sync.Mutex // guards all below; nothing slow under it
 	token     string
 	user      string
-	fail      int // status that every publish is answered with; 0 for none
+	may       May          // nil: by token and user
+	rest      http.Handler // nil: nothing
+	fail      int          // status that every publish is answered with; 0 for none
 	packages  map[string]*pkg
 	published []Publication
 	refused   []Publication
@@ -118,6 +120,18 @@ func (s *Server) RequireToken(token, user string) {
 	s.token, s.user = token, user
 }
 
+// May says whose request r is, and whether it may read or write the package,
+// which is "" for whoami. It answers a request that may not itself.
+type May func(w http.ResponseWriter, r *http.Request, pkg string, write bool) (user string, ok bool)
+
+// Guard leaves it to may, instead of RequireToken's token, who may publish, and
+// to rest what else is asked under /-/. It is called before the first request.
+func (s *Server) Guard(may May, rest http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.may, s.rest = may, rest
+}
+
 // FailPublishes answers every publish from now on with this HTTP status (403,
 // 409, 500). 0 accepts them again.
 func (s *Server) FailPublishes(status int) {
@@ -172,29 +186,42 @@ func (s *Server) serveMeta(w http.ResponseWriter, r *http.Request, path []string
 	case route == "GET ping":
 		answer(w, http.StatusOK, map[string]any{})
 	case route == "GET whoami":
-		if user, ok := s.authorized(r); ok {
+		if user, ok := s.authorized(w, r, "", false); ok {
 			answer(w, http.StatusOK, map[string]any{"username": user})
-		} else {
-			unauthorized(w)
 		}
 	case strings.HasPrefix(route, "POST npm/v1/security/"): // npm audit: nothing is known
 		answer(w, http.StatusOK, map[string]any{})
 	case len(path) >= 3 && path[0] == "package" && path[2] == "dist-tags":
 		s.distTags(w, r, path[1], path[3:])
+	case s.others() != nil:
+		s.others().ServeHTTP(w, r)
 	default:
 		answer(w, http.StatusNotFound, problem("not_found"))
 	}
 }
 
-// authorized reports whether r carries the required token, and whose it is.
-func (s *Server) authorized(r *http.Request) (user string, ok bool) {
+// others is what answers that which is not known here, or nil.
+func (s *Server) others() http.Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token == "" {
-		return s.user, true
+	return s.rest
+}
+
+// authorized reports whether r may read or write the package, and whose it is.
+// It answers one that may not.
+func (s *Server) authorized(w http.ResponseWriter, r *http.Request, name string, write bool) (user string, ok bool) {
+	s.mu.Lock()
+	token, user, may := s.token, s.user, s.may
+	s.mu.Unlock()
+	if may != nil {
+		return may(w, r, name, write)
 	}
 	given := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return s.user, subtle.ConstantTimeCompare([]byte(given), []byte(s.token)) == 1
+	if token != "" && subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
+		unauthorized(w)
+		return "", false
+	}
+	return user, true
 }
 
 // publication is the part of npm's publish document that is read here
@@ -209,8 +236,7 @@ type publication struct {
 }
 
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string) {
-	if _, ok := s.authorized(r); !ok {
-		unauthorized(w)
+	if _, ok := s.authorized(w, r, name, true); !ok {
 		return
 	}
 	var doc publication
@@ -353,10 +379,10 @@ func (s *Server) tarball(w http.ResponseWriter, name, file string) {
 
 // distTags answers npm dist-tag ls, add and rm.
 func (s *Server) distTags(w http.ResponseWriter, r *http.Request, name string, rest []string) {
-	_, allowed := s.authorized(r)
-	if r.Method != http.MethodGet && !allowed {
-		unauthorized(w)
-		return
+	if r.Method != http.MethodGet {
+		if _, ok := s.authorized(w, r, name, true); !ok {
+			return
+		}
 	}
 	var v string
 	if r.Method == http.MethodPut {
