@@ -21,13 +21,17 @@ const (
 	ProcessStart   Kind = "process.start"   // a process executed a program
 	ProcessExit    Kind = "process.exit"    // a process ended
 	ShellCommand   Kind = "shell.command"   // a command was added to a shell's history
-	AgentCall      Kind = "agent.call"      // somebody asked the agent to loosen the guard
+	AgentCall      Kind = "agent.call"      // somebody asked the agent to loosen the guard, or see [Announced]
 	Gap            Kind = "gap"             // events were lost here; Count says how many
 )
 
 // Kinds lists every kind, in the order above.
 var Kinds = []Kind{FileRead, FileWrite, FileRemove, ManifestChange, PackageAdd, PackageRemove,
 	ProcessStart, ProcessExit, ShellCommand, AgentCall, Gap}
+
+// Announced is the Line of an agent.call by which one of our own programs says
+// that it is going to read the file Path within the next Count seconds.
+const Announced = "announced reading"
 
 // Event is one fact a watcher saw. Fields it could not learn are zero.
 //
@@ -45,7 +49,7 @@ type Event struct {
 	Is      *Manifest `json:"is,omitempty"`      // manifest.change: what it says now; nil if it is gone or not readable
 	Line    string    `json:"line"`              // shell.command: the command, secrets masked; agent.call, gap: what it was about
 	Secrets []string  `json:"secrets,omitempty"` // shell.command: kinds of the secrets masked in Line, e.g. "npm access token"
-	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known
+	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known; agent.call: see [Announced]
 	Demo    bool      `json:"demo,omitempty"`    // it happened inside a demonstration
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -13,14 +14,19 @@ import (
 
 // api is what the API asks of the agent.
 func (a *agent) api() api.Config {
+	exe, err := os.Executable()
+	if err != nil {
+		a.log.Warn("the programs beside the agent are not known", "err", err)
+	}
 	return api.Config{
 		Socket: a.config.Socket, System: os.Geteuid() == 0, Store: a.store, Log: a.log,
-		At: a.host.Lineage.At, Living: a.host.Lineage.Living, Spare: a.options.Self,
+		Exe: exe, At: a.host.Lineage.At, Living: a.host.Lineage.Living, Spare: a.options.Self,
 		Backend: api.Backend{
 			Status:   a.status,
 			Guarded:  a.sensors.credentials,
 			Events:   a.feed.subscribe,
 			Emit:     a.queue.put,
+			Announce: a.announce,
 			Trust:    a.builtInTrust,
 			SetTrust: a.setTrust,
 			Pause:    a.pause,
@@ -39,6 +45,20 @@ func (a *agent) ask(do func()) {
 		<-done
 	case <-a.ctx.Done():
 	}
+}
+
+// announce shows events to the detectors and waits until they have seen them.
+// It does not go through the queue: that may be full.
+func (a *agent) announce(events []wormbell.Event) error {
+	seen := false
+	a.ask(func() {
+		a.batch(events)
+		seen = true
+	})
+	if !seen {
+		return errors.New("the agent is ending")
+	}
+	return nil
 }
 
 func (a *agent) builtInTrust() (rows []wormbell.TrustRow) {

@@ -1,9 +1,13 @@
 package watchers
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -22,27 +26,68 @@ func TestPublishNamesThePackage(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	tarballs := map[string][]byte{
+		"t.tgz":   packed(true, "package/index.js", "x", "package/package.json", `{"name":"@s/inside","version":"3.2.1"}`),
+		"t.tar":   packed(false, "whatever/package.json", `{"name":"plain","version":"1.0.0"}`),
+		"two.tgz": packed(true, "package/package.json", `{"name":"first","version":"1.0.0"}`, "package/package.json", `{"name":"last","version":"2.0.0"}`),
+		"deep.tgz": packed(true, "package/node_modules/package.json", `{"name":"deep","version":"1.0.0"}`,
+			"package.json", `{"name":"top","version":"1.0.0"}`),
+		"bomb.tgz":   packed(true, "package/package.json", `{"name":"early","version":"1.0.0"}`, "package/x", strings.Repeat("\x00", 17<<20), "package/package.json", `{"name":"late","version":"1.0.0"}`),
+		"cut.tgz":    packed(true, "package/package.json", `{"name":"cut","version":"1.0.0"}`, "package/x", strings.Repeat("abc", 1000))[:120],
+		"none.tgz":   []byte("no tarball"),
+		"empty.tgz":  nil,
+		"object.tgz": packed(true, "package/package.json", `{"name":{"a":1},"version":"1.0.0"}`),
+	}
+	for name, b := range tarballs {
+		putFile(t, filepath.Join(dir, "tar", name), string(b))
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "tar", "pipe.tgz"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	// A file that is called npm and publishes nothing: the client is told by its name.
 	npm := putFile(t, filepath.Join(dir, "bin", "npm"), "setTimeout(()=>{}, 50)\n")
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("there is no node")
 	}
-	for folder, want := range map[string]string{"ok": "@s/worm@9.9.9", "nameless": "", "pipe": ""} {
+	for what, want := range map[string]string{"ok": "@s/worm@9.9.9", "nameless": "", "pipe": "",
+		"tar/t.tgz": "@s/inside@3.2.1", "tar/t.tar": "plain@1.0.0", "tar/two.tgz": "last@2.0.0", "tar/deep.tgz": "", "tar/bomb.tgz": "", "tar/cut.tgz": "",
+		"tar/none.tgz": "", "tar/empty.tgz": "", "tar/object.tgz": "", "tar/pipe.tgz": "", "tar/absent.tgz": ""} {
 		cmd := exec.Command(node, npm, "publish")
-		cmd.Dir = filepath.Join(dir, folder)
+		cmd.Dir = filepath.Join(dir, what)
+		if file, ok := strings.CutPrefix(what, "tar/"); ok {
+			cmd.Args, cmd.Dir = append(cmd.Args, "./"+file), filepath.Join(dir, "tar")
+		}
 		if err := cmd.Run(); err != nil {
 			t.Fatal(err)
 		}
 		var e wormbell.Event
-		eventually(t, fmt.Sprintf("the publish in %s", folder), func() (ok bool) {
+		eventually(t, fmt.Sprintf("the publish of %s", what), func() (ok bool) {
 			e, ok = out.find(func(e wormbell.Event) bool {
 				return e.Kind == wormbell.ProcessStart && e.Process.PID == cmd.Process.Pid
 			})
 			return ok
 		})
 		if got := e.Package.String(); got != want {
-			t.Errorf("%s: it publishes %q, not %q", folder, got, want)
+			t.Errorf("%s: it publishes %q, not %q", what, got, want)
 		}
 	}
+}
+
+// packed makes a tarball of files, each a name and a content.
+func packed(zip bool, files ...string) []byte {
+	var b, z bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(files); i += 2 {
+		w.WriteHeader(&tar.Header{Name: files[i], Size: int64(len(files[i+1])), Mode: 0o644})
+		w.Write([]byte(files[i+1]))
+	}
+	w.Close()
+	if !zip {
+		return b.Bytes()
+	}
+	g := gzip.NewWriter(&z)
+	g.Write(b.Bytes())
+	g.Close()
+	return z.Bytes()
 }

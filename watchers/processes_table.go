@@ -91,6 +91,7 @@ type image struct {
 	args                     []string
 	env                      *procs.Env // nil if it could not be read
 	around                   string     // where it looks for code: procs.Env.Around
+	secrets                  []string   // names of variables that seem to hold one; shared
 	kind                     procs.Kind
 	argStart                 uint64
 }
@@ -393,7 +394,8 @@ func (t *table) take(r *run, info *procs.Info) {
 		if r.img.around = e.Around; r.parent != nil && r.parent.img.around == e.Around {
 			r.img.around = r.parent.img.around // one copy for all
 		}
-		e.NodeOptions, e.BunOptions, e.Preload, e.Audit, e.LibraryPath, e.Around = "", "", "", "", "", ""
+		r.nameSecrets(e)
+		e.NodeOptions, e.BunOptions, e.Preload, e.Audit, e.LibraryPath, e.Around, e.SecretNames = "", "", "", "", "", "", ""
 		if *e == (procs.Env{}) {
 			r.img.env = noEnv
 		}

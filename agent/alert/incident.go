@@ -439,6 +439,7 @@ func slimProcess(p *wormbell.Process, args, size, depth int) *wormbell.Process {
 	for i := range c.Args {
 		c.Args[i] = cut(c.Args[i], size)
 	}
+	c.Secrets = p.Secrets[:min(len(p.Secrets), args)]
 	c.Parent = slimProcess(p.Parent, args, size, depth-1)
 	return &c
 }
@@ -451,8 +452,10 @@ func weigh(e wormbell.Event) int {
 	}
 	for p := range e.Process.Chain {
 		n += 160 + len(p.Exe) + len(p.Script) + len(p.Cwd) + len(p.TTY) + len(p.Signer)
-		for _, a := range p.Args {
-			n += 3 + len(a)
+		for _, words := range [][]string{p.Args, p.Secrets} {
+			for _, w := range words {
+				n += 3 + len(w)
+			}
 		}
 		if n > math.MaxInt32 {
 			break

@@ -27,22 +27,25 @@ import (
 
 // Limits that keep a hostile user from exhausting the agent.
 const (
-	maxHeader     = 4 << 10 // net/http adds 4 KiB to it
-	maxBody       = 64 << 10
-	maxPerUser    = 32  // connections of one uid
-	maxOverall    = 128 // connections altogether,
-	keptForRoot   = 16  // of which these are root's
-	headerTime    = 2 * time.Second
-	requestTime   = 5 * time.Second
-	answerTime    = 10 * time.Second // also for one line of a stream
-	idleTime      = 30 * time.Second
-	heartbeat     = 15 * time.Second
-	shutdownTime  = 2 * time.Second
-	maxListed     = 1000 // alerts in one answer
-	maxDemo       = 15 * time.Minute
-	maxPause      = 24 * time.Hour
-	host          = "wormbell" // the only Host that is served
-	pausedSetting = "paused_until"
+	maxHeader       = 4 << 10 // net/http adds 4 KiB to it
+	maxBody         = 64 << 10
+	maxPerUser      = 32  // connections of one uid
+	maxOverall      = 128 // connections altogether,
+	keptForRoot     = 16  // of which these are root's
+	headerTime      = 2 * time.Second
+	requestTime     = 5 * time.Second
+	answerTime      = 10 * time.Second // also for one line of a stream
+	idleTime        = 30 * time.Second
+	heartbeat       = 15 * time.Second
+	shutdownTime    = 2 * time.Second
+	maxListed       = 1000 // alerts in one answer
+	maxDemo         = 15 * time.Minute
+	maxAnnounced    = 64 // files of one announcement
+	maxOutcome      = 2 << 10
+	maxPause        = 24 * time.Hour
+	maxAnnouncedFor = 10 * time.Minute
+	host            = "wormbell" // the only Host that is served
+	pausedSetting   = "paused_until"
 )
 
 // ErrInUse is returned by [Listen] when a living agent serves the socket.
@@ -57,6 +60,9 @@ type Backend struct {
 	// The channel is closed once ctx is done.
 	Events func(ctx context.Context, user string) <-chan wormbell.Event
 	Emit   func(wormbell.Event) // takes an agent.call event; must not block
+	// Announce shows agent.call events to the detectors and returns once they
+	// have seen them.
+	Announce func([]wormbell.Event) error
 	// Trust returns the rows that no person added: built-in and first-use.
 	Trust func() []wormbell.TrustRow
 	// SetTrust is told the rows of persons after each change.
@@ -73,6 +79,7 @@ type Backend struct {
 // Config is what a [Server] needs.
 type Config struct {
 	Socket  string // path of the socket
+	Exe     string // the agent's own program, absolute and without symlinks: ours are those beside it. "" if there are none
 	System  bool   // everybody may connect, the peer's identity decides; else only our uid and root
 	Store   *alert.Store
 	At      func(pid int) *wormbell.Process // who is who, with ancestry; nil results are "could not tell"
@@ -176,6 +183,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/trust":               s.trust,
 		"GET /v1/watch":               s.watch,
 		"POST /v1/alerts/{id}/{verb}": s.change,
+		"POST /v1/announce":           s.announce,
 		"POST /v1/demo":               s.demo,
 		"POST /v1/pause":              s.pause,
 		"POST /v1/protect":            s.protect,

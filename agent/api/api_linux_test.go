@@ -35,6 +35,7 @@ const nobody = 65534
 // in its environment and prints the answer.
 func TestMain(m *testing.M) {
 	if socket := os.Getenv("WORMBELL_TEST_SOCKET"); socket != "" {
+		prepare(socket)
 		if n := os.Getenv("WORMBELL_TEST_FLOOD"); n != "" {
 			flood(socket, n)
 		}
@@ -103,6 +104,8 @@ func send(socket, method, path, body string, headers map[string]string) (int, st
 type rig struct {
 	t      *testing.T
 	socket string
+	exe    string
+	dir    string // the store's folder
 	store  *alert.Store
 	log    *syncBuffer
 
@@ -176,11 +179,15 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return rigWith(t, "") }
+
+// rigWith makes a server whose own program is exe.
+func rigWith(t *testing.T, exe string) *rig {
 	t.Helper()
-	r := &rig{t: t, socket: filepath.Join(publicDir(t), "run", "wormbell.sock"), log: &syncBuffer{}, caller: child(bash)}
+	r := &rig{exe: exe, t: t, socket: filepath.Join(publicDir(t), "run", "wormbell.sock"), log: &syncBuffer{}, caller: child(bash)}
 	var err error
-	if r.store, err = alert.Open(alert.Config{Dir: t.TempDir()}); err != nil {
+	r.dir = t.TempDir()
+	if r.store, err = alert.Open(alert.Config{Dir: r.dir}); err != nil {
 		t.Fatal(err)
 	}
 	srv, err := api.Listen(r.config())
@@ -209,7 +216,7 @@ func newRig(t *testing.T) *rig {
 }
 
 func (r *rig) config() api.Config {
-	return api.Config{Socket: r.socket, System: true, Store: r.store, At: r.at, Log: slog.New(slog.NewTextHandler(r.log, nil)),
+	return api.Config{Socket: r.socket, Exe: r.exe, System: true, Store: r.store, At: r.at, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		Living: func(id wormbell.ProcessID) []wormbell.ProcessID { return []wormbell.ProcessID{id} },
 		Backend: api.Backend{
 			Status: func() wormbell.Status {
@@ -231,6 +238,12 @@ func (r *rig) config() api.Config {
 				r.mu.Lock()
 				defer r.mu.Unlock()
 				r.events = append(r.events, e)
+			},
+			Announce: func(es []wormbell.Event) error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.events = append(r.events, es...)
+				return nil
 			},
 			Trust:   func() []wormbell.TrustRow { return []wormbell.TrustRow{{ID: "npm-reads-npmrc", By: "built-in"}} },
 			Pause:   func(time.Time) error { return nil },
@@ -898,7 +911,7 @@ func TestClient(t *testing.T) {
 	if err := c.Reopen(ctx, id, ""); err != nil {
 		t.Error(err)
 	}
-	if err := c.Action(ctx, id, "npm-token-revoke", "done"); err != nil {
+	if err := c.Act(ctx, id, wormbell.Action{What: "npm-token-revoke", Outcome: "done"}); err != nil {
 		t.Error(err)
 	}
 	if err := c.Close(ctx, id[:4], "done"); err != nil {

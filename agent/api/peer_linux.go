@@ -18,6 +18,7 @@ type peer struct {
 	pid, uid int
 	pidfd    *os.File // nil before Linux 6.5
 	start    string   // start time in ticks, for when there is no pidfd
+	exe      fileID   // what it ran when it was accepted; zero if that cannot be told
 }
 
 // soPeerPIDFD is SO_PEERPIDFD (asm-generic/socket.h), which x/sys lacks.
@@ -47,6 +48,9 @@ func peerOf(c *net.UnixConn) (*peer, error) {
 		p.pidfd = os.NewFile(uintptr(fd), "pidfd")
 	} else if st, err := procStat(p.pid); err == nil {
 		p.start = st.start
+	}
+	if exe, err := exeOf(p.pid); err == nil {
+		p.exe = exe.id
 	}
 	return p, nil
 }

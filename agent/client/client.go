@@ -248,26 +248,41 @@ func (c *Client) change(ctx context.Context, id, verb, reason string) error {
 
 // Freeze stops the processes an alert is about, and says in a sentence how it went.
 func (c *Client) Freeze(ctx context.Context, id string) (string, error) {
-	return c.act(ctx, id, "freeze")
+	return c.processes(ctx, id, "freeze")
 }
 
 // Resume lets frozen processes go on, and says how it went.
 func (c *Client) Resume(ctx context.Context, id string) (string, error) {
-	return c.act(ctx, id, "resume")
+	return c.processes(ctx, id, "resume")
 }
 
 // Kill ends the processes an alert is about, and says how it went.
-func (c *Client) Kill(ctx context.Context, id string) (string, error) { return c.act(ctx, id, "kill") }
+func (c *Client) Kill(ctx context.Context, id string) (string, error) {
+	return c.processes(ctx, id, "kill")
+}
 
-func (c *Client) act(ctx context.Context, id, verb string) (string, error) {
+func (c *Client) processes(ctx context.Context, id, verb string) (string, error) {
 	var out struct{ Outcome string }
 	err := c.do(ctx, "POST", "alerts/"+url.PathEscape(id)+"/"+verb, nil, &out)
 	return out.Outcome, err
 }
 
-// Action notes on an alert what was done about it, and how that went.
-func (c *Client) Action(ctx context.Context, id, what, outcome string) error {
-	return c.do(ctx, "POST", "alerts/"+url.PathEscape(id)+"/action", map[string]string{"what": what, "outcome": outcome}, nil)
+// Act notes on an alert what was done about it: a.What, in lower-case letters,
+// digits and hyphens, and in one sentence a.Outcome. When and by whom is the
+// agent's word. The agent takes it from our own programs only; see [Client.Announce].
+func (c *Client) Act(ctx context.Context, id string, a wormbell.Action) error {
+	return c.do(ctx, "POST", "alerts/"+url.PathEscape(id)+"/action", map[string]string{"what": a.What, "outcome": a.Outcome}, nil)
+}
+
+// Announce says that this process is going to read credential files, at most 64
+// and named with ~, within d, at most ten minutes: the agent then takes these
+// reads for no finding. It believes the programs that are installed beside it,
+// and of those of a user only one that has made itself undumpable before, so
+// that no other program can be behind it. What this process starts is not
+// meant. The error is an [Error] with status 403 where the agent does not
+// believe it, 501 where it knows no such thing.
+func (c *Client) Announce(ctx context.Context, paths []string, d time.Duration) error {
+	return c.do(ctx, "POST", "announce", map[string]any{"paths": paths, "seconds": d.Seconds()}, nil)
 }
 
 // Credentials returns the guarded files; never a value.
@@ -294,7 +309,8 @@ func (c *Client) RemoveTrust(ctx context.Context, id string) error {
 	return c.do(ctx, "DELETE", "trust/"+url.PathEscape(id), nil, nil)
 }
 
-// Calls returns the accepted calls that loosened the guard, newest first. Line
+// Calls returns the accepted calls that loosened the guard, announcements
+// among them, newest first. Line
 // says what was asked; of the process only PID and Exe are kept.
 func (c *Client) Calls(ctx context.Context) ([]wormbell.Event, error) {
 	var out struct{ Calls []wormbell.Event }

@@ -21,7 +21,8 @@ Fires when a guarded credential file is opened for reading by a process that no 
 anything below the install script of a dependency, and scripts that nobody vouches for.
 
 Quiet for the programs that a credential belongs to (npm for ~/.npmrc, at any depth; git, gh, aws …), for what a person opens at a
-terminal or in an editor, for backups, and for what the user has allowed. A read whose author the system cannot tell is no finding:
+terminal or in an editor, for backups, for what the user has allowed, and for the files that Wormbell's own program announced to read for a
+plan that the person is shown. A read whose author the system cannot tell is no finding:
 then the detector says that it cannot see who.`,
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
@@ -30,7 +31,7 @@ then the detector says that it cannot see who.`,
 			if store == nil || e.Process == nil {
 				return
 			}
-			if _, ok := s.Vouched(e); ok || unseen(e.Process) {
+			if _, ok := s.Vouched(e); ok || unseen(e.Process) || s.Announced(e) {
 				return
 			}
 			key := readKey{ancestry.Root(e.Process).ID(), e.Path, e.Process.Exe, e.Process.Script}

@@ -29,7 +29,7 @@ var credentialSweep = Detector{
 Fires when one process tree opens three kinds of credentials (npm tokens, AWS keys, GitHub token …) within ten minutes, counting only
 reads that no row of the trust table vouches for; and again for each further kind.
 
-Quiet for backups and indexers, for a cloud tool that reads its own credentials together with others that its project may read, and
+Quiet for backups and indexers, for what Wormbell's own program announced to read, for a cloud tool that reads its own credentials together with others that its project may read, and
 for everything else that the table vouches for.`,
 	New: func() Check {
 		reads := NewRecent[wormbell.ProcessID](sweepWindow, 4000)
@@ -38,7 +38,7 @@ for everything else that the table vouches for.`,
 			if store == nil || e.Process == nil || unseen(e.Process) {
 				return
 			}
-			if _, ok := s.Vouched(e); ok {
+			if _, ok := s.Vouched(e); ok || s.Announced(e) {
 				return
 			}
 			root := ancestry.Root(e.Process).ID()

@@ -60,12 +60,13 @@ func (d Detector) Sees(kinds map[wormbell.Kind]bool) string {
 // goroutines, no clock and no I/O. Its methods must be called by one goroutine
 // at a time.
 type Engine struct {
-	trust    *Trust
-	running  []*running
-	byKind   map[wormbell.Kind][]*running
-	suspects suspects
-	commands *Recent[string] // shell.command events by user
-	problems []string
+	trust     *Trust
+	running   []*running
+	byKind    map[wormbell.Kind][]*running
+	suspects  suspects
+	commands  *Recent[string] // shell.command events by user
+	announced announced
+	problems  []string
 }
 
 // running is a detector at work.
@@ -92,6 +93,7 @@ func NewEngine(ds []Detector, trust *Trust) *Engine {
 // they found, in the order of the detectors. A detector that panics is off from
 // then on, see [Engine.Problems]; the others go on.
 func (en *Engine) Observe(e wormbell.Event) []wormbell.Finding {
+	en.announced.observe(e)
 	s := &Scope{engine: en, event: e}
 	for _, r := range en.byKind[e.Kind] {
 		if !r.failed {

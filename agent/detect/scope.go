@@ -51,6 +51,10 @@ func (s *Scope) Vouched(e wormbell.Event) (wormbell.TrustRow, bool) {
 	return s.engine.trust.Vouched(e, s.Suspect)
 }
 
+// Announced reports whether one of our own programs had said that it was about
+// to make the read e: see [wormbell.Announced].
+func (s *Scope) Announced(e wormbell.Event) bool { return s.engine.announced.covers(e) }
+
 // Suspect reports whether p or what it belongs to has raised a finding before:
 // see [Engine.Suspect].
 func (s *Scope) Suspect(p *wormbell.Process) bool { return s.engine.Suspect(p) }

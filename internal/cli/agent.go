@@ -24,6 +24,8 @@ type Agent interface {
 	Freeze(ctx context.Context, id string) (string, error)
 	Resume(ctx context.Context, id string) (string, error)
 	Kill(ctx context.Context, id string) (string, error)
+	Act(ctx context.Context, id string, a wormbell.Action) error
+	Announce(ctx context.Context, paths []string, d time.Duration) error
 	Trust(ctx context.Context) ([]wormbell.TrustRow, error)
 	AddTrust(ctx context.Context, row wormbell.TrustRow) (wormbell.TrustRow, error)
 	RemoveTrust(ctx context.Context, id string) error

@@ -74,6 +74,12 @@ func (s *standIn) Resume(_ context.Context, id string) (string, error) {
 func (s *standIn) Kill(_ context.Context, id string) (string, error) {
 	return "ended 3 processes", s.note("kill %s", id)
 }
+func (s *standIn) Act(_ context.Context, id string, a wormbell.Action) error {
+	return s.note("act %s %s: %s", id, a.What, a.Outcome)
+}
+func (s *standIn) Announce(_ context.Context, paths []string, d time.Duration) error {
+	return s.note("announce %s %v", strings.Join(paths, " "), d)
+}
 func (s *standIn) Trust(context.Context) ([]wormbell.TrustRow, error) { return s.rows, nil }
 func (s *standIn) AddTrust(_ context.Context, row wormbell.TrustRow) (wormbell.TrustRow, error) {
 	row.ID = "r0w"

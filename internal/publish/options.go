@@ -95,6 +95,15 @@ func (v values) truthy(flag string) bool {
 	return ok && s != "false" && s != "null"
 }
 
+// registry is the value of --registry, "" if it is no URL.
+func (v values) registry() string {
+	s, _ := v.last("registry")
+	if !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
+		return ""
+	}
+	return s
+}
+
 // parse splits args into words and flags in the way of npm's parser, nopt: a
 // boolean takes true or false from the next argument, other known flags take
 // the next argument, unknown ones take none, `--no-x` is the opposite of x, one

@@ -24,6 +24,7 @@ type Attempt struct {
 	Named      []string // the workspaces that were named, as they were: names, folders or patterns
 	Folder     string   // absolute folder whose manifest is published; for Workspaces the project's; "" if it is none or not known
 	Tarball    string   // absolute path, or URL, of the tarball that is published; "" if it is none
+	Registry   string   // as given by --registry, "" if it was not
 	Spec       string   // what is published when it is neither a folder nor a tarball: "name@version", "git+ssh://…"
 }
 
@@ -59,7 +60,7 @@ func parseNpm(p *wormbell.Process, args []string) (Attempt, bool) {
 	if len(words) == 0 || opts.truthy("usage") || opts.truthy("version") || opts.truthy("versions") {
 		return Attempt{}, false
 	}
-	a := Attempt{Client: "npm", DryRun: p.DryRun}
+	a := Attempt{Client: "npm", DryRun: p.DryRun, Registry: opts.registry()}
 	switch command := npmCommand(words[0]); {
 	case command == "publish":
 		words = words[1:]
@@ -159,7 +160,7 @@ func parsePnpm(p *wormbell.Process, args []string) (Attempt, bool) {
 	if len(words) == 0 || words[0] != "publish" || opts.truthy("help") || opts.truthy("version") {
 		return Attempt{}, false
 	}
-	a := Attempt{Client: "pnpm", DryRun: opts.truthy("dry-run")}
+	a := Attempt{Client: "pnpm", DryRun: opts.truthy("dry-run"), Registry: opts.registry()}
 	named := slices.Concat(opts["filter"], opts["filter-prod"])
 	a.Workspaces = opts.truthy("recursive") || len(named) > 0
 	at := *p
@@ -190,7 +191,7 @@ func parseYarn(p *wormbell.Process, args []string) (Attempt, bool) {
 		at.Cwd = absolute(&at, words[0])
 		words = words[1:]
 	}
-	a := Attempt{Client: "yarn"}
+	a := Attempt{Client: "yarn", Registry: opts.registry()}
 	switch {
 	case words[0] == "publish":
 		a.source(&at, words[1:])
@@ -223,7 +224,7 @@ func parseBun(p *wormbell.Process, args []string) (Attempt, bool) {
 	if dir, ok := opts.last("cwd"); ok {
 		at.Cwd = absolute(p, dir)
 	}
-	a := Attempt{Client: "bun", DryRun: opts.truthy("dry-run")}
+	a := Attempt{Client: "bun", DryRun: opts.truthy("dry-run"), Registry: opts.registry()}
 	a.source(&at, words[1:])
 	return a, true
 }

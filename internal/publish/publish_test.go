@@ -73,6 +73,8 @@ func TestParse(t *testing.T) {
 		{"/usr/bin/node /usr/bin/npm publish --message --dry-run", npm(dry)},  // a string takes no flag
 		{"/usr/bin/node /usr/bin/npm publish --browser --dry-run", npm(nil)},  // a mixed type does
 		{"/usr/bin/node /usr/bin/npm publish --registry --dry-run", npm(nil)}, // so does a URL
+		{"/usr/bin/node /usr/bin/npm publish --registry https://registry.example.com/", npm(func(a *publish.Attempt) { a.Registry = "https://registry.example.com/" })},
+		{"/usr/bin/node /usr/bin/npm publish --reg=http://127.0.0.1:4873", npm(func(a *publish.Attempt) { a.Registry = "http://127.0.0.1:4873" })},
 		{"/usr/bin/node /usr/bin/npm -- publish ./lib", npm(folder(dir + "/lib"))},
 		{"/usr/bin/node /usr/bin/npm publish -- --dry-run", npm(func(a *publish.Attempt) { a.Folder, a.Spec = "", "--dry-run" })},
 		{"/usr/bin/node /usr/bin/npm publish ./lib", npm(folder(dir + "/lib"))},

@@ -172,6 +172,9 @@ type Env struct {
 	// may not be trusted has changed it. Sorted lines of the variables in around.
 	Around string
 	Void   bool // one of these was given twice, or is too long to be understood
+	// Names of the variables that seem to hold a secret, as lines, never a
+	// value: see Secrets.
+	SecretNames string
 }
 
 // around are variables that say where a program looks for code or for what
@@ -186,7 +189,11 @@ const valueMax = 4096
 // of them, so it is a dry run only if all agree.
 func (e *Env) add(kv []byte, dryRuns *[2]int) {
 	key, value, ok := bytes.Cut(kv, []byte{'='})
-	if !ok || len(key) > 32 {
+	if !ok {
+		return
+	}
+	e.secret(key, value)
+	if len(key) > 32 {
 		return
 	}
 	var to *string

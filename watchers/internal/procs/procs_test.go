@@ -39,7 +39,7 @@ func TestEnv(t *testing.T) {
 		env  string
 		want Env
 	}{
-		{"HOME=/x npm_config_//registry.example.com/:_authToken=s NPM_TOKEN=s npm_lifecycle_script=s", Env{Around: "HOME=/x"}},
+		{"HOME=/x npm_config_//registry.example.com/:_authToken=s NPM_TOKEN=s npm_lifecycle_script=s", Env{Around: "HOME=/x", SecretNames: "npm_config_//registry.example.com/:_authToken\nNPM_TOKEN"}},
 		{"npm_lifecycle_event=postinstall npm_package_name=a npm_package_version=1.0.0 npm_package_json=/p/package.json",
 			Env{LifecycleEvent: "postinstall", PackageName: "a", PackageVersion: "1.0.0", PackageJSON: "/p/package.json"}},
 		{"LD_PRELOAD=/x NODE_OPTIONS=--a=b", Env{Preload: "/x", NodeOptions: "--a=b"}},

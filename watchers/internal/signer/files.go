@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 )
@@ -146,7 +147,17 @@ func (f *Files) Read(name string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-func (f *Files) read(name string, limit int64) ([]byte, error) {
+// Open opens a regular file of at most limit bytes for reading. It may have
+// grown by the time it is read.
+func (f *Files) Open(name string, limit int64) (*os.File, error) {
+	file, err := f.open(name, limit)
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", name, err)
+	}
+	return file, nil
+}
+
+func (f *Files) open(name string, limit int64) (*os.File, error) {
 	at, found, err := f.mounts.walk(name)
 	if err != nil {
 		return nil, err
@@ -159,16 +170,27 @@ func (f *Files) read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	info, err := file.Stat()
 	switch {
 	case err != nil:
-		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, ErrNotFile
+		err = ErrNotFile
 	case info.Size() > limit:
-		return nil, fmt.Errorf("%w: %d bytes", ErrTooBig, info.Size())
+		err = fmt.Errorf("%w: %d bytes", ErrTooBig, info.Size())
 	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+func (f *Files) read(name string, limit int64) ([]byte, error) {
+	file, err := f.open(name, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(b)) > limit {
 		return nil, ErrTooBig

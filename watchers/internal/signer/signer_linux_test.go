@@ -314,7 +314,7 @@ func TestMountNamespaceTrick(t *testing.T) {
 		defer in.Close()
 		pid := cmd.Process.Pid
 		var info procs.Info
-		for deadline := time.Now().Add(10 * time.Second); filepath.Base(info.Exe) != "node"; {
+		for deadline := time.Now().Add(10 * time.Second); filepath.Base(info.Exe) != "node" || len(info.Args) == 0; { // in the middle of exec it has none
 			if info, err = r.Read(pid); err != nil || time.Now().After(deadline) {
 				t.Fatalf("node does not start: %v", err)
 			}
