@@ -134,18 +134,32 @@ type Kind struct {
 	IsDead func(ctx context.Context, m *Machine, old Token) (Answer, error)
 	// Pages are where a person can do it; revoking first.
 	Pages func(t Token) []Page
+	// Leave ends what the kind began for itself and keeps in Machine.Memory: a
+	// login. It is called once, when all is done, also after errors; nil: there
+	// is nothing to end.
+	Leave func(ctx context.Context, m *Machine)
 	// Fits reports whether what a person pasted looks like a token of this kind; nil: anything does.
 	Fits func(pasted string) bool
+	// Pasted makes a token of what a person pasted, where that is more than its
+	// value: an ID comes with an AWS key. nil: it is the value.
+	Pasted func(old Token, pasted secret.Value) Token
 
 	// CreateKills says that Create kills the old token in the same breath
 	// (GitLab), so that it must not be repeated blindly.
 	CreateKills bool
+	// RevokeFirst says that revoking a token kills the person's others of the
+	// same program, so that a new one is of use only if it is made after that:
+	// logins, which a person can always make again. Rotating is containing then.
+	RevokeFirst bool
 	// NeedsPerson says that Create or Revoke ask a person in a browser or for a
 	// password.
 	NeedsPerson bool
 	// DiesWithin is how long the service may take until a revoked token is
 	// refused; 0: a minute.
 	DiesWithin time.Duration
+	// Mute is why the service cannot be asked whether a token lives, one
+	// sentence; "" if it can. Then Identify says CouldNotTell.
+	Mute string
 	// Notice is what a person must know before anything is done, one sentence
 	// each: "GitHub mails the owner."
 	Notice []string
@@ -171,6 +185,7 @@ type Machine struct {
 	Sites  map[string]string // base URLs by Kind.ID instead of the service's public ones: for tests
 	Keys   keychain.Store    // where new tokens are kept until they are in place; nil if there is nowhere
 	Items  keychain.Store    // the OS keychain with other programs' items, such as gh's; nil if there is none
+	Memory *Memory           // what kinds remember during this run; nil: nothing
 	Person Person
 	Now    func() time.Time
 	Log    *slog.Logger // never nil

@@ -1,0 +1,527 @@
+package respond
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"wormbell/agent/respond/edit"
+	"wormbell/internal/secret"
+	"wormbell/internal/stores"
+)
+
+// npmEntry is a token or a password as it stands in a file of a package manager.
+type npmEntry struct {
+	edit.Entry
+	key      string // names it in the file, for a Place
+	registry string // URL, "//host/path/", or "" for the manager's default
+	user     string // of a password
+	basic    bool   // it is a password
+	value    secret.Value
+	encode   func(string) string // how a value is written there; nil: as it is
+	classic  bool                // in yarn's own format, which edit does not know
+}
+
+// maxNpmFile is how long a file of a package manager may be, in bytes. Those of
+// people have some hundred; a hundred thousand tokens, each to be asked about,
+// are there to keep us busy.
+const maxNpmFile = 256 << 10
+
+// npmFiles returns the files where tokens are looked for.
+func npmFiles(m *Machine, paths []string) []string {
+	var all []string
+	for _, id := range npmKind().Stores {
+		if s := stores.ByID(id); s != nil {
+			all = append(all, s.Paths...)
+		}
+	}
+	if dir := m.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		all = append(all, m.tilde(filepath.Join(dir, "pnpm", "rc")), m.tilde(filepath.Join(dir, "pnpm", "auth.ini")))
+	}
+	for _, name := range []string{"npm_config_userconfig", "NPM_CONFIG_USERCONFIG"} {
+		// A pipe, as our own exec hands it over, is no file.
+		if p := m.Getenv(name); filepath.IsAbs(p) && !strings.HasPrefix(p, "/dev/") && !strings.HasPrefix(p, "/proc/") {
+			all = append(all, m.tilde(p))
+		}
+	}
+	if paths != nil {
+		known := all
+		all = nil
+		for _, p := range paths { // also those of a project
+			if slices.Contains(known, p) || npmReader(p) != nil && path.Base(p) != "rc" && path.Base(p) != "auth.ini" {
+				all = append(all, p)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// tilde returns path with ~ and slashes.
+func (m *Machine) tilde(path string) string {
+	if rel, err := filepath.Rel(m.Home, path); err == nil && filepath.IsLocal(rel) {
+		return "~/" + filepath.ToSlash(rel)
+	}
+	return filepath.ToSlash(path)
+}
+
+// npmReader returns what reads a file of this name, nil if nothing does.
+func npmReader(p string) func([]byte) ([]npmEntry, error) {
+	switch path.Base(p) {
+	case ".yarnrc.yml":
+		return npmBerry
+	case ".yarnrc":
+		return npmClassic
+	case "bunfig.toml", ".bunfig.toml":
+		return npmBunfig
+	case ".npmrc", "rc", "auth.ini":
+		return npmrc
+	}
+	return nil
+}
+
+// npmFind looks for tokens in the files of npm, pnpm, yarn and bun.
+func npmFind(ctx context.Context, m *Machine, paths []string) ([]Token, error) {
+	type found struct {
+		path string
+		npmEntry
+	}
+	var all []found
+	var problems []error
+	registries := npmRegistries{}
+	for _, p := range npmFiles(m, paths) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		data, err := edit.Read(m.Abs(p))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && len(data) > maxNpmFile {
+			err = fmt.Errorf("it is longer than %d bytes, as no such file is", maxNpmFile)
+		}
+		read := npmReader(p)
+		if read == nil {
+			read = npmrc // a userconfig may have any name
+		}
+		var entries []npmEntry
+		if err == nil {
+			entries, err = read(data)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("read %q: %w", p, err))
+			continue
+		}
+		if path.Base(p) != ".yarnrc.yml" && path.Base(p) != ".yarnrc" {
+			registries.add(edit.INI(data))
+		}
+		for _, e := range entries {
+			if name, ok := npmReference(e.value.Reveal()); ok {
+				m.Log.Info("no token but the name of a variable", "path", p, "key", e.key, "variable", name)
+				continue
+			}
+			if npmFits(e.value.Reveal()) || e.basic && !e.value.Empty() {
+				all = append(all, found{p, e})
+			}
+		}
+	}
+	var tokens []Token
+	usual, logins, forges := "", githubLogins(m, paths), forgeFiles(m)
+	for _, f := range all {
+		site := registries.site(f.registry)
+		// GitHub's and GitLab's registries take their ordinary tokens, which
+		// their kinds find in the same files.
+		if v := f.value.Reveal(); slices.Contains(forges, f.path) &&
+			(gitlabShape(v) && site != "" || githubType(v) != "" && githubOf(npmHost(site), logins, f.path) != "") {
+			continue
+		}
+		if site == "" && strings.HasPrefix(f.value.Reveal(), "npm_") {
+			if usual == "" {
+				usual = npmUsual(ctx, m)
+			}
+			site = usual
+		}
+		place := Place{Path: f.path, Key: f.key}
+		i := slices.IndexFunc(tokens, func(t Token) bool {
+			return t.Value.Equal(f.value) && npmSameServer(t.Site, site) && (t.Facts[npmAuth] == npmBasic) == f.basic && (!f.basic || t.Owner == f.user)
+		})
+		if i >= 0 {
+			t := &tokens[i]
+			t.Places = append(t.Places, place)
+			if t.Site == "" || strings.HasPrefix(site, "https:") && strings.HasPrefix(t.Site, "http:") {
+				t.Site = site
+			} else if site != "" && site != t.Site {
+				t.Note = "It stands for several registries on one server; only " + npmHost(t.Site) + " is asked."
+			}
+			continue
+		}
+		t := Token{Kind: "npm", Site: site, Owner: f.user, Places: []Place{place}, Facts: Facts{}, Value: f.value}
+		if f.basic {
+			t.Facts[npmAuth] = npmBasic
+			t.Note = "It is the password of the account, which only you can change."
+		} else if forgeIsToken(f.value.Reveal()) {
+			t.Note = "It is a token of GitHub or GitLab, which must be revoked there."
+		}
+		tokens = append(tokens, t)
+	}
+	vaulted, err := npmInVault(ctx, m, paths)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	} else if err != nil {
+		problems = append(problems, err)
+	}
+	for _, v := range vaulted {
+		place := Place{Service: v.item.Service, Key: v.item.Account}
+		if i := slices.IndexFunc(tokens, func(t Token) bool { return t.Value.Equal(v.value) && t.Facts[npmAuth] == "" }); i >= 0 {
+			tokens[i].Places = append(tokens[i].Places, place)
+			continue
+		}
+		tokens = append(tokens, Token{Kind: "npm", Site: registries.site(strings.TrimSuffix(v.item.Key, npmTokenKey)), Places: []Place{place},
+			Facts: Facts{"beside": v.item.File}, Value: v.value})
+	}
+	npmNameAll(m, tokens)
+	if len(problems) > 0 {
+		return tokens, fmt.Errorf("%w: %w", ErrPartly, errors.Join(problems...))
+	}
+	return tokens, nil
+}
+
+// npmSameServer reports whether two registries are one server's, so that a token
+// with the same value is one token: also if only one of them is known. Those of
+// several servers are several: what one server says of a value is nothing to
+// another, and whoever stole a token can write it down for a server of their own.
+func npmSameServer(a, b string) bool { return a == "" || b == "" || npmHost(a) == npmHost(b) }
+
+// npmNameAll gives tokens their names and what is remembered of their sites.
+func npmNameAll(m *Machine, tokens []Token) {
+	taken := map[string]int{}
+	for i := range tokens {
+		t := &tokens[i]
+		_, rest, ok := strings.Cut(t.Site, "://")
+		if !ok {
+			rest = "unknown"
+			t.Note = cmp.Or(t.Note, "No file says which registry it is for.")
+		}
+		t.Name = "npm:" + rest
+		if taken[rest]++; taken[rest] > 1 {
+			t.Name += fmt.Sprintf("#%d", taken[rest])
+		}
+		if web := npmRecallWeb(m, t.Site); web != "" {
+			t.Facts[npmWeb] = web
+		}
+	}
+}
+
+// npmReference returns the name of the variable that value stands for: ${NAME},
+// ${NAME?}, ${NAME:-…}, and $NAME, which bun knows.
+func npmReference(value string) (name string, ok bool) {
+	if _, rest, found := strings.Cut(value, "${"); found {
+		inner, _, closed := strings.Cut(rest, "}")
+		if end := strings.IndexAny(inner, "?:-"); end >= 0 {
+			inner = inner[:end]
+		}
+		return inner, closed
+	}
+	name, ok = strings.CutPrefix(value, "$")
+	return name, ok
+}
+
+// npmrc reads files of npm and pnpm: npmrc(5).
+func npmrc(data []byte) ([]npmEntry, error) {
+	lines := edit.INI(data)
+	of := func(key string) string { // the last one counts
+		for _, e := range slices.Backward(lines) {
+			if len(e.Path) == 1 && e.Path[0] == key {
+				return e.Value
+			}
+		}
+		return ""
+	}
+	var out []npmEntry
+	for _, e := range lines {
+		if len(e.Path) != 1 {
+			continue
+		}
+		key := e.Path[0]
+		scope, name := "", key
+		if strings.HasPrefix(key, "//") {
+			i := strings.LastIndex(key, ":_")
+			if i < 0 {
+				continue
+			}
+			scope, name = key[:i], key[i+1:]
+		}
+		n := npmEntry{Entry: e, key: key, registry: scope}
+		if scope == "" {
+			n.registry = of("registry")
+		}
+		switch name {
+		case "_authToken":
+			n.value = secret.Of(e.Value)
+		case "_auth":
+			npmPair(&n, e.Value)
+		case "_password":
+			n.basic, n.value = true, secret.Of(e.Value)
+			if scope != "" {
+				n.user = of(scope + ":username")
+			} else {
+				n.user = of("username")
+			}
+			if plain, err := base64.StdEncoding.DecodeString(e.Value); err == nil {
+				n.value = secret.Of(string(plain))
+				n.encode = func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+			}
+		default:
+			continue
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// npmPair fills in n from user:password, plain or in base64.
+func npmPair(n *npmEntry, text string) {
+	n.basic, n.value = true, secret.Of(text)
+	plain, coded := text, false
+	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+		plain, coded = string(b), true
+	}
+	user, password, ok := strings.Cut(plain, ":")
+	if !ok || strings.Contains(text, "${") {
+		return
+	}
+	n.user, n.value = user, secret.Of(password)
+	n.encode = func(s string) string {
+		if coded {
+			return base64.StdEncoding.EncodeToString([]byte(user + ":" + s))
+		}
+		return user + ":" + s
+	}
+}
+
+// npmBerry reads .yarnrc.yml of yarn 2 and later.
+func npmBerry(data []byte) ([]npmEntry, error) {
+	all, err := edit.YAML(data)
+	return npmKeyed(all, "npmAuthToken", "npmAuthIdent", func(in []string) string {
+		if len(in) == 2 && in[0] == "npmRegistries" {
+			if strings.HasPrefix(in[1], "//") {
+				return strings.TrimRight(in[1], "/") + "/"
+			}
+			return in[1]
+		}
+		return cmp.Or(npmValueAt(all, append(slices.Clone(in), "npmRegistryServer")...), npmValueAt(all, "npmRegistryServer"))
+	}), err
+}
+
+// npmBunfig reads bunfig.toml.
+func npmBunfig(data []byte) ([]npmEntry, error) {
+	all, err := edit.TOML(data)
+	if err != nil {
+		return nil, err
+	}
+	server := func(in []string) string {
+		return cmp.Or(npmValueAt(all, append(slices.Clone(in), "url")...), npmValueAt(all, "install", "registry", "url"), npmValueAt(all, "install", "registry"))
+	}
+	within := slices.DeleteFunc(slices.Clone(all), func(e edit.Entry) bool { return len(e.Path) == 0 || e.Path[0] != "install" })
+	out := npmKeyed(within, "token", "", server)
+	for _, e := range within {
+		if in, last := e.Path[:len(e.Path)-1], e.Path[len(e.Path)-1]; last == "password" {
+			out = append(out, npmEntry{Entry: e, key: strings.Join(e.Path, "."), registry: server(in), basic: true,
+				user: npmValueAt(all, append(slices.Clone(in), "username")...), value: secret.Of(e.Value)})
+		}
+	}
+	return out, nil
+}
+
+// npmKeyed returns the entries whose last key is token or pair; server names
+// the registry of the keys before it.
+func npmKeyed(all []edit.Entry, token, pair string, server func(in []string) string) []npmEntry {
+	var out []npmEntry
+	for _, e := range all {
+		if len(e.Path) == 0 { // a file that is one value
+			continue
+		}
+		in, last := e.Path[:len(e.Path)-1], e.Path[len(e.Path)-1]
+		n := npmEntry{Entry: e, key: strings.Join(e.Path, "."), registry: server(in), value: secret.Of(e.Value)}
+		switch last {
+		case token:
+		case pair:
+			npmPair(&n, e.Value)
+		default:
+			continue
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func npmValueAt(all []edit.Entry, keys ...string) string {
+	for _, e := range all {
+		if slices.Equal(e.Path, keys) {
+			return e.Value
+		}
+	}
+	return ""
+}
+
+// npmClassic reads .yarnrc of yarn 1: a key and a value in a line, with a blank
+// between them, each maybe in quotes.
+func npmClassic(data []byte) ([]npmEntry, error) {
+	var out []npmEntry
+	registry := ""
+	for at := 0; at < len(data); {
+		line := edit.Span{From: at, To: len(data)}
+		if i := strings.IndexByte(string(data[at:]), '\n'); i >= 0 {
+			line.To = at + i + 1
+		}
+		at = line.To
+		key, after, ok := npmWord(data, line.From, line.To)
+		if !ok || key.From == key.To || data[key.From] == '#' {
+			continue
+		}
+		value, _, ok := npmWord(data, after, line.To)
+		if !ok || value.From == value.To {
+			continue
+		}
+		name, text := string(data[key.From:key.To]), string(data[value.From:value.To])
+		scope, isToken := strings.CutSuffix(name, "_authToken")
+		switch {
+		case name == "registry":
+			registry = text
+		case isToken && (scope == "" || strings.HasPrefix(scope, "//") && strings.HasSuffix(scope, ":")) && !strings.ContainsRune(text, '\\'):
+			out = append(out, npmEntry{Entry: edit.Entry{Path: []string{name}, Value: text, Span: value, Line: line},
+				key: name, registry: strings.TrimSuffix(scope, ":"), value: secret.Of(text), classic: true})
+		}
+	}
+	for i := range out {
+		out[i].registry = cmp.Or(out[i].registry, registry)
+	}
+	return out, nil
+}
+
+// npmWord finds the next word of a line of yarn 1, without its quotes, and where
+// it ends.
+func npmWord(data []byte, from, to int) (word edit.Span, after int, ok bool) {
+	for from < to && strings.IndexByte(" \t\r\n", data[from]) >= 0 {
+		from++
+	}
+	if from < to && (data[from] == '"' || data[from] == '\'') {
+		end := strings.IndexByte(string(data[from+1:to]), data[from])
+		if end < 0 {
+			return word, to, false
+		}
+		return edit.Span{From: from + 1, To: from + 1 + end}, from + end + 2, true
+	}
+	end := from
+	for end < to && strings.IndexByte(" \t\r\n", data[end]) < 0 {
+		end++
+	}
+	return edit.Span{From: from, To: end}, end, true
+}
+
+// npmRegistries are the URLs of registries that files of npm name.
+type npmRegistries []*url.URL
+
+func (r *npmRegistries) add(lines []edit.Entry) {
+	for _, e := range lines {
+		if len(e.Path) != 1 || e.Path[0] != "registry" && !strings.HasSuffix(e.Path[0], ":registry") {
+			continue
+		}
+		if u := npmURL(e.Value); u != nil {
+			*r = append(*r, u)
+		}
+	}
+}
+
+// npmURL reads the URL of a registry, nil if it is none. What else stands in it,
+// a password even, is left out. It is shown in commands to copy, so what means
+// something to a shell is no URL here.
+func npmURL(s string) *url.URL {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.ContainsFunc(u.Host+u.Path, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~:/@+%[]", c))
+	}) {
+		return nil
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/")}
+}
+
+// site returns the base URL of a registry that is named by its URL or as npm
+// names it in keys: //host/path/, which also stands for what is below it.
+func (r npmRegistries) site(name string) string {
+	if u := npmURL(name); u != nil {
+		return u.String()
+	}
+	if !strings.HasPrefix(name, "//") {
+		return ""
+	}
+	key := npmURL("https:" + name)
+	if key == nil {
+		return ""
+	}
+	var below *url.URL
+	for _, u := range r {
+		if u.Host == key.Host && u.Path == key.Path {
+			return u.String()
+		}
+		if u.Host == key.Host && strings.HasPrefix(u.Path, key.Path+"/") && below == nil {
+			below = u
+		}
+	}
+	if below != nil {
+		return below.String()
+	}
+	return key.String()
+}
+
+// npmUsual returns the registry that npm uses when no file names one, or "": it
+// is asked of npm itself, without its files.
+func npmUsual(ctx context.Context, m *Machine) string {
+	for _, name := range []string{"npm_config_registry", "NPM_CONFIG_REGISTRY"} {
+		if u := npmURL(m.Getenv(name)); u != nil {
+			return u.String()
+		}
+	}
+	npm := ""
+	for _, dir := range filepath.SplitList(m.Getenv("PATH")) {
+		if p, err := exec.LookPath(filepath.Join(dir, "npm")); err == nil && filepath.IsAbs(p) {
+			npm = p
+			break
+		}
+	}
+	if npm == "" {
+		return ""
+	}
+	empty, err := os.MkdirTemp("", "wormbell-")
+	if err != nil {
+		return ""
+	}
+	defer os.RemoveAll(empty)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	none := filepath.Join(empty, "none")
+	cmd := exec.CommandContext(ctx, npm, "config", "get", "registry", "--userconfig="+none, "--globalconfig="+none)
+	cmd.Dir = empty
+	cmd.Env = []string{"PATH=" + m.Getenv("PATH"), "HOME=" + empty, "USERPROFILE=" + empty, "SystemRoot=" + m.Getenv("SystemRoot")}
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		m.Log.Info("npm does not say which registry it uses", "err", err)
+		return ""
+	}
+	if u := npmURL(strings.TrimSpace(string(out))); u != nil {
+		return u.String()
+	}
+	return ""
+}

@@ -1,0 +1,5 @@
+package respond
+
+import "errors"
+
+func dataFIFO(string) error { return errors.ErrUnsupported }
