@@ -1,0 +1,190 @@
+package persistence
+
+import (
+	"context"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// lookCron finds the lines of the user's crontab, crontab(5). The files
+// themselves belong to cron, so cron is asked.
+func lookCron(ctx context.Context, s *scan) {
+	out, err := s.Run(ctx, nil, "crontab", "-l")
+	if err != nil {
+		if text := strings.ToLower(string(out) + err.Error()); !strings.Contains(text, "no crontab") && !missingProgram(err) {
+			s.skip("the crontab: %v", err)
+		}
+		return
+	}
+	if len(out) > maxText {
+		s.skip("the crontab: %v", errTooLarge)
+		return
+	}
+	n := 0
+	for line := range strings.Lines(string(out)) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		when, command, ok := cronLine(line)
+		if !ok {
+			if e := (&entry{what: Cron, path: "crontab", part: "line " + itoa(n), file: true, starts: true}); e.environment(s, strings.TrimSpace(line)) {
+				e.steps = []step{{Kind: stepCron, Old: line}}
+				s.add(e)
+			}
+			continue
+		}
+		e := &entry{what: Cron, path: "crontab", part: "line " + itoa(n), text: line, file: true, starts: true, repeats: "cron starts it again and again (" + clean(when) + ")",
+			inline: []string{command}, steps: []step{{Kind: stepCron, Old: line}}}
+		if when == "@reboot" {
+			e.repeats = ""
+		}
+		s.commandLine(e, command)
+		s.add(e)
+	}
+}
+
+var cronFields = regexp.MustCompile(`^\s*(@\w+|(?:[\d*/,a-zA-Z~?#LW-]+\s+){4}[\d*/,a-zA-Z~?#LW-]+)\s+(\S.*)$`)
+
+// cronLine takes a line apart. A percent sign ends the command: what follows
+// is its input, which a shell would run as well.
+func cronLine(line string) (when, command string, ok bool) {
+	if strings.HasPrefix(strings.TrimSpace(line), "#") {
+		return "", "", false
+	}
+	m := cronFields.FindStringSubmatch(line)
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], strings.ReplaceAll(strings.ReplaceAll(m[2], `\%`, "\x00"), "%", "\n"), true
+}
+
+// commandLine notes what each command of a shell's line runs. The line itself
+// is code too, for whom it names.
+func (s *scan) commandLine(e *entry, line string) {
+	dir := s.Home
+	for _, part := range commandsOf(strings.ReplaceAll(line, "\x00", "%")) {
+		words := splitWords(part, false)
+		if len(words) == 2 && words[0] == "cd" {
+			dir = s.files.untilde(s.files.folders().Replace(words[1]))
+			continue
+		}
+		e.execute(s, words, dir)
+	}
+}
+
+// commandsOf splits a shell's line at ; & | and newlines that no quote hides.
+func commandsOf(line string) []string {
+	var out []string
+	var quote rune
+	start := 0
+	for i, r := range line {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '"' || r == '\'' || r == '`':
+			quote = r
+		case strings.ContainsRune(";&|\n(){}", r):
+			out = append(out, strings.TrimSpace(line[start:i]))
+			start = i + 1
+		}
+	}
+	out = append(out, strings.TrimSpace(line[start:]))
+	kept := out[:0]
+	for _, o := range out {
+		for _, word := range []string{"then ", "do ", "else ", "if ", "while ", "until ", "! "} {
+			o = strings.TrimPrefix(o, word)
+		}
+		if o = strings.TrimSpace(o); o != "" && len(kept) < 100 {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
+// lookAt finds what at(1) is to run once. A job repeats the whole environment
+// of who made it, tokens included; only what follows is kept.
+func lookAt(ctx context.Context, s *scan) {
+	out, err := s.Run(ctx, nil, "atq")
+	if err != nil {
+		if !missingProgram(err) {
+			s.skip("the jobs of at: %v", err)
+		}
+		return
+	}
+	for line := range strings.Lines(string(out)) {
+		id, when, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if !ok || !digits.MatchString(id) || len(s.entries) > 5000 {
+			continue
+		}
+		job, err := s.Run(ctx, nil, "at", "-c", id)
+		if err != nil {
+			s.skip("job %s of at: %v", id, err)
+			continue
+		}
+		code := atCommands(string(job))
+		e := &entry{what: AtJob, path: "at", part: "job " + id, text: code, starts: true, inline: []string{code}, tell: "it is to run at " + clean(when),
+			steps: []step{{Kind: stepAt, Names: []string{id}, Old: code}}}
+		for part := range strings.Lines(code) {
+			s.commandLine(e, part)
+		}
+		s.add(e)
+	}
+}
+
+var digits = regexp.MustCompile(`^\d{1,9}$`)
+
+// atCommands are the commands of a job, without the environment before them:
+// at(1) writes "cd dir || { … exit 1 }" between the two.
+func atCommands(job string) string {
+	if _, after, ok := strings.Cut(job, "\n}\n"); ok {
+		return strings.TrimSpace(after)
+	}
+	var kept []string
+	for line := range strings.Lines(job) {
+		if t := strings.TrimSpace(line); t != "" && !strings.HasPrefix(t, "#") && !strings.Contains(t, "; export ") {
+			kept = append(kept, t)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// lookSession finds files that a login reads, environment.d(5) and pam_env(8),
+// and whether the user's services run while nobody is logged in.
+func lookSession(_ context.Context, s *scan) {
+	var files []string
+	dir := s.files.inHome(".config/environment.d")
+	for _, name := range s.list(dir) {
+		if strings.HasSuffix(name, ".conf") {
+			files = append(files, filepath.Join(dir, name))
+		}
+	}
+	files = append(files, s.files.inHome(".pam_environment"))
+	for _, p := range files {
+		b, when, ok := s.open(p)
+		if !ok {
+			continue
+		}
+		n := 0
+		for line := range strings.Lines(string(b)) {
+			n++
+			line = strings.TrimRight(line, "\r\n")
+			e := &entry{what: Session, path: p, part: "line " + itoa(n), text: line, changed: when, file: true, starts: true}
+			if e.environment(s, strings.TrimSpace(line)) {
+				e.steps = []step{{Kind: stepLine, From: p, Old: line}}
+				s.add(e)
+			}
+		}
+	}
+	for _, name := range []string{".xprofile", ".xsession", ".xinitrc", ".xsessionrc", ".ssh/rc", ".config/autostart.sh", ".config/sway/config", ".config/i3/config", ".config/hypr/hyprland.conf"} {
+		s.shellFile(s.files.inHome(name))
+	}
+	if u, err := user.LookupId(itoa(s.UID)); err == nil {
+		p := s.files.sys("/var/lib/systemd/linger/" + u.Username)
+		if when := linkChanged(p); !when.IsZero() {
+			s.add(&entry{what: Linger, path: p, changed: when, byHand: "loginctl disable-linger", tell: "the user's services run while nobody is logged in"})
+		}
+	}
+}

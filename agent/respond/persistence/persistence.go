@@ -1,0 +1,332 @@
+// Package persistence looks for what a worm left behind to start again, or to
+// watch the token that it stole and wipe the home folder once that token is
+// refused, and takes it out of service.
+//
+// It judges by behaviour, never by name: names change with every wave. What
+// starts by itself, or runs already, is followed to the code that runs, and
+// that is weighed: where it lies, how young it is, whom it asks, what it does
+// with the answer. [Look] changes nothing and runs nothing that it finds.
+// [Finding.Disable] moves things into a folder, from where [Restore] puts them
+// back; whether it may is for its caller to ask.
+//
+// It runs as the user and must not know of alerts, tokens or services, beyond
+// the hosts that it is given.
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config says where to look and how.
+type Config struct {
+	Home  string // of the user, absolute
+	State string // folder of ours; what Disable takes away goes to quarantine/ in it
+
+	// Since is when the incident may have begun: the alert's first finding
+	// less a margin. What changed after it is young, which weighs. Zero means
+	// that nobody knows: then age speaks neither for nor against anything.
+	Since time.Time
+
+	Projects []string // folders, with ~ or absolute, whose hooks and tasks are looked at too
+	Sites    []string // hosts of token services besides the public ones: the user's registries
+
+	// Announced says that the agent knows that the files of [Guarded] are about
+	// to be read; else they are left closed, and the report says so.
+	Announced bool
+
+	// Own is the folder of our own programs, which hold all the words that a
+	// trap holds, and without which nobody guards; "" for that of this program.
+	// Whoever can replace them there can replace this one.
+	Own string
+
+	Root   string // put before paths outside of the home, for tests: "/proc", "/etc", "/tmp"
+	System string // a GOOS, to read another system's files in tests; "" for this one
+	UID    int    // whose processes; 0 or less for the caller's
+
+	// Run runs a program of the system's, such as crontab, and returns what it
+	// prints; nil for the real thing, which has time limits and no shell, and
+	// takes programs from the system's folders only.
+	Run func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error)
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: nothing is logged
+}
+
+// Severity is what a finding means for revoking.
+type Severity string
+
+// The severities.
+const (
+	// Note: a person should know of it.
+	Note Severity = "note"
+	// Blocks: a token must not be revoked while it is there.
+	Blocks Severity = "blocks"
+)
+
+// What a finding can be.
+const (
+	Unit       = "systemd user unit"
+	Autostart  = "autostart entry"
+	Activation = "D-Bus service"
+	Cron       = "crontab line"
+	AtJob      = "at job"
+	Shell      = "shell start-up file"
+	Session    = "session environment"
+	SSH        = "SSH file"
+	GitHook    = "git hook"
+	EditorTask = "editor task"
+	AIHook     = "AI tool hook"
+	Runner     = "self-hosted runner"
+	NPMSetting = "npm setting"
+	Startup    = "interpreter start-up file"
+	Agent      = "LaunchAgent"
+	Task       = "scheduled task"
+	RunKey     = "Run key"
+	Running    = "running process"
+	Linger     = "linger flag"
+)
+
+// Finding is one thing that starts by itself or runs, and why it is told of.
+type Finding struct {
+	ID       string   `json:"id"`                // eight characters that can be typed; the same as long as it stays what it is
+	What     string   `json:"what"`              // one of the words above
+	Path     string   `json:"path"`              // of the entry, with ~
+	Entry    string   `json:"entry,omitempty"`   // which part of the file: "line 12", "hooks SessionStart"
+	Program  string   `json:"program,omitempty"` // what it runs, secrets masked
+	Why      []string `json:"why"`               // reasons in words; those that speak for it come last
+	Severity Severity `json:"severity"`
+	Live     bool     `json:"live"`      // it runs now
+	PIDs     []int    `json:"processes"` // of it
+	Changed  string   `json:"changed,omitempty"`
+
+	entry *entry // what Look knows; a Finding read from JSON has none
+}
+
+// Report is what a look brought up.
+type Report struct {
+	Findings  []Finding `json:"findings"`   // those that block first
+	Looked    int       `json:"looked"`     // entries and processes that were judged
+	NotLooked []string  `json:"not_looked"` // what could not be looked at, and why: it may hide anything
+}
+
+// Blocking returns the findings for which revoking must wait.
+func (r Report) Blocking() []Finding {
+	n := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Severity != Blocks })
+	if n < 0 {
+		n = len(r.Findings)
+	}
+	return r.Findings[:n:n]
+}
+
+// Summary is the report in lines for a plan, the verdict first.
+func (r Report) Summary() []string {
+	var out []string
+	blocking, live := r.Blocking(), 0
+	for _, f := range blocking {
+		if f.Live {
+			live++
+		}
+	}
+	switch n := len(blocking); {
+	case n == 0:
+		out = append(out, fmt.Sprintf("no monitor or young autostart was found among %d entries and processes", r.Looked))
+	case live > 0:
+		out = append(out, fmt.Sprintf("%s must be disabled before a token is revoked; %d of them running", count(n, "thing"), live))
+	default:
+		out = append(out, fmt.Sprintf("%s must be disabled before a token is revoked", count(n, "thing")))
+	}
+	for _, f := range r.Findings {
+		out = append(out, f.String())
+	}
+	for _, s := range r.NotLooked {
+		out = append(out, "not looked at: "+s)
+	}
+	return out
+}
+
+// String is the finding in one line.
+func (f Finding) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %s %s", f.Severity, f.ID, f.What, f.Path)
+	if f.Entry != "" {
+		b.WriteString(", " + f.Entry)
+	}
+	if f.Live {
+		fmt.Fprintf(&b, " (running, pid %s)", pids(f.PIDs))
+	}
+	if len(f.Why) > 0 {
+		b.WriteString(": " + strings.Join(f.Why, "; "))
+	}
+	return b.String()
+}
+
+// maxLook bounds a look: a person who answers an alarm must not wait for ever.
+const maxLook = 2 * time.Minute
+
+// Look finds what starts by itself or runs and judges it. The error is not nil
+// only if nothing could be looked at, or ctx ended; what was left out otherwise
+// is in Report.NotLooked.
+func Look(ctx context.Context, c Config) (Report, error) {
+	c, err := c.complete()
+	if err != nil {
+		return Report{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxLook)
+	defer cancel()
+	s := &scan{Config: c, files: newFiles(c), programs: map[string]*program{}}
+	for _, source := range sources {
+		if source.on == nil || slices.Contains(source.on, c.System) {
+			source.look(ctx, s)
+		}
+		if err := ctx.Err(); err != nil {
+			return Report{}, fmt.Errorf("look for persistence: %w", err)
+		}
+	}
+	s.matchProcesses()
+	return s.report(), nil
+}
+
+// complete fills in what a zero value stands for.
+func (c Config) complete() (Config, error) {
+	if c.Home == "" {
+		return c, errors.New("look for persistence: no home folder was given")
+	}
+	if c.System == "" {
+		c.System = runtime.GOOS
+	}
+	if c.UID <= 0 {
+		c.UID = os.Getuid()
+	}
+	if c.Own == "" {
+		if exe, err := os.Executable(); err == nil {
+			if exe, err = filepath.EvalSymlinks(exe); err == nil {
+				c.Own = filepath.Dir(exe)
+			}
+		}
+	}
+	if c.Run == nil {
+		c.Run = runSystem
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// source is one place where things are made to start by themselves.
+type source struct {
+	name string
+	on   []string // systems that have it; nil: all
+	look func(context.Context, *scan)
+}
+
+var unixes = []string{"linux", "darwin", "freebsd", "openbsd", "netbsd"}
+
+// sources are all of them. Processes come last: those that belong to an entry
+// are told of there.
+var sources = []source{
+	{"systemd", []string{"linux"}, lookSystemd},
+	{"autostart", []string{"linux", "freebsd"}, lookDesktop},
+	{"cron", unixes, lookCron},
+	{"at", unixes, lookAt},
+	{"launchd", []string{"darwin"}, lookLaunchd},
+	{"tasks", []string{"windows"}, lookTasks},
+	{"run keys", []string{"windows"}, lookRunKeys},
+	{"startup folder", []string{"windows"}, lookStartupFolder},
+	{"shell", nil, lookShell},
+	{"session", unixes, lookSession},
+	{"ssh", nil, lookSSH},
+	{"git", nil, lookGit},
+	{"editors", nil, lookEditors},
+	{"ai tools", nil, lookAITools},
+	{"runners", nil, lookRunners},
+	{"interpreters", nil, lookInterpreters},
+	{"processes", nil, lookProcesses},
+}
+
+// scan is one look.
+type scan struct {
+	Config
+	files     *files
+	programs  map[string]*program // by resolved path, each read once
+	entries   []*entry
+	processes []*process
+	folders   []string // projects, once they are known
+	notLooked []string
+}
+
+// entry is one thing that starts by itself.
+type entry struct {
+	what    string
+	path    string    // of its file, as on this machine; for processes, of the program
+	part    string    // which part of the file
+	text    string    // what a person should see of it: its command
+	changed time.Time // when it last was; zero if the system does not tell
+
+	inline  []string // code that stands in the entry itself
+	runs    []string // files that it runs, as on this machine
+	repeats string   // how it makes itself run again and again; "" if only once
+	starts  bool     // it starts by itself, as things are; else somebody must start it
+	unit    []string // names of its systemd units, to know its processes by
+	file    bool     // changed is that of the whole file, which has other contents
+	extra   evidence // what its kind says besides
+	tell    string   // why a person should know of it when it is young, whatever it does; ""
+	live    []*process
+	steps   []step // what disabling it takes
+	byHand  string // why Disable cannot, ""
+}
+
+func (s *scan) add(e *entry) { s.entries = append(s.entries, e) }
+
+// skip says what could not be looked at.
+func (s *scan) skip(format string, args ...any) {
+	if line := clean(fmt.Sprintf(format, args...)); len(s.notLooked) < maxSkipped && !slices.Contains(s.notLooked, line) {
+		s.notLooked = append(s.notLooked, line)
+	}
+}
+
+const maxSkipped = 50
+
+// report judges everything that was found.
+func (s *scan) report() Report {
+	r := Report{Findings: []Finding{}, Looked: len(s.entries), NotLooked: s.notLooked}
+	for _, e := range s.entries {
+		v := s.judge(e)
+		if v.severity == "" {
+			continue
+		}
+		f := Finding{What: e.what, Path: clean(s.files.tilde(e.path)), Entry: command(e.part), Program: command(e.text), Why: v.why,
+			Severity: v.severity, Live: len(e.live) > 0, PIDs: []int{}, entry: e}
+		for _, p := range e.live {
+			f.PIDs = append(f.PIDs, p.pid)
+		}
+		if !e.changed.IsZero() {
+			f.Changed = e.changed.UTC().Format(time.RFC3339)
+		}
+		sum := sha256.Sum256([]byte(strings.Join([]string{e.what, e.path, e.part, e.text}, "\x00")))
+		f.ID = strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
+		r.Findings = append(r.Findings, f)
+	}
+	rank := map[Severity]int{Blocks: 0, Note: 1}
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), cmp.Compare(a.Path, b.Path))
+	})
+	if r.NotLooked == nil {
+		r.NotLooked = []string{}
+	}
+	return r
+}
