@@ -31,10 +31,16 @@ editor. 'wormbell alert resume' lets them go on, 'wormbell alert kill' ends them
 }
 
 func (a *app) showCommand() *cobra.Command {
-	return &cobra.Command{
+	var report, online bool
+	cmd := &cobra.Command{
 		Use:   "show ID",
-		Short: "Who did what, from the terminal down to the thief",
-		Args:  cobra.ExactArgs(1),
+		Short: "Who did what, from the terminal down to the thief, and what was exposed",
+		Long: `Shows all of one alert: who did what, and what was exposed: credential files that were
+read, the names of secrets that stood in the thief's environment, what it tried to
+publish, with commands to take that back. With --online the tokens' services are asked
+what they could reach, and which versions were published meanwhile; for that your
+credential files are read. With --report it is a text to send to others.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.dial()
 			if err != nil {
@@ -44,13 +50,18 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return advise(err)
 			}
-			if a.json {
-				return a.print(alert)
+			if a.asks {
+				a.expose = a.reach(online)
 			}
-			a.printer().alert(alert)
-			return nil
+			if report {
+				return a.report(cmd.Context(), alert)
+			}
+			return a.show(cmd.Context(), alert)
 		},
 	}
+	cmd.Flags().BoolVar(&online, "online", false, "ask the services what the exposed tokens could reach")
+	cmd.Flags().BoolVar(&report, "report", false, "write the incident as a plain text to send to others")
+	return cmd
 }
 
 // stateCommand is a command that changes what people see of an alert.

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"wormbell"
+	"wormbell/internal/exposure"
 )
 
 // Exit statuses (docs/architecture.md).
@@ -41,7 +42,9 @@ type Streams struct {
 // exit status. Cancelling ctx ends a command that follows something; that is
 // its usual end and no error.
 func Run(ctx context.Context, args []string, s Streams) int {
-	return (&app{streams: s, zone: time.Local, connect: connect}).run(ctx, args)
+	a := &app{streams: s, zone: time.Local, connect: connect, asks: true}
+	a.vouch = a.vouched
+	return a.run(ctx, args)
 }
 
 // run executes one command line.
@@ -54,11 +57,16 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(s.Err)
 	err := root.ExecuteContext(ctx)
 	var p *problem
+	var ended exitStatus
 	switch {
 	case err == nil:
 		return exitFine
 	case errors.Is(err, errAlerts):
 		return exitAlerts
+	case errors.As(err, &ended):
+		return int(ended)
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil && !errors.As(err, &p):
+		p = &problem{err: errors.New("interrupted")}
 	case errors.As(err, &p):
 	default:
 		p = &problem{err: err}
@@ -94,6 +102,13 @@ type app struct {
 	json    bool
 	zone    *time.Location
 	connect func(socket string) (Agent, error)
+	// vouch asks the agent whether who runs this program may have tokens. nil:
+	// nobody is asked.
+	vouch func(ctx context.Context, what string) error
+	asks  bool // expose is made by reach: the person's files and services may be asked
+	// expose fills in what services and files tell of an incident: Reach,
+	// Versions and Exported. nil: nobody is asked.
+	expose func(ctx context.Context, alert wormbell.Alert, x *exposure.Exposure) error
 }
 
 // root builds the command tree.
@@ -121,7 +136,7 @@ Exit status: 0 fine; 1 alerts are present where a script would want to know
 	})
 	root.AddCommand(a.statusCommand(), a.alertsCommand(), a.alertCommand(), a.trustCommand(), a.credentialsCommand(),
 		a.pauseCommand(), a.protectCommand(), a.callsCommand(), a.doctorCommand(), a.recordCommand(), a.replayCommand(),
-		a.demoCommand(), a.runCommand(), a.versionCommand())
+		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.versionCommand())
 	usage(root)
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/internal/exposure"
 )
 
 // printer writes for a person. Everything that came from outside goes through
@@ -18,7 +19,9 @@ type printer struct {
 	colour  bool           // the output is a terminal that wants colour
 	zone    *time.Location // in which times are shown
 	passing bool           // alerts are gone soon: there is nothing to do about them
-	err     error          // the first that writing met; what follows is not written
+	// exposure is what the alert laid open; nil where that is not shown.
+	exposure *exposure.Exposure
+	err      error // the first that writing met; what follows is not written
 }
 
 // The few looks there are, as SGR parameters (ECMA-48 §8.3.117).
@@ -100,6 +103,9 @@ func (p *printer) alert(a wormbell.Alert) {
 		p.line("")
 		p.line("%s", p.look(bold, "What"))
 		p.touched(touched)
+	}
+	if p.exposure != nil {
+		p.exposed(a.ID, *p.exposure)
 	}
 	p.actions(a)
 	p.advice(a)
@@ -286,12 +292,13 @@ func (p *printer) advice(a wormbell.Alert) {
 		return
 	}
 	next := [][2]string{
-		{"freeze", "stop everything it started, for now"},
-		{"show", "all of it again"},
-		{"close", "when it is dealt with"},
+		{"respond", "replace and revoke what was exposed, with a plan first"},
+		{"alert freeze", "stop everything it started, for now"},
+		{"alert show", "all of it again"},
+		{"alert close", "when it is dealt with"},
 	}
 	for _, n := range next {
-		cmd := "wormbell alert " + n[0] + " " + clean(a.ID)
+		cmd := "wormbell " + n[0] + " " + clean(a.ID)
 		note := strings.Repeat(" ", max(0, len("wormbell alert freeze ")+8-len(cmd))+2) + n[1]
 		if 2+len(cmd)+len(note) > p.width {
 			note = ""

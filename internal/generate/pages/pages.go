@@ -4,6 +4,7 @@ package pages
 import (
 	"wormbell/agent"
 	"wormbell/agent/detect"
+	"wormbell/agent/respond"
 )
 
 // All returns the generated pages: their text by file name, from the top of
@@ -12,5 +13,6 @@ func All() map[string]string {
 	return map[string]string{
 		"docs/config.md":    agent.ConfigMarkdown(),
 		"docs/detectors.md": detect.Markdown(),
+		"docs/tokens.md":    respond.Markdown(),
 	}
 }

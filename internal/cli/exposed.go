@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"wormbell"
+	"wormbell/internal/exposure"
+)
+
+// exposure is what an alert laid open, with what services and files have to
+// say about it if there is somebody to ask them.
+func (a *app) exposure(ctx context.Context, alert wormbell.Alert) exposure.Exposure {
+	x := exposure.Of(alert)
+	if a.expose == nil {
+		return x
+	}
+	if err := a.expose(ctx, alert, &x); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(a.streams.Err, "warning: not all of what was exposed is known: "+clean(err.Error()))
+	}
+	return x
+}
+
+// show writes one alert with what it laid open.
+func (a *app) show(ctx context.Context, alert wormbell.Alert) error {
+	x := a.exposure(ctx, alert)
+	if a.json {
+		return a.print(exposed{alert, x})
+	}
+	p := a.printer()
+	p.exposure = &x
+	p.alert(alert)
+	return p.err
+}
+
+// report writes one alert as a text to send to others.
+func (a *app) report(ctx context.Context, alert wormbell.Alert) error {
+	host, _ := os.Hostname() // without one the text does not say it
+	text := exposure.Report(alert, a.exposure(ctx, alert), exposure.Header{Host: host, Zone: a.zone})
+	if a.json {
+		return a.print(map[string]any{"version": 1, "report": text})
+	}
+	_, err := fmt.Fprint(a.streams.Out, text)
+	return err
+}
+
+// exposed is an alert in JSON with one more field.
+type exposed struct {
+	wormbell.Alert
+	Exposure exposure.Exposure
+}
+
+// MarshalJSON writes the alert as ever, and the exposure behind its fields.
+func (e exposed) MarshalJSON() ([]byte, error) {
+	alert, err := json.Marshal(e.Alert)
+	if err != nil {
+		return nil, err
+	}
+	x, err := json.Marshal(e.Exposure)
+	if err != nil {
+		return nil, err
+	}
+	head, ok := bytes.CutSuffix(alert, []byte("}"))
+	if !ok {
+		return nil, errors.New("an alert is no JSON object")
+	}
+	return fmt.Appendf(nil, `%s,"exposure":%s}`, head, x), nil
+}
+
+// maxTakenBack is how many commands are shown; a report has more.
+const maxTakenBack = 6
+
+// exposed writes what an alert laid open.
+func (p *printer) exposed(id string, x exposure.Exposure) {
+	if x.Changed = nil; x.Empty() { // what was changed stands above already
+		return
+	}
+	p.line("")
+	p.line("%s", p.look(bold, "Exposed"))
+	row := func(label, format string, args ...any) {
+		for i, l := range wrap(clean(fmt.Sprintf(format, args...)), p.width-13) {
+			if i > 0 {
+				label = ""
+			}
+			p.line("  %-9s  %s", label, l)
+		}
+	}
+	p.stolen(x, row)
+	for _, v := range x.Versions {
+		by := ""
+		if v.By != "" {
+			by = ", by " + v.By
+		}
+		if v.Earlier {
+			row("published", "%s%s: the registry has it, from before this began; was it you?", v.String(), by)
+			continue
+		}
+		row("published", "%s%s: the registry has it", v.String(), by)
+	}
+	for i, t := range x.Published {
+		if i == maxTouched {
+			row("", "… and %d more", len(x.Published)-i)
+			break
+		}
+		row("tried", "to publish %s", t.String())
+	}
+	p.takeBack(id, x.Commands())
+}
+
+// stolen writes the files, the variables and what can be done with them.
+func (p *printer) stolen(x exposure.Exposure, row func(label, format string, args ...any)) {
+	seen := map[string]bool{}
+	for _, f := range x.Files {
+		if !seen[f.Path] { // read by several, exposed once
+			row("file", "%s: %s", f.Path, f.Kind)
+		}
+		seen[f.Path] = true
+	}
+	for i := 0; i < len(x.Variables); { // those of one process together
+		by, names := x.Variables[i].By, []string{}
+		for ; i < len(x.Variables) && x.Variables[i].By == by; i++ {
+			names = append(names, x.Variables[i].Name)
+		}
+		row("variable", "%s in the environment of %s", strings.Join(names, ", "), by)
+	}
+	for _, e := range x.Exported {
+		row("variable", "%s, exported by %s in line %d to every program", e.Name, e.Path, e.Line)
+	}
+	for _, t := range x.Reach {
+		row("reach", "%s", t.String())
+	}
+}
+
+// takeBack writes commands to copy: they are not wrapped.
+func (p *printer) takeBack(id string, commands []exposure.Command) {
+	if len(commands) > 0 {
+		p.line("")
+		p.line("%s", p.look(bold, "Take back, from a clean machine"))
+		for i, c := range commands {
+			if i == maxTakenBack {
+				p.line("  %s", p.look(dim, "… and "+count(len(commands)-i, "more command")+" in the report"))
+				break
+			}
+			p.line("  %s", c.Line)
+		}
+	}
+	p.line("")
+	p.line("  %s%s", p.look(bold, "wormbell alert show "+clean(id)+" --report"), p.look(dim, "  all of it as a text to send"))
+}

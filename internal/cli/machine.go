@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"wormbell/agent/client"
+	"wormbell/agent/respond"
+	"wormbell/agent/respond/call"
+	"wormbell/agent/respond/keychain"
+	"wormbell/internal/secret"
+)
+
+// stateFolder is where this program keeps journals, copies and sealed secrets
+// of its user: $XDG_STATE_HOME/wormbell or what the system has instead.
+func stateFolder(home string, getenv func(string) string) string {
+	switch {
+	case runtime.GOOS == "windows" && getenv("LOCALAPPDATA") != "":
+		return filepath.Join(getenv("LOCALAPPDATA"), "Wormbell")
+	case runtime.GOOS == "darwin":
+		return filepath.Join(home, "Library", "Application Support", "Wormbell")
+	case filepath.IsAbs(getenv("XDG_STATE_HOME")):
+		return filepath.Join(getenv("XDG_STATE_HOME"), "wormbell")
+	}
+	return filepath.Join(home, ".local", "state", "wormbell")
+}
+
+// folders returns the user's home and our folder of state in it. Root gets none
+// that another user could have filled: see foreign.
+func folders() (home, state string, err error) {
+	if home, err = os.UserHomeDir(); err != nil {
+		return "", "", fmt.Errorf("find your home: %w", err)
+	}
+	state = stateFolder(home, os.Getenv)
+	for _, path := range []string{home, state} {
+		if err := foreign(path); err != nil {
+			return "", "", err
+		}
+	}
+	return home, state, nil
+}
+
+// machine is what the responders see. It opens no keychain: see keys.
+func (a *app) machine(t *typist) (*respond.Machine, error) {
+	home, state, err := folders()
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	if os.Getenv("WORMBELL_DEBUG") != "" {
+		log = slog.New(slog.NewTextHandler(a.streams.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	m := &respond.Machine{
+		Home:   home,
+		State:  state,
+		Getenv: os.Getenv,
+		Call:   call.New(call.Config{Log: log}),
+		Memory: &respond.Memory{},
+		Person: t.person(),
+		Now:    time.Now,
+		Log:    log,
+	}
+	// gh and others keep their tokens there; without one there is nothing to find.
+	if items, err := keychain.OpenToRead(keychain.Config{Getenv: m.Getenv, Log: log}); err == nil {
+		m.Items = items
+	}
+	return m, nil
+}
+
+// hide keeps this process's memory from others before it reads the first
+// secret. Where that fails the person is told: the way of least harm is to go on.
+func (a *app) hide() {
+	if err := secret.Hide(); err != nil {
+		fmt.Fprintln(a.streams.Err, "warning: other programs of yours might read this one's memory: "+clean(err.Error()))
+	}
+}
+
+// keys gives m a place for new tokens until they are in their own: the
+// keychain, or, if the person agrees and there is none, a file sealed with a
+// passphrase. m.Keys stays nil if there is neither; why says so.
+func (a *app) keys(ctx context.Context, m *respond.Machine, t *typist) (why error) {
+	chain, err := keychain.Open(ctx, keychain.Config{Getenv: m.Getenv, Log: m.Log})
+	if err == nil {
+		m.Keys, m.Items = chain, chain
+		return nil
+	}
+	if !errors.Is(err, keychain.ErrNone) {
+		return err
+	}
+	if t.terminal() == nil {
+		return err
+	}
+	fmt.Fprintln(t.out, clean(err.Error()))
+	yes, askErr := t.confirm(ctx, "Keep new tokens in a file sealed with a passphrase until they are in place?")
+	if askErr != nil || !yes {
+		return errors.Join(err, askErr)
+	}
+	for {
+		phrase, err := t.secret(ctx, "Passphrase for "+filepath.Join(m.State, sealedName))
+		if err != nil {
+			return err
+		}
+		if len(phrase.Reveal()) < minPhrase {
+			fmt.Fprintf(t.out, "It needs %d characters at least.\n", minPhrase)
+			continue
+		}
+		sealed, err := keychain.OpenSealed(filepath.Join(m.State, sealedName), phrase, keychain.SealedConfig{})
+		if errors.Is(err, keychain.ErrPassphrase) {
+			fmt.Fprintln(t.out, "That is not the passphrase that the file was sealed with.")
+			continue
+		} else if err != nil {
+			return err
+		}
+		m.Keys = sealed
+		return nil
+	}
+}
+
+const (
+	sealedName = "sealed.age"
+	// minPhrase keeps a slip of the finger from sealing anything; what a good
+	// passphrase is, is the person's to judge.
+	minPhrase = 8
+)
+
+// vouched asks the agent, if one runs that can tell, whether what this program
+// descends from may have tokens: not a package's script, nor what an alert is
+// about. what is for the person: "hand over tokens".
+func (a *app) vouched(ctx context.Context, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	c, err := a.connect(a.socket)
+	if err != nil {
+		return nil // nobody to ask
+	}
+	if s, err := c.Status(ctx); err != nil || !s.Privileged {
+		return nil // it cannot tell
+	}
+	var said *client.Error
+	if err := c.Announce(ctx, []string{"~/.npmrc"}, 10*time.Second); errors.As(err, &said) && said.Status == http.StatusForbidden {
+		return advise(fmt.Errorf("%s: %w", what, err))
+	}
+	return nil
+}
