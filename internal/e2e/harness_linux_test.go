@@ -21,7 +21,10 @@ import (
 	"wormbell/internal/registry"
 )
 
-var long = flag.Bool("long", false, "run the longer variants too")
+var (
+	long  = flag.Bool("long", false, "run the longer variants too")
+	every = flag.Bool("every", false, "with -long: kill at every point, which takes up to ten minutes")
+)
 
 // bin is the folder of the programs under test, built once per run.
 var bin string
@@ -74,6 +77,7 @@ type machine struct {
 	socket   string
 	registry *registry.Server
 	token    string
+	uid      int // whose programs they are; 0 for the test's own
 	agent    *exec.Cmd
 	log      *buffer
 	ended    chan struct{}
@@ -242,6 +246,11 @@ func (m *machine) write(p, text string) {
 	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
+	for ; m.uid != 0 && strings.HasPrefix(p, m.home); p = filepath.Dir(p) {
+		if err := os.Lchown(p, m.uid, m.uid); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 }
 
 // run runs a program in dir, in the scratch home's environment, and returns
@@ -252,8 +261,16 @@ func (m *machine) run(dir string, argv ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = m.path(dir), m.env()
+	m.as(cmd)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// as makes cmd a program of the machine's user.
+func (m *machine) as(cmd *exec.Cmd) {
+	if m.uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(m.uid), Gid: uint32(m.uid)}}
+	}
 }
 
 // must is run that fails the test when the program fails.
@@ -272,6 +289,7 @@ func (m *machine) wormbell(args ...string) (string, int) {
 	m.t.Helper()
 	cmd := exec.CommandContext(m.t.Context(), filepath.Join(bin, "wormbell"), append([]string{"--socket", m.socket}, args...)...)
 	cmd.Env = m.env()
+	m.as(cmd)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -449,6 +467,7 @@ func (m *machine) background(argv ...string) *job {
 	m.t.Helper()
 	j := &job{m, exec.Command(argv[0], argv[1:]...), &buffer{}, make(chan struct{})}
 	j.cmd.Dir, j.cmd.Env, j.cmd.Stdout, j.cmd.Stderr = m.home, m.env(), j.out, j.out
+	m.as(j.cmd)
 	if err := j.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ func (m *machine) terminal(env ...string) *terminal {
 	m.t.Helper()
 	cmd := exec.Command("/bin/bash", "--norc", "--noprofile", "-i")
 	cmd.Dir, cmd.Env = m.home, append(m.env(), append(env, "PS1=$ ", "TERM=dumb")...)
+	m.as(cmd)
 	f, err := pty.Start(cmd)
 	if err != nil {
 		m.t.Fatal(err)
