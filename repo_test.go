@@ -35,6 +35,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"wormbell/agent/respond/call", "wormbell/agent", "it knows no service"},
 	{"wormbell/cmd/wormbelld", "wormbell/internal/cli", "the agent is not its own client"},
 	{"wormbell/cmd/wormbelld", "wormbell/internal/registry", "the agent serves nobody but its own socket"},
+	{"wormbell/cmd", "wormbell/internal/registry/accounts", "accounts and sign-ins that anybody can have are for tests"},
+	{"wormbell/cmd", "wormbell/internal/verdaccio", "it runs programs that are for tests"},
 }
 
 // direct says which package must not import which itself, whatever its
