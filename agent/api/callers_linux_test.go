@@ -1,0 +1,179 @@
+package api_test
+
+import (
+	"encoding/json"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wormbell"
+)
+
+// What loosens the guard is judged by lineage.
+func TestLoosening(t *testing.T) {
+	t.Parallel()
+	deep := tool
+	for i := range 70 {
+		deep = &wormbell.Process{PID: 1000 + i, Start: start, Exe: "/bin/sh", TTY: "/dev/pts/1", Parent: deep}
+	}
+	noTTY := &wormbell.Process{PID: 80, Start: start, Exe: "/usr/bin/code", Parent: system}
+	faked := &wormbell.Process{PID: 81, Start: start, Exe: "/home/u/npm", TTY: "/dev/pts/1", Parent: bash}
+	torn := &wormbell.Process{PID: 1 << 22, Start: start, Exe: "/bin/sh", TTY: "/dev/pts/1"} // above every PID; its parent is not known
+	for _, tt := range []struct {
+		name    string
+		caller  func(int) *wormbell.Process
+		user    bool // as an ordinary user rather than root
+		allowed bool
+		rings   string // in the event; "" for no refused event
+	}{
+		{"a person", child(bash), true, true, ""},
+		{"root at a terminal", child(bash), false, true, ""},
+		{"root without a terminal", child(noTTY), false, true, ""},
+		{"a user without a terminal", child(noTTY), true, false, ""},
+		{"below npm", child(npm), true, false, "below npm-cli.js"},
+		{"below npm, as root", child(npm), false, false, "below npm-cli.js"},
+		{"below what calls itself npm", child(faked), true, false, "below npm (pid 81)"},
+		{"below a postinstall", child(evil), true, false, "postinstall script of evil@1.0.0"},
+		{"below an alerted program", child(tool), true, false, "below a process of alert"},
+		{"unknown", func(int) *wormbell.Process { return nil }, true, false, ""},
+		{"unknown, as root", func(int) *wormbell.Process { return nil }, false, false, ""},
+		{"another process", func(int) *wormbell.Process { return child(bash)(7) }, true, false, ""},
+		{"an ancestry with a hole", child(torn), true, false, ""},
+		{"too deep to see the top", child(deep), true, false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			uid := "0"
+			if os.Getuid() != 0 {
+				if !tt.user {
+					t.Skip("needs root, which is allowed more")
+				}
+				uid = strconv.Itoa(os.Getuid())
+			}
+			ask := r.ask
+			if tt.user {
+				uid = strconv.Itoa(nobody)
+				ask = func(m, p, b string) (int, string) { return r.askAs(nobody, m, p, b) }
+			}
+			target := r.raise(uid, &wormbell.Process{PID: 99, Start: start, Exe: "/opt/x", Parent: bash})
+			r.raise("4321", tool) // another user's alert counts too
+			row, err := r.store.AddTrust(wormbell.TrustRow{Store: "npm", By: uid})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.says(tt.caller)
+			calls := []struct{ method, path, body, what string }{
+				{"POST", "alerts/" + target + "/mute", "", "mute " + target},
+				{"POST", "alerts/" + target + "/close", `{"reason":"done"}`, "close " + target},
+				{"POST", "trust", `{"store":"npm","who":"exe:/opt/x","under":"person","reason":"mine"}`, "trust exe:/opt/x with npm"},
+				{"DELETE", "trust/" + row.ID, "", "remove trust row " + row.ID},
+			}
+			if !tt.user && os.Getuid() == 0 {
+				calls = append(calls, struct{ method, path, body, what string }{"POST", "pause", `{"seconds":60}`, "pause"},
+					struct{ method, path, body, what string }{"POST", "protect", `{"on":false}`, "protect off"})
+			}
+			for _, c := range calls {
+				before := len(r.lines())
+				status, out := ask(c.method, c.path, c.body)
+				if (status == 200) != tt.allowed || !tt.allowed && status != 403 {
+					t.Errorf("%s: %d %s", c.what, status, out)
+				}
+				said := strings.Join(r.lines()[before:], "|")
+				switch {
+				case tt.allowed && !strings.HasPrefix(said, "accepted "+c.what):
+					t.Errorf("%s: event %q", c.what, said)
+				case tt.rings != "" && (!strings.HasPrefix(said, "refused "+c.what+": ") || !strings.Contains(said, tt.rings)):
+					t.Errorf("%s: event %q, want it refused %s", c.what, said, tt.rings)
+				case !tt.allowed && tt.rings == "" && said != "":
+					t.Errorf("%s: event %q", c.what, said)
+				}
+			}
+			kept, err := r.store.Calls("", 10)
+			if err != nil || (len(kept) == len(calls)) != tt.allowed {
+				t.Errorf("calls kept: %v %v", kept, err)
+			}
+			// What tightens is for everybody.
+			r.store.SetState(target, wormbell.Closed, "0", "")
+			if status, out := ask("POST", "alerts/"+target+"/reopen", ""); status != 200 {
+				t.Errorf("reopen: %d %s", status, out)
+			}
+		})
+	}
+}
+
+// A worm that asks a thousand times fills neither the queue nor the log.
+func TestRefusalsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := r.raise(strconv.Itoa(os.Getuid()), tool)
+	r.says(child(evil))
+	for range 300 {
+		r.ask("POST", "alerts/"+id+"/close", "")
+	}
+	if n := len(r.lines()); n < 1 || n > 60 {
+		t.Errorf("%d events of 300 refusals", n)
+	}
+}
+
+func TestTrustRows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	good := wormbell.TrustRow{Store: "npm", Who: "exe:/opt/x", Under: "person", Reason: "mine"}
+	past, soon := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	for _, tt := range []struct {
+		name   string
+		change func(*wormbell.TrustRow)
+		want   int
+	}{
+		{"good", func(*wormbell.TrustRow) {}, 200},
+		{"until", func(r *wormbell.TrustRow) { r.Until = &soon }, 200},
+		{"path", func(r *wormbell.TrustRow) { r.Path = "~/.npmrc" }, 200},
+		{"no store", func(r *wormbell.TrustRow) { r.Store = "nothing" }, 400},
+		{"nobody", func(r *wormbell.TrustRow) { r.Who = "" }, 400},
+		{"relative", func(r *wormbell.TrustRow) { r.Who = "exe:x" }, 400},
+		{"under", func(r *wormbell.TrustRow) { r.Under = "anything" }, 400},
+		{"no reason", func(r *wormbell.TrustRow) { r.Reason = " " }, 400},
+		{"two lines", func(r *wormbell.TrustRow) { r.Reason = "a\nb" }, 400},
+		{"past", func(r *wormbell.TrustRow) { r.Until = &past }, 400},
+		{"relative path", func(r *wormbell.TrustRow) { r.Path = "npmrc" }, 400},
+		{"all stores", func(r *wormbell.TrustRow) { r.Store = "*" }, 403},
+		{"all signers", func(r *wormbell.TrustRow) { r.Who = "signer:*" }, 403},
+		{"nearly all signers", func(r *wormbell.TrustRow) { r.Who = "signer:d*" }, 403},
+		{"anywhere", func(r *wormbell.TrustRow) { r.Under = "any" }, 403},
+	} {
+		row := good
+		tt.change(&row)
+		b, _ := json.Marshal(row)
+		if status, out := r.askAs(nobody, "POST", "trust", string(b)); status != tt.want {
+			t.Errorf("%s: %d %s, want %d", tt.name, status, out, tt.want)
+		}
+		want := tt.want
+		if want == 403 {
+			want = 200 // root may
+		}
+		if status, out := r.ask("POST", "trust", string(b)); status != want {
+			t.Errorf("root, %s: %d %s, want %d", tt.name, status, out, want)
+		}
+	}
+	for _, row := range r.store.Trust() {
+		if row.By != "admin" && row.By != strconv.Itoa(nobody) {
+			t.Errorf("a row by %q", row.By)
+		}
+		if row.By == "admin" {
+			if status, _ := r.askAs(nobody, "DELETE", "trust/"+row.ID, ""); status != 404 {
+				t.Errorf("a user removed root's row: %d", status)
+			}
+			break
+		}
+	}
+	if status, _ := r.ask("DELETE", "trust/npm-reads-npmrc", ""); status != 404 {
+		t.Errorf("a built-in row was removed: %d", status)
+	}
+	_, out := r.askAs(nobody, "GET", "trust", "")
+	if !strings.Contains(out, "npm-reads-npmrc") {
+		t.Errorf("built-in rows are not listed: %s", out)
+	}
+}
