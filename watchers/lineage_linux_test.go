@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/internal/executable"
 	"wormbell/watchers/internal/procs"
 )
 
@@ -102,7 +103,7 @@ func putFile(t *testing.T, name, content string) string {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte(content), 0o755); err != nil {
+	if err := executable.Write(name, content); err != nil {
 		t.Fatal(err)
 	}
 	return name

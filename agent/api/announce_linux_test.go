@@ -20,6 +20,7 @@ import (
 
 	"wormbell"
 	"wormbell/agent/client"
+	"wormbell/internal/executable"
 )
 
 // prepare does what a test asks of the program before it sends its request.
@@ -90,7 +91,7 @@ func newSuite(t *testing.T) suite {
 	if err := os.Link(s.path("wormbell"), s.path("wormbell-tray")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path("wormbelld"), nil, 0o755); err != nil {
+	if err := executable.Write(s.path("wormbelld"), ""); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -100,21 +101,10 @@ func (s suite) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s suite) copy(name string) string {
 	s.t.Helper()
-	in, err := os.Open("/proc/self/exe")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer in.Close()
 	os.Remove(s.path(name))
-	out, err := os.OpenFile(s.path(name), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	err := executable.Copy("/proc/self/exe", s.path(name))
 	if err == nil {
-		_, err = io.Copy(out, in)
-	}
-	if err == nil {
-		err = out.Chmod(0o755)
-	}
-	if err == nil {
-		err = out.Close()
+		err = os.Chmod(s.path(name), 0o755)
 	}
 	if err != nil {
 		s.t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wormbell/agent/respond/edit"
+	"wormbell/internal/executable"
 	"wormbell/internal/secret"
 )
 
@@ -187,7 +188,7 @@ func TestNpmUsual(t *testing.T) {
 	m := testMachine(t)
 	bin := t.TempDir()
 	script := "#!/bin/sh\n[ \"$1 $2 $3\" = 'config get registry' ] && [ ! -e \"$HOME/.npmrc\" ] && echo https://registry.example.com/\n"
-	if err := os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o700); err != nil {
+	if err := executable.Write(filepath.Join(bin, "npm"), script); err != nil {
 		t.Fatal(err)
 	}
 	m.Getenv = func(name string) string {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"wormbell/internal/executable"
 )
 
 func TestCheck(t *testing.T) {
@@ -39,7 +41,7 @@ func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+		if err := executable.Write(path, "#!/bin/sh\n"+text+"\n"); err != nil {
 			t.Fatal(err)
 		}
 		return path

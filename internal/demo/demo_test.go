@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wormbell"
+	"wormbell/internal/executable"
 )
 
 // listener is an agent of ours that notes what it is asked and rings what it
@@ -298,7 +299,7 @@ func TestWithoutAgent(t *testing.T) {
 			t.Parallel()
 			daemon := filepath.Join(t.TempDir(), "wormbelld")
 			if tt.script != "" {
-				if err := os.WriteFile(daemon, []byte(tt.script), 0o700); err != nil {
+				if err := executable.Write(daemon, tt.script); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"wormbell"
+	"wormbell/internal/executable"
 	"wormbell/internal/secretservice"
 	"wormbell/internal/verdaccio"
 )
@@ -107,17 +107,7 @@ func by(f wormbell.Finding, name string) bool {
 // copyTo copies a program.
 func copyTo(t *testing.T, from, to string) {
 	t.Helper()
-	in, err := os.Open(from)
-	if err != nil {
+	if err := executable.Copy(from, to); err != nil {
 		t.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.Copy(out, in)
-	if cerr := out.Close(); err != nil || cerr != nil {
-		t.Fatal(err, cerr)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
+	"wormbell/internal/executable"
 	"wormbell/internal/vault"
 )
 
@@ -24,11 +26,13 @@ func TestShim(t *testing.T) {
 	}
 	real, self := filepath.Join(bin, "npm"), filepath.Join(bin, "self $(x)")
 	for path, text := range map[string]string{real: "#!/bin/sh\necho real\n", self: "#!/bin/sh\nprintf '<%s>' \"$@\"\n"} {
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		if err := executable.Write(path, text); err != nil {
 			t.Fatal(err)
 		}
 	}
+	syscall.ForkLock.RLock() // see package executable
 	path, err := vault.WriteShim(shims, "npm", self, "exec", "--", "it's")
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +52,10 @@ func TestShim(t *testing.T) {
 	if _, _, err := vault.Find("npm", shims+list+".", shims); !errors.Is(err, exec.ErrNotFound) {
 		t.Error(err)
 	}
-	if _, err := vault.WriteShim(shims, "npm", self, "exec"); err != nil { // again, changed
+	syscall.ForkLock.RLock()
+	_, err = vault.WriteShim(shims, "npm", self, "exec") // again, changed
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Error(err)
 	}
 	if out, err := exec.Command(path, "x").CombinedOutput(); err != nil || string(out) != "<exec><x>" {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"wormbell/internal/executable"
 	"wormbell/internal/secret"
 	"wormbell/internal/secretservice"
 )
@@ -214,7 +215,7 @@ func TestNoBus(t *testing.T) {
 	}
 	bin := t.TempDir()
 	ran := filepath.Join(bin, "ran")
-	if err := os.WriteFile(filepath.Join(bin, "dbus-launch"), []byte("#!/bin/sh\n: >"+ran+"\nexec sleep 600\n"), 0o755); err != nil {
+	if err := executable.Write(filepath.Join(bin, "dbus-launch"), "#!/bin/sh\n: >"+ran+"\nexec sleep 600\n"); err != nil {
 		t.Fatal(err)
 	}
 	path := "PATH=" + bin + ":" + os.Getenv("PATH")

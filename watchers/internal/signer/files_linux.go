@@ -16,9 +16,9 @@ type mounts struct {
 	root  string  // what "/" means to who sees them
 	list  string  // the table of mounts; see proc_pid_mountinfo(5)
 	outer *mounts // ours; nil if these are
-	watch int     // a descriptor of list that tells of changes; 0 for none
 
-	mu    sync.Mutex
+	mu    sync.Mutex      // guards the rest
+	watch *os.File        // list, kept open as it tells of changes; nil for none
 	slows map[uint64]bool // by the mount's ID
 }
 
@@ -30,13 +30,13 @@ var slowTypes = map[string]bool{"proc": true, "autofs": true, "nfs": true, "nfs4
 
 func (m *mounts) open() {
 	m.root, m.list = "/", "/proc/thread-self/mountinfo"
-	// Kept open: it is readable "with priority" once after mounts change. Not
-	// an os.File: Go's poller would look first, and then it is so no more.
-	if fd, err := unix.Open(m.list, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
-		m.watch = fd
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// It is readable "with priority" once after mounts change. Not by os.Open:
+	// Go's poller would look first, and then it is so no more.
+	if f, err := openFlags(m.list, unix.O_RDONLY|unix.O_CLOEXEC); err == nil {
+		m.watch = f
+	}
 	m.read()
 }
 
@@ -46,9 +46,13 @@ func mountsOf(pid int, ours *mounts) *mounts {
 	return &mounts{root: dir + "/root", list: dir + "/mountinfo", outer: ours}
 }
 
+// close may be called again: a descriptor's number is somebody else's soon.
 func (m *mounts) close() {
-	if m.watch != 0 {
-		unix.Close(m.watch)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.watch != nil {
+		m.watch.Close()
+		m.watch = nil
 	}
 }
 
@@ -58,9 +62,9 @@ func (m *mounts) close() {
 func (m *mounts) slow(id uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.watch == 0 {
+	if m.watch == nil {
 		m.read()
-	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.watch), Events: unix.POLLPRI}}, 0); n > 0 {
+	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.watch.Fd()), Events: unix.POLLPRI}}, 0); n > 0 {
 		m.read()
 	}
 	slow, known := m.slows[id]

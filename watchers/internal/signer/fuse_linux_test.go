@@ -141,7 +141,15 @@ func TestNothingWaitsForAFileSystemInUserSpace(t *testing.T) {
 	f := mountFuse(t, "/bin/sleep")
 	r := procs.NewReader()
 	t.Cleanup(r.Close)
-	pid, info := started(t, r, exec.Command(filepath.Join(f.dir, "prog"), "1000"))
+	// By a shell: between fork and exec this process can stand still as a whole
+	// (its collector waits for the fork), and then it serves no file system.
+	pid, info := started(t, r, exec.Command("/bin/sh", "-c", `exec "$0" 1000`, filepath.Join(f.dir, "prog")))
+	for deadline := time.Now().Add(10 * time.Second); filepath.Base(info.Exe) != "prog" || len(info.Args) == 0; time.Sleep(time.Millisecond) {
+		var err error
+		if info, err = r.Read(pid); err != nil || time.Now().After(deadline) {
+			t.Fatalf("the program does not start: %v", err)
+		}
+	}
 	f.silent.Store(true)
 	soon(t, "Vouch", func() {
 		if who := vouch(s, pid, info); who != "" {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"wormbell/internal/executable"
 	"wormbell/watchers/internal/procs"
 )
 
@@ -65,7 +66,7 @@ func put(t *testing.T, name, content string) string {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte(content), 0o755); err != nil {
+	if err := executable.Write(name, content); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -284,6 +285,22 @@ func TestLookup(t *testing.T) {
 	}
 	if _, err := files.Lookup("/dev/fd/0"); err == nil {
 		t.Error("a descriptor of ours was taken for another's")
+	}
+}
+
+// A second Close must not close what has got the descriptor's number since.
+// Not parallel: others would get it.
+func TestCloseTwice(t *testing.T) {
+	files := NewFiles()
+	files.Close()
+	next, err := os.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	files.Close()
+	if _, err := next.Read(make([]byte, 1)); err != nil {
+		t.Errorf("somebody else's file: %v", err)
 	}
 }
 

@@ -163,7 +163,9 @@ func (s *Signer) toolOf(name string) *tool {
 	now := s.cfg.Now().UTC()
 	t := &tool{Dir: dir, Label: label, Since: now, Base: now, Files: map[string]Ident{}, allow: allow}
 	if s.started {
-		// It came while we watched: the person's doing, or a script's.
+		// It came while we watched: the person's doing, or a script's. What
+		// comes next may bear a time that is before now.
+		t.Base = now.Add(-tick)
 		if found, err := s.files.Lookup(dir); err != nil || !s.cfg.Quiet(time.Unix(0, found.Ctime), now) {
 			t.Base = time.Time{}
 		}
@@ -202,6 +204,10 @@ func (s *Signer) place(name string) (dir, label string, allow func(string) bool)
 	}
 	return "", "", nil
 }
+
+// tick is more than a file's times can lie behind the clock: the kernel stamps
+// them with its last tick, 10 ms ago at most (CONFIG_HZ is 100 or more).
+const tick = 50 * time.Millisecond
 
 // filesMax bounds the files of one tool that are remembered.
 const filesMax = 2000
