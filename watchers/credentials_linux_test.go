@@ -83,8 +83,21 @@ type credRig struct {
 	done chan error
 }
 
-// credLineage is shared by all tests; it lives as long as they do.
-var credLineage = sync.OnceValue(func() *Lineage { return NewLineage(LineageConfig{}) })
+// credLineage is shared by all tests; it lives as long as they do. As in an
+// agent it is told of processes all the while: else the first question would
+// take in those of all the tests, for longer than an opener is held.
+var credLineage = sync.OnceValue(func() *Lineage {
+	l := NewLineage(LineageConfig{})
+	go processesWatcher.Run(context.Background(), Host{Lineage: l}, muteOut{})
+	return l
+})
+
+// muteOut keeps nothing.
+type muteOut struct{}
+
+func (muteOut) Emit(wormbell.Event)       {}
+func (muteOut) Sees(string, bool, string) {}
+func (muteOut) Guards([]wormbell.Guarded) {}
 
 // guardHome starts the watcher on home, prepared by change if that is not nil.
 func guardHome(t *testing.T, home string, change func(*credentials)) *credRig {
@@ -110,7 +123,7 @@ func guardHome(t *testing.T, home string, change func(*credentials)) *credRig {
 		cancel()
 		select {
 		case <-r.done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Error("the watcher does not end")
 		}
 	})
@@ -146,7 +159,7 @@ func write(t *testing.T, path string) {
 // until waits for ok.
 func (r *credRig) until(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatalf("waited in vain: %s; sees %q, guards %v", what, r.sees, r.guards)
 		}

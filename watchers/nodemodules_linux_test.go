@@ -45,11 +45,13 @@ func TestPackagesComeAndGo(t *testing.T) {
 		for backend := range treeBackends {
 			t.Run(name+"/"+backend, func(t *testing.T) {
 				t.Parallel()
-				run := runQuick
-				if name == "put back unchanged" { // however late a busy machine puts it back
-					run = func(ctx context.Context, host Host, out Out) error {
-						return watchNodeModules(ctx, host, out, 20*time.Second)
-					}
+				// However late a busy machine puts back what it moved aside.
+				run := func(ctx context.Context, host Host, out Out) error {
+					return watchNodeModules(ctx, host, out, time.Minute)
+				}
+				switch name {
+				case "removed", "moved away", "all removed": // told when it has been quiet
+					run = runQuick
 				}
 				r := startTree(t, backend, installedProject, 0, run)
 				r.sh(tt.do)
@@ -134,7 +136,11 @@ func TestPackagesByRealNPM(t *testing.T) {
 	for backend := range treeBackends {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
-			r := startTree(t, backend, `mkdir app dep; echo '{"name":"app","version":"1.0.0"}' >app/package.json`, 0, runQuick)
+			// Long enough for what npm ci takes and puts back on a busy machine.
+			run := func(ctx context.Context, host Host, out Out) error {
+				return watchNodeModules(ctx, host, out, time.Minute)
+			}
+			r := startTree(t, backend, `mkdir app dep; echo '{"name":"app","version":"1.0.0"}' >app/package.json`, 0, run)
 			npm := func(args string) {
 				r.sh(`export HOME=$PWD; cd app; npm --offline --no-audit --no-fund --no-update-notifier ` + args)
 			}

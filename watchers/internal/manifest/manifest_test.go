@@ -142,7 +142,7 @@ func TestDepthHidesNothing(t *testing.T) {
 	if err != nil || !m.Private {
 		t.Errorf("got %v, %v", m, err)
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 10*time.Second { // some milliseconds, were the machine ours alone
 		t.Errorf("took %v", d)
 	}
 }

@@ -20,6 +20,10 @@ const stall = 50 * time.Millisecond
 // hungMax is how many such readers may hang before memory is read no more.
 const hungMax = 8
 
+// execTime is how long a process is looked at again and again that is in the
+// middle of an exec. Whoever asks waits meanwhile, so it is far below stall.
+const execTime = 5 * time.Millisecond
+
 // Reader reads /proc. One goroutine at a time may use it.
 type Reader struct {
 	worker *worker
@@ -276,15 +280,53 @@ func (w *worker) look(dir int) memory {
 	defer unix.Close(dir)
 	defer clear(w.buf) // an environment is full of secrets
 	m := memory{w.args(dir), w.env(dir)}
-	// In the middle of an exec a process has neither. It must not pass for one
-	// with nothing in its environment.
-	if m.env != nil && *m.env == (Env{}) {
+	// In the middle of an exec a process has neither, and then arguments alone
+	// for as long as the kernel takes to lay out an environment of megabytes. It
+	// must not pass for one with nothing in its environment.
+	for begun := time.Now(); m.env != nil && *m.env == (Env{}); {
+		before := w.layout(dir)
 		m = memory{w.args(dir), w.env(dir)}
+		if before.code != 0 && before == w.layout(dir) {
+			break
+		}
+		if len(m.args) == 0 || before.code != 0 || time.Since(begun) > execTime { // it ends, or has begun another exec
+			m.env = nil
+			break
+		}
+		time.Sleep(time.Millisecond / 4)
 	}
 	if len(m.args) == 0 {
 		m.env = nil
 	}
 	return m
+}
+
+// layout says where a process's program lies in memory.
+type layout struct {
+	code       uint64 // 0 until an exec has laid out arguments and environment
+	stack, arg uint64
+}
+
+// layout reads fields 26, 28 and 48 of /proc/PID/stat, proc_pid_stat(5). That
+// the first is set after the environment is load_elf_binary()'s way in the
+// kernel's fs/binfmt_elf.c.
+func (w *worker) layout(dir int) (l layout) {
+	fd, err := unix.Openat(dir, "stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return l
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, w.buf)
+	if err != nil {
+		return l
+	}
+	f := bytes.Fields(w.buf[bytes.LastIndexByte(w.buf[:n], ')')+1 : n]) // from field 3 on
+	for field, to := range map[int]*uint64{26: &l.code, 28: &l.stack, 48: &l.arg} {
+		if field-3 < len(f) {
+			*to, _ = strconv.ParseUint(string(f[field-3]), 10, 64)
+		}
+	}
+	return l
 }
 
 func (w *worker) args(dir int) []string {
