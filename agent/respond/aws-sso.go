@@ -31,13 +31,14 @@ func awsssoKind() Kind {
 		Install: func(ctx context.Context, m *Machine, old, _ Token) error {
 			return cloudReplaced(ctx, m, old, awsssoHolds)
 		},
-		Fits:        func(string) bool { return false }, // there is nothing to paste
+		Writes:      func(Token) []string { return nil }, // the program does by which one logs in
+		Fits:        func(string) bool { return false },  // there is nothing to paste
 		RevokeFirst: true,
 		NeedsPerson: true,
 		DiesWithin:  5 * time.Minute,
 		Notice: []string{
-			"AWS: signing out ends the login; role sessions that were taken with it live on until they run out, up to 12 hours.",
-			"AWS: the new login is made after that, by aws sso login.",
+			"Signing out ends the login; role sessions that were taken with it live on until they run out, up to 12 hours.",
+			"The new login is made after that, by aws sso login.",
 		},
 	}
 }

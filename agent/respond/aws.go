@@ -36,9 +36,9 @@ func awsKind() Kind {
 		},
 		DiesWithin: 5 * time.Minute,
 		Notice: []string{
-			"AWS: the old key is made inactive, which can be undone, and deleted once AWS refuses it; where there is no new key, or AWS does not let it be deleted, it stays inactive.",
-			"AWS: sessions that were made with the key live on until they run out, up to 36 hours; only a policy ends them (see the page).",
-			"AWS: whatever else uses the same key, such as CI or another machine, needs the new one, too.",
+			"The old key is made inactive, which can be undone, and deleted once AWS refuses it; where there is no new key, or AWS does not let it be deleted, it stays inactive.",
+			"Sessions that were made with the key live on until they run out, up to 36 hours; only a policy ends them (see the page).",
+			"Whatever else uses the same key, such as CI or another machine, needs the new one, too.",
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ func (x *run) create(ctx context.Context) error {
 	}
 	for range creates {
 		if err := x.settle(ctx); err != nil {
+			return err
+		}
+		if err := x.writable(ctx); err != nil {
 			return err
 		}
 		if x.k.Create == nil {
@@ -81,7 +85,9 @@ func (x *run) ask(ctx context.Context) (Token, error) {
 		return Token{}, err
 	}
 	x.say("Making a new %s named %s.", x.k.Title, label)
-	new, err := x.k.Create(ctx, x.m, x.old, label)
+	old := x.old
+	old.Owner = cmp.Or(old.Owner, x.e.Owner) // a dead one does not say whose it was
+	new, err := x.k.Create(ctx, x.m, old, label)
 	try := &x.e.Creates[len(x.e.Creates)-1]
 	switch {
 	case err == nil && (new.Value.Empty() || new.Value.Equal(x.old.Value)):
@@ -212,7 +218,7 @@ func (x *run) settleKilling(ctx context.Context, try *journal.Create) error {
 			try.Result = journal.None
 			return nil
 		case late && delay > settles:
-			x.browse(ctx, x.k.page(unwritten(x.e.Old), false))
+			x.browse(ctx, x.page(ctx, false))
 			return fmt.Errorf("make a new %s: no answer came, and it cannot be told whether it was made and the old one killed", x.k.Title)
 		}
 		if err := x.m.Call.Sleep(ctx, delay); err != nil {
@@ -250,12 +256,12 @@ func (x *run) byHand(ctx context.Context, why string) error {
 
 // paste lets a person make the new token and paste it.
 func (x *run) paste(ctx context.Context, why string) error {
-	p := x.k.page(unwritten(x.e.Old), true)
+	p := x.page(ctx, true)
 	byHand := fmt.Errorf("a person must make the new %s and paste it%s: %s", x.k.Title, ifs(p.URL != "", " ("+p.URL+")", ""), why)
 	x.say("A new %s must be made by hand: %s.", x.k.Title, why)
 	x.browse(ctx, p)
 	for range pastes {
-		v, err := x.m.Person.Secret(ctx, fmt.Sprintf("The new %s for %s, or nothing to stop here: ", x.k.Title, x.old.Name))
+		v, err := x.m.Person.Paste(ctx, fmt.Sprintf("The new %s for %s, or nothing to stop here: ", x.k.Title, x.old.Name))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -289,6 +295,16 @@ func (x *run) paste(ctx context.Context, why string) error {
 		return x.created(ctx, new)
 	}
 	return fmt.Errorf("%w: what was pasted is none", byHand)
+}
+
+// page is where a person does it, as the service says where it is.
+func (x *run) page(ctx context.Context, create bool) Page {
+	x.here = x.old
+	x.here.Value, x.here.Also = secret.Value{}, nil // a page holds none
+	if x.k.Locate != nil {
+		x.here = x.k.Locate(ctx, x.m, x.here)
+	}
+	return x.k.page(x.here, create)
 }
 
 // page is where a person makes a new token, or revokes the old one; without an

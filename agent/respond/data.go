@@ -190,6 +190,12 @@ func (s *service) kind(foreign []*regexp.Regexp) Kind {
 	}
 	if !s.keeps {
 		k.Install, k.Forget = s.install, s.forget
+		k.Writes = func(old Token) []string {
+			if old.Facts["login"] != "" {
+				return nil // a login is put in place by logging in
+			}
+			return old.paths()
+		}
 	}
 	if s.create != nil || slices.ContainsFunc(s.spots, func(p spot) bool { return p.login != "" }) {
 		k.Create = s.newToken

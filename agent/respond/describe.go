@@ -63,6 +63,9 @@ is in [respond.md](respond.md).
 		for _, n := range k.Notice {
 			b.WriteString("- " + n + "\n")
 		}
+		if k.NoticeContained != "" {
+			b.WriteString("- With `--contain-now`: " + k.NoticeContained + "\n")
+		}
 	}
 	return b.String()
 }

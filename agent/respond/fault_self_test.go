@@ -93,3 +93,31 @@ func TestFaults(t *testing.T) {
 		t.Errorf("%d runs, want %d", ran.Load(), want)
 	}
 }
+
+// TestFaultsOfOthers: who looks for a server that had the port before is not
+// taken for the operation.
+func TestFaultsOfOthers(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	sent := faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+		b.Canary(testRandom(20))
+		return faultSubject{
+			Service: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked++; w.Write([]byte("{}")) }),
+			Run: func(ctx context.Context) error {
+				res, err := http.Get(b.URL + "/-/ping")
+				if err != nil {
+					return err
+				}
+				res.Body.Close()
+				if res.StatusCode == http.StatusOK {
+					t.Error("it was answered")
+				}
+				_, err = b.Call.Do(ctx, call.Request{Method: "GET", URL: b.URL + "/x", What: "ask"})
+				return err
+			},
+		}
+	})
+	if len(sent) != 1 || sent[0] != "GET /x" || asked == 0 {
+		t.Errorf("sent %q, asked %d times", sent, asked)
+	}
+}

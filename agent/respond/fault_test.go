@@ -66,6 +66,8 @@ type faultBench struct {
 	Call *call.Client // the clock of which never waits
 	Log  *slog.Logger // checked for canaries
 
+	mark string // tells our requests from those of other tests, whose server had the port before
+
 	mu       sync.Mutex // guards what is below
 	canaries []string
 	shown    bytes.Buffer
@@ -100,6 +102,9 @@ func (b *faultBench) Machine(t *testing.T, kinds ...string) *Machine {
 
 // faultNobody is an address where nothing listens: port 0.
 const faultNobody = "127.0.0.1:0"
+
+// faultMark is the header with a bench's mark.
+const faultMark = "X-Fault-Bench"
 
 // faultLimit is more requests than any operation needs.
 const faultLimit = 500
@@ -207,12 +212,15 @@ func faultOnce(t *testing.T, start func(*testing.T, *faultBench) faultSubject, f
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := faultRun{Fault: f.name, At: at, Lasting: lasting, Status: f.status}
-	b := &faultBench{last: &r, runaway: cancel, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	b := &faultBench{mark: rand.Text(), last: &r, runaway: cancel, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	b.Log = slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if q.Header.Get(faultMark) != b.mark {
+			return
+		}
 		b.strayed = append(b.strayed, q.Method+" "+q.URL.Path)
 	}))
 	defer other.Close()
@@ -223,6 +231,10 @@ func faultOnce(t *testing.T, start func(*testing.T, *faultBench) faultSubject, f
 		subject.Service.ServeHTTP(w, q)
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get(faultMark) != b.mark { // of somebody who looks for what had this port before
+			http.Error(w, "not for you", http.StatusMisdirectedRequest)
+			return
+		}
 		n := b.count(q)
 		if at < 0 || n < at || n > at && !lasting {
 			service(w, q)
@@ -404,6 +416,8 @@ func (f *faultTransport) RoundTrip(q *http.Request) (*http.Response, error) {
 		}
 	}
 	ctx, giveUp := context.WithCancelCause(q.Context())
+	q = q.Clone(ctx)
+	q.Header.Set(faultMark, f.bench.mark)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
 		if code == http.StatusProcessing {
 			giveUp(context.DeadlineExceeded)

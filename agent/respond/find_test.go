@@ -149,7 +149,7 @@ func TestKeptDamaged(t *testing.T) {
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	b := newRotateBench(t)
-	b.k.Notice = []string{"The service mails the owner."}
+	b.k.Notice, b.k.NoticeContained = []string{"The service mails the owner."}, "The service says nothing of the dead."
 	b.old.Site = b.s.URL
 	at := b.s.URL
 	for _, test := range []struct {
@@ -158,38 +158,44 @@ func TestPlan(t *testing.T) {
 		want    []string
 	}{
 		{Options{}, nil, []string{
-			"Ask " + at + " who the fake token in ~/.fakerc belongs to.",
-			"Ask " + at + " for a new fake token with the same grants or fewer; where it has no call for this token, you make it on its page (https://fake.example.com/tokens/new).",
-			"Keep the new token in the keychain until it is in its place, and check that it works.",
-			"Put it into ~/.fakerc, changing nothing else there.",
-			"Revoke the old one at " + at + ".",
-			"Ask until it is refused, which takes up to a minute; if you do not wait, it is pending and can be gone on with.",
-			"The service mails the owner.",
+			"Replace fake:it, the fake token in ~/.fakerc.",
+			"  Ask " + at + " whose it is and what it may do.",
+			"  Ask " + at + " for a new one that may do no more. If it has no call for that, you make it on its page (https://fake.example.com/tokens/new).",
+			"  Keep it in the keychain until it is in its place, and see that it works.",
+			"  Put it into ~/.fakerc, changing nothing else there.",
+			"  Revoke the old one, and ask until it is refused, which may take a minute.",
+			"Before you agree, know of the fake token:",
+			"  The service mails the owner.",
 		}},
 		{Options{ContainNow: true}, func(k *Kind) { k.Create, k.Install, k.Revoke = nil, nil, nil }, []string{
-			"Ask " + at + " who the fake token in ~/.fakerc belongs to.",
-			"You revoke the old one on a page that is opened (https://fake.example.com/tokens).",
-			"Ask until it is refused, which takes up to a minute; if you do not wait, it is pending and can be gone on with.",
-			"From here until the new token is in its place none works, perhaps for good.",
-			"You make a new fake token on a page that is opened (https://fake.example.com/tokens/new), and paste it here.",
-			"Keep the new token in the keychain until it is in its place, and check that it works.",
-			"You put it into ~/.fakerc.",
-			"The service mails the owner.",
+			"Replace fake:it, the fake token in ~/.fakerc.",
+			"  Ask " + at + " whose it is and what it may do, for 5 seconds at most.",
+			"  You revoke the old one on a page that is opened (https://fake.example.com/tokens), and ask until it is refused, which may take a minute.",
+			"  From here until the new one is in its place none works, perhaps for good.",
+			"  You make a new one on a page that is opened (https://fake.example.com/tokens/new), and paste it here.",
+			"  Keep it in the keychain until it is in its place, and see that it works.",
+			"  You put it into ~/.fakerc.",
+			"Before you agree, know of the fake token:",
+			"  The service mails the owner.",
+			"  The service says nothing of the dead.",
 		}},
 		{Options{RevokeOnly: true}, func(k *Kind) { k.IsDead, k.Identify = nil, nil }, []string{
-			"Revoke the old one at " + at + ".",
-			"The service cannot be asked whether it is dead: you look on its page.",
-			"Remove the dead token from ~/.fakerc.",
-			"No new token is made: what uses this one stops working.",
-			"The service mails the owner.",
+			"Revoke fake:it, the fake token in ~/.fakerc, and make no new one: what uses it stops working.",
+			"  Revoke the old one. The service cannot be asked whether it is dead: you look on its page.",
+			"  Remove the dead token from ~/.fakerc.",
+			"Before you agree, know of the fake token:",
+			"  The service mails the owner.",
 		}},
 		{Options{ContainNow: true}, func(k *Kind) { k.CreateKills = true }, []string{
-			"Ask " + at + " who the fake token in ~/.fakerc belongs to.",
-			"Ask " + at + " for a new fake token. That kills the old one in the same breath: if the answer is lost, perhaps neither works, and you make one on its page (https://fake.example.com/tokens/new).",
-			"Keep the new token in the keychain until it is in its place, and check that it works.",
-			"Put it into ~/.fakerc, changing nothing else there.",
-			"Should the service refuse that: revoke the old token at once, and let a person make the new one.",
-			"The service mails the owner.",
+			"Replace fake:it, the fake token in ~/.fakerc.",
+			"  Ask " + at + " whose it is and what it may do, for 5 seconds at most.",
+			"  Ask " + at + " for a new one, which kills the old one in the same breath. If the answer is lost, perhaps neither works, and you make one on its page (https://fake.example.com/tokens/new).",
+			"  Keep it in the keychain until it is in its place, and see that it works.",
+			"  Put it into ~/.fakerc, changing nothing else there.",
+			"  Should the service refuse that: revoke the old one at once, and you make the new one.",
+			"Before you agree, know of the fake token:",
+			"  The service mails the owner.",
+			"  The service says nothing of the dead.",
 		}},
 	} {
 		k := b.k
@@ -211,8 +217,15 @@ func TestPlan(t *testing.T) {
 	p := b.rotator().Plan([]Token{stranger, b.old}, Options{}, func(o Outcome, err error) {
 		shown = append(shown, fmt.Sprintf("%s %v %v", o.Token, o.Done, err == nil))
 	})
-	if len(p.Steps) != 8 || !strings.HasPrefix(p.Steps[1], "fake:it: ") || len(b.s.alive()) != 1 {
+	if len(p.Steps) != 9 || p.Steps[0] != `Nothing is done with strange:it: there are no tokens of kind "strange".` || len(b.s.alive()) != 1 {
 		t.Errorf("%q", p.Steps)
+	}
+	// Nothing is said twice, and a token is named once, however many there are.
+	other := b.old
+	other.Name = "fake:other"
+	text := strings.Join(b.rotator().Plan([]Token{b.old, other}, Options{}, nil).Steps, "\n")
+	if strings.Count(text, "fake:it") != 1 || strings.Count(text, "fake:other") != 1 || strings.Count(text, "mails the owner") != 1 {
+		t.Errorf("the plan is\n%s", text)
 	}
 	if err := p.Do(t.Context()); err == nil || left != 1 {
 		t.Error(err, left)

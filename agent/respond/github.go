@@ -36,7 +36,6 @@ func github() Kind {
 		Notice: []string{
 			"GitHub writes a mail to the owner of a revoked token.",
 			"A revoked token cannot be brought back.",
-			"GitHub has no call that makes a token: you make it on a page and paste it.",
 		},
 	}
 }

@@ -32,7 +32,7 @@ func gitlab() Kind {
 		Pasted:      gitlabPasted,
 		CreateKills: true,
 		Notice: []string{
-			"GitLab kills the old token when it makes the new one: if its answer is lost on the way, neither works, and you make one on the page.",
+			"A new token whose answer was lost on the way is alive and nobody has it: you are told its name and when it was made, and revoke it on the page.",
 		},
 	}
 }

@@ -41,9 +41,9 @@ func googlesaKind() Kind {
 		},
 		DiesWithin: 10 * time.Minute,
 		Notice: []string{
-			"Google: the old key is disabled, which can be undone, and deleted once Google refuses it; where there is no new key it stays disabled.",
-			"Google: access tokens that were got with the key live on for up to an hour, unless the service account itself is disabled.",
-			"Google: whatever else uses the same key file needs the new one, too.",
+			"The old key is disabled, which can be undone, and deleted once Google refuses it; where there is no new key it stays disabled.",
+			"Access tokens that were got with the key live on for up to an hour, unless the service account itself is disabled.",
+			"Whatever else uses the same key file needs the new one, too.",
 		},
 	}
 }

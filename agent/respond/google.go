@@ -36,12 +36,13 @@ func googleKind() Kind {
 		Install: func(ctx context.Context, m *Machine, old, _ Token) error {
 			return cloudReplaced(ctx, m, old, googleHolds)
 		},
-		Fits:        func(string) bool { return false }, // there is nothing to paste
-		RevokeFirst: true,                               // one that is made before dies with the old one
+		Writes:      func(Token) []string { return nil }, // the program does by which one logs in
+		Fits:        func(string) bool { return false },  // there is nothing to paste
+		RevokeFirst: true,                                // one that is made before dies with the old one
 		NeedsPerson: true,
 		DiesWithin:  10 * time.Minute,
 		Notice: []string{
-			"Google: revoking ends every login of the same program for the same person, on other machines, too; the new login is made after that.",
+			"Revoking ends every login of the same program for the same person, on other machines, too; the new login is made after that.",
 		},
 	}
 }

@@ -2,6 +2,7 @@ package respond
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"wormbell/agent/respond/journal"
+	"wormbell/internal/registry/accounts"
 )
 
 // Files of the user's own folders are a thief's to write, who runs as the user.
@@ -145,10 +147,14 @@ func TestHostileNpmState(t *testing.T) {
 	}
 	m := testMachine(t)
 	const site = "https://registry.example.com"
-	if err := npmKeep(m, npmWebFile, site, "https://www.example.com"); err != nil || npmRecallWeb(m, site) != "https://www.example.com" {
-		t.Fatal(err, npmRecallWeb(m, site))
+	recall := func() (text string) {
+		npmRecall(m, npmGrantsFile, site, &text)
+		return text
 	}
-	folder, name := npmStateFile(m, npmWebFile, site)
+	if err := npmKeep(m, npmGrantsFile, site, "https://www.example.com"); err != nil || recall() != "https://www.example.com" {
+		t.Fatal(err, recall())
+	}
+	folder, name := npmStateFile(m, npmGrantsFile, site)
 	note := filepath.Join(folder, name)
 	secretFile := filepath.Join(m.Home, "secret")
 	if err := os.WriteFile(secretFile, []byte(`"https://www.example.net"`), 0o600); err != nil {
@@ -168,7 +174,7 @@ func TestHostileNpmState(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan string, 1)
-		go func() { done <- npmRecallWeb(m, site) }()
+		go func() { done <- recall() }()
 		select {
 		case web := <-done:
 			if web != "" {
@@ -185,7 +191,7 @@ func TestHostileNpmState(t *testing.T) {
 	if err := os.Symlink(m.Home, folder); err != nil {
 		t.Fatal(err)
 	}
-	if err := npmKeep(m, npmWebFile, site, "https://www.example.com"); err == nil {
+	if err := npmKeep(m, npmGrantsFile, site, "https://www.example.com"); err == nil {
 		t.Error("it was written through a link")
 	}
 }
@@ -248,4 +254,57 @@ func TestHostileAddressOfAWS(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, tokens, err)
 		}
 	}
+}
+
+// TestHostileWebsite: which page a browser opens for a registry comes of what the
+// registry says in this run, and not of a file that any program can write.
+func TestHostileWebsite(t *testing.T) {
+	t.Parallel()
+	d := newNpmDouble(t, accounts.Config{})
+	m := testMachine(t)
+	person := testPersonAt(m)
+	const evil = "https://www.evil.example"
+	if err := npmKeep(m, "web", d.URL, evil); err != nil { // as earlier versions kept it
+		t.Fatal(err)
+	}
+	old := d.token(m, d.Issue(accounts.Token{Packages: []string{"*"}}))
+	old.Facts["web"] = evil
+	k := npmKind()
+	k.Create = nil // a person makes it on the page
+	out, err := (&Rotator{Machine: m, Kinds: []Kind{k}}).Rotate(t.Context(), old, Options{})
+	if !errors.Is(err, ErrNobody) {
+		t.Fatal(err)
+	}
+	pages := person.opened()
+	for _, p := range out.Pages {
+		pages = append(pages, p.URL)
+	}
+	later, err := (&Rotator{Machine: testMachineAt(m), Kinds: []Kind{k}}).Unfinished()
+	if err != nil || len(later) != 1 {
+		t.Fatal(later, err)
+	}
+	for _, p := range later[0].Pages {
+		pages = append(pages, p.URL)
+	}
+	for _, p := range pages {
+		if !strings.HasPrefix(p, d.Web+"/") && p != d.URL {
+			t.Errorf("a person is sent to %s", p)
+		}
+	}
+	if len(person.opened()) != 1 || !strings.HasPrefix(person.opened()[0], d.Web+"/settings/") {
+		t.Errorf("opened %q", person.opened())
+	}
+	// And over a line that is as well guarded as that to the registry.
+	for base, ok := range map[string]bool{"https://registry.example.com": false, "http://registry.example.com": true} {
+		if (npmSite{m, base}).mayShow("http://www.example.com/login") != ok || !(npmSite{m, base}).mayShow("https://www.example.com/login") {
+			t.Errorf("%s", base)
+		}
+	}
+}
+
+// testMachineAt is m in another run.
+func testMachineAt(m *Machine) *Machine {
+	again := *m
+	again.Memory = new(Memory)
+	return &again
 }

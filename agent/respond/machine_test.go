@@ -140,6 +140,17 @@ type testPerson struct {
 // nobody is there. Opening a page always works; see visits.
 func testPersonAt(m *Machine, answers ...any) *testPerson {
 	p := &testPerson{answers: answers}
+	secretly := func(ctx context.Context, prompt string) (secret.Value, error) {
+		a, err := p.answer(ctx, m, prompt)
+		if err != nil {
+			return secret.Value{}, err
+		}
+		text, ok := a.(string)
+		if !ok {
+			return secret.Value{}, fmt.Errorf("%w: the test had %T for %q", ErrNobody, a, prompt)
+		}
+		return secret.Of(text), nil
+	}
 	m.Person = Person{
 		Say: func(line string) {
 			m.Log.Debug("said", "line", line)
@@ -158,17 +169,8 @@ func testPersonAt(m *Machine, answers ...any) *testPerson {
 			}
 			return yes, nil
 		},
-		Secret: func(ctx context.Context, prompt string) (secret.Value, error) {
-			a, err := p.answer(ctx, m, prompt)
-			if err != nil {
-				return secret.Value{}, err
-			}
-			text, ok := a.(string)
-			if !ok {
-				return secret.Value{}, fmt.Errorf("%w: the test had %T for %q", ErrNobody, a, prompt)
-			}
-			return secret.Of(text), nil
-		},
+		Secret: secretly,
+		Paste:  secretly,
 		Browse: func(ctx context.Context, url string) error {
 			m.Log.Debug("opened", "url", url)
 			p.mu.Lock()

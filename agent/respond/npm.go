@@ -34,9 +34,10 @@ func npmKind() Kind {
 		ID: "npm", Title: "npm token", Stores: []string{"npm", "pnpm", "yarn", "bun"},
 		Find: npmFind, Identify: npmIdentify, Create: npmCreate, Lost: npmLost, Works: npmWorks,
 		Install: npmInstall, Forget: npmForget, Revoke: npmRevoke, IsDead: npmIsDead, Pages: npmPages,
-		Leave: npmLeave, Fits: npmFits,
+		Locate: npmLocate, Leave: npmLeave, Fits: npmFits,
 		NeedsPerson: true, DiesWithin: time.Hour,
-		Notice: []string{"The registry asks you to sign in in the browser, for your password, and maybe for a second factor."},
+		Notice:          []string{"The public registry wants you to sign in in the browser and to type your password and a second factor; others ask for the password alone."},
+		NoticeContained: "The public registry does not let a token ask what it may do, and says nothing of a dead one. So you are asked what the new one may do; if nobody answers, it may only read.",
 	}
 }
 
@@ -44,7 +45,6 @@ func npmKind() Kind {
 const (
 	npmAuth     = "auth"     // npmBasic: it is a password
 	npmBasic    = "basic"    //
-	npmWeb      = "web"      // origin of the registry's website
 	npmReplaces = "replaces" // the registry's name for the token whose place it takes
 	npmWrites   = "writes"   // "yes" or "no": whether the registry said that it may publish
 	npmLife     = "life"     // npmSession: it came from a sign-in
@@ -68,6 +68,7 @@ func npmIdentify(ctx context.Context, m *Machine, t Token) (Identity, error) {
 	writes := true
 	if listed, err := s.listedFor(ctx, t, id.Owner); err == nil {
 		id.Scopes, id.Expires, writes = listed.words(), listed.expires(), listed.writes()
+		s.rememberGrants(t, id.Owner, listed)
 	}
 	id.Reach, err = s.reach(ctx, npmAuthOf(t), id.Owner, writes)
 	return id, err
@@ -227,8 +228,8 @@ func npmPages(t Token) []Page {
 	}
 	page := t.Site
 	where := "Sign in to the website of " + host + " and open the list of access tokens, or run: npm token list --registry=" + t.Site
-	if web := t.Facts[npmWeb]; web != "" {
-		page = web + "/settings/" + url.PathEscape(cmp.Or(t.Owner, "~")) + "/tokens"
+	if t.Web != "" {
+		page = t.Web + "/settings/" + url.PathEscape(cmp.Or(t.Owner, "~")) + "/tokens"
 		where = "Sign in."
 	}
 	return []Page{

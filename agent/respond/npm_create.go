@@ -30,12 +30,8 @@ func npmCreate(ctx context.Context, m *Machine, old Token, label string) (Token,
 		return Token{}, &call.NotSentError{What: "make a token", Why: cmp.Or(id.Note, "whose the old one is could not be told")}
 	}
 	owner := cmp.Or(id.Owner, old.Owner)
-	if owner == "" { // it is dead; who had it may be on record
-		var kept npmGrants
-		if _, err := npmRecall(m, npmGrantsFile, old.Name, &kept); err != nil {
-			return Token{}, npmUndone(err)
-		}
-		owner = kept.Owner
+	if g, ok := s.seenGrants(old); ok && owner == "" { // it is dead, and said so before
+		owner = g.Owner
 	}
 	v, user, err := s.signIn(ctx, owner)
 	if err != nil && !errors.Is(err, errNpmNoWeb) {
@@ -55,9 +51,6 @@ func npmCreate(ctx context.Context, m *Machine, old Token, label string) (Token,
 		return Token{}, err
 	}
 	t.Facts[npmLabel] = label
-	if web := npmRecallWeb(m, s.base); web != "" {
-		t.Facts[npmWeb] = web
-	}
 	return t, nil
 }
 
@@ -77,7 +70,7 @@ func (s npmSite) createBySession(ctx context.Context, old Token, session secret.
 		t.Note = "It comes from a sign-in and ends by itself after two hours."
 		return t, nil
 	case errors.Is(err, errNpmUnlisted):
-		if was, err = s.recallGrants(old, user); err != nil {
+		if was, err = s.rightsOfDead(ctx, old, user, false); err != nil {
 			return Token{}, npmUndone(err)
 		}
 	case err != nil:
@@ -96,7 +89,7 @@ func (s npmSite) createByPassword(ctx context.Context, old Token, owner string, 
 		return Token{}, fmt.Errorf("%w: whose it was is not known", ErrNotPossible)
 	}
 	if alive != Alive {
-		was, err := s.recallGrants(old, owner)
+		was, err := s.rightsOfDead(ctx, old, owner, true)
 		if err != nil {
 			return Token{}, npmUndone(err)
 		}
@@ -139,6 +132,7 @@ const npmMake = "make a token"
 
 // create asks for the password and sends the request.
 func (s npmSite) create(ctx context.Context, o npmOrder) (Token, error) {
+	s.m.Person.Say("The new token may: " + o.was.rights(s.m.Now()) + ".")
 	prompt := fmt.Sprintf("Password of %s at %s, which wants it for a new token", o.owner, s.host())
 	for try := 1; ; try++ {
 		password, err := s.m.Person.Secret(ctx, prompt)

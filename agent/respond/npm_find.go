@@ -217,9 +217,6 @@ func npmNameAll(m *Machine, tokens []Token) {
 		if taken[rest]++; taken[rest] > 1 {
 			t.Name += fmt.Sprintf("#%d", taken[rest])
 		}
-		if web := npmRecallWeb(m, t.Site); web != "" {
-			t.Facts[npmWeb] = web
-		}
 	}
 }
 

@@ -221,11 +221,7 @@ func (l npmListed) like(label, password string, now time.Time) ([]byte, error) {
 	if len(l.Scopes) == 0 { // Verdaccio
 		body["readonly"] = l.ReadOnly
 	} else {
-		days := npmLongest
-		if end := l.expires(); !end.IsZero() {
-			days = min(days, max(1, int(end.Sub(now)/npmDay)))
-		}
-		body["expires"] = days
+		body["expires"] = l.days(now)
 	}
 	return json.Marshal(body)
 }

@@ -19,7 +19,8 @@ import (
 //  3. by logging it out, which needs nothing but the token itself;
 //  4. by a session, for which a person must sign in, or by the password.
 //
-// Without a successor the third is the first: it is the fastest.
+// Without a successor the third comes before all else, also before asking whose
+// it is: it is the fastest.
 func npmRevoke(ctx context.Context, m *Machine, old, by Token) error {
 	s, err := npmAt(m, old)
 	if err != nil {
@@ -28,15 +29,29 @@ func npmRevoke(ctx context.Context, m *Machine, old, by Token) error {
 	if old.Facts[npmAuth] == npmBasic {
 		return fmt.Errorf("%w: it is a password, which must be changed", ErrNotPossible)
 	}
-	id, err := s.whoami(ctx, npmAuthOf(old))
-	if err != nil || id.Answer == Dead {
-		return err
-	}
-	r := &npmRevocation{npmSite: s, old: old, by: by, owner: cmp.Or(id.Owner, old.Owner, by.Owner), key: cmp.Or(old.ID, by.Facts[npmReplaces])}
-	ways := []func(context.Context) error{r.bySessionOfRun, r.byList, r.byLogout, r.bySignIn}
+	r := &npmRevocation{npmSite: s, old: old, by: by, key: cmp.Or(old.ID, by.Facts[npmReplaces])}
 	if by.Value.Empty() {
-		ways = []func(context.Context) error{r.byLogout, r.byList, r.bySignIn}
+		if g, ok := s.seenGrants(old); ok {
+			s.keepGrants(old, g.Owner, g.Was) // this may be the end of what the registry says of it
+		}
+		return r.inTurn(ctx, r.byLogout, r.whose, r.byList, r.bySignIn)
 	}
+	return r.inTurn(ctx, r.whose, r.bySessionOfRun, r.byList, r.byLogout, r.bySignIn)
+}
+
+// whose asks whose the token is, which the ways after it want to know. It is no
+// way itself, but where the token proves to be dead it is the end of it.
+func (r *npmRevocation) whose(ctx context.Context) error {
+	id, err := r.whoami(ctx, npmAuthOf(r.old))
+	r.owner = cmp.Or(id.Owner, r.old.Owner, r.by.Owner)
+	if err == nil && id.Answer != Dead {
+		err = errNpmNext
+	}
+	return err
+}
+
+// inTurn goes one way after the other until the token is dead.
+func (r *npmRevocation) inTurn(ctx context.Context, ways ...func(context.Context) error) error {
 	var last error
 	for _, way := range ways {
 		err := way(ctx)
@@ -204,27 +219,4 @@ func (r *npmRevocation) byPassword(ctx context.Context) error {
 		r.keepGrants(r.old, r.owner, was)
 		return r.remove(ctx, auth, was.Key)
 	}
-}
-
-// keepGrants writes down what a token may do, before it goes from the list: its
-// successor may be made after it.
-func (s npmSite) keepGrants(t Token, owner string, was npmListed) {
-	was.Token = "" // parts of it
-	kept := npmGrants{Owner: owner, At: s.m.Now().UTC(), Was: was}
-	if err := npmKeep(s.m, npmGrantsFile, t.Name, kept); err != nil {
-		s.m.Log.Warn("what the token could do was not written down", "err", err)
-	}
-}
-
-// recallGrants returns what a token could do that is dead.
-func (s npmSite) recallGrants(t Token, owner string) (npmListed, error) {
-	var kept npmGrants
-	ok, err := npmRecall(s.m, npmGrantsFile, t.Name, &kept)
-	if err != nil {
-		return npmListed{}, err
-	}
-	if age := s.m.Now().Sub(kept.At); !ok || kept.Owner != owner || age > npmDay || age < 0 {
-		return npmListed{}, fmt.Errorf("%w: the old token is dead, so what it was allowed to do cannot be told", ErrNotPossible)
-	}
-	return kept.Was, nil
 }

@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"wormbell/internal/private"
+	"wormbell/internal/secret"
 )
 
 // What npm's kind keeps on disk from one run to the next, each a small file of
@@ -20,7 +22,6 @@ import (
 const (
 	npmMakingFile = "making" // npmMaking, by label
 	npmGrantsFile = "grants" // npmGrants, by a token's name
-	npmWebFile    = "web"    // origin of the website, by registry
 )
 
 // npmMaking is written before a token is made.
@@ -85,27 +86,35 @@ func npmForgetMade(m *Machine, label string) {
 	}
 }
 
-// rememberWeb keeps where the registry's website is, of which only its own
-// answers tell.
+// rememberWeb keeps for this run where the registry's website is, of which only
+// its own answers tell. It is not written down: which page a browser opens must
+// not hang on a file that every program of the user's can write.
 func (s npmSite) rememberWeb(page string) {
-	u, err := url.Parse(page)
-	if err != nil || u.Host == "" {
-		return
-	}
-	web := u.Scheme + "://" + u.Host
-	if npmRecallWeb(s.m, s.base) == web {
-		return
-	}
-	if err := npmKeep(s.m, npmWebFile, s.base, web); err != nil {
-		s.m.Log.Info("the registry's website was not written down", "err", err)
+	if u, err := url.Parse(page); err == nil && u.Host != "" {
+		s.m.Memory.Set(npmWebPrefix+s.base, secret.Of(u.Scheme+"://"+u.Host))
 	}
 }
 
-// npmRecallWeb returns the origin of a registry's website, "" if it is not known.
-func npmRecallWeb(m *Machine, site string) string {
-	var web string
-	if ok, err := npmRecall(m, npmWebFile, site, &web); !ok || err != nil || npmURL(web) == nil {
-		return ""
+const npmWebPrefix = "npm web "
+
+// npmLocate returns t with where its registry's website is, as the registry
+// says in this run: by the page for a sign-in, which is asked for and not used.
+func npmLocate(ctx context.Context, m *Machine, t Token) Token {
+	s, err := npmAt(m, t)
+	if err != nil {
+		return t
 	}
-	return web
+	if m.Memory.Get(npmWebPrefix + s.base).Empty() {
+		ctx, cancel := context.WithTimeout(ctx, npmLocateWithin)
+		defer cancel()
+		if pages, err := s.signInPages(ctx); err == nil {
+			s.rememberWeb(pages.LoginURL)
+		}
+	}
+	t.Web = m.Memory.Get(npmWebPrefix + s.base).Reveal()
+	return t
 }
+
+// npmLocateWithin is how long a person waits for that: their page can be said
+// without it.
+const npmLocateWithin = 5 * time.Second

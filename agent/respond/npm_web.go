@@ -20,6 +20,8 @@ const (
 	// npmPatience is how long a person is waited for who has to approve
 	// something in the browser: time to find a security key in another room.
 	npmPatience = 10 * time.Minute
+	// npmReminder is how often they are told that they are waited for.
+	npmReminder = 2 * time.Minute
 	// npmGoodbye is how long the end of a session may take, also after Ctrl-C.
 	npmGoodbye = 3 * time.Second
 	// npmTries is how often a person may type a password or a code.
@@ -111,7 +113,7 @@ func npmAsksSecond(r *call.Response) bool {
 // asking for a code.
 func (s npmSite) second(ctx context.Context, auth secret.Value, r *call.Response) (secret.Value, error) {
 	var pages struct{ AuthURL, DoneURL string }
-	if r.Into(&pages) == nil && npmIsPage(pages.AuthURL) && s.mayPoll(pages.DoneURL) {
+	if r.Into(&pages) == nil && s.mayShow(pages.AuthURL) && s.mayPoll(pages.DoneURL) {
 		s.rememberWeb(pages.AuthURL)
 		s.m.Person.Say(s.host() + " asks for a second factor. Approve it in the browser.")
 		if err := s.m.Person.Browse(ctx, pages.AuthURL); err != nil {
@@ -147,7 +149,8 @@ func (s npmSite) poll(ctx context.Context, auth secret.Value, doneURL, what stri
 	if !s.holds(doneURL) {
 		auth = secret.Value{}
 	}
-	var waited time.Duration
+	s.m.Person.Say(fmt.Sprintf("Waiting for you in the browser, for %s at most. Ctrl-C is safe: what was begun is written down, and 'wormbell rotate --resume' goes on with it.", inWords(npmPatience)))
+	var waited, told time.Duration
 	var failed int
 	for {
 		r, err := s.send(ctx, auth, npmRequest{method: http.MethodGet, url: doneURL, what: what, command: "login"})
@@ -181,6 +184,10 @@ func (s npmSite) poll(ctx context.Context, auth secret.Value, doneURL, what stri
 		}
 		if waited >= npmPatience {
 			return secret.Value{}, fmt.Errorf("%w: %s: nothing was approved within %v", ErrNobody, what, npmPatience)
+		}
+		if waited-told >= npmReminder {
+			s.m.Person.Say(fmt.Sprintf("Still waiting for you in the browser: %s more.", inWords(npmPatience-waited)))
+			told = waited
 		}
 		wait = min(max(wait, time.Second), time.Minute)
 		if err := s.m.Call.Sleep(ctx, wait); err != nil {
@@ -224,6 +231,32 @@ func (s npmSite) holds(address string) bool {
 	return err == nil && err2 == nil && u.Scheme == base.Scheme && u.Host == base.Host && u.User == nil && strings.HasPrefix(u.Path, base.Path+"/")
 }
 
+// npmSignIn is where a person signs in, and where the session is given out.
+type npmSignIn struct{ LoginURL, DoneURL string }
+
+// signInPages asks the registry where to sign in.
+func (s npmSite) signInPages(ctx context.Context) (pages npmSignIn, err error) {
+	const what = "begin a sign-in"
+	r, err := s.send(ctx, secret.Value{}, npmRequest{method: http.MethodPost, path: "/-/v1/login", what: what, command: "login", body: []byte("{}"), again: true})
+	switch {
+	case err != nil:
+		return pages, err
+	case r.Status/100 == 4 && r.Status != http.StatusTooManyRequests, r.Status == http.StatusInternalServerError:
+		return pages, errNpmNoWeb // as npm-profile takes it
+	case r.Status/100 != 2:
+		return pages, r.Refused(what, "")
+	case r.Into(&pages) != nil || !s.mayShow(pages.LoginURL) || !s.mayPoll(pages.DoneURL):
+		return pages, fmt.Errorf("%s: %w", what, call.ErrGarbled)
+	}
+	return pages, nil
+}
+
+// mayShow reports whether a person may be sent to a page that the registry
+// named: the line to it is as well guarded as that to the registry.
+func (s npmSite) mayShow(page string) bool {
+	return npmIsPage(page) && (!strings.HasPrefix(s.base, "https:") || strings.HasPrefix(page, "https:"))
+}
+
 // signIn returns a session of owner, by the person's browser unless there is
 // one from before. owner is "" if it is not known; whose it is, is returned. The
 // session is to be given back by leave.
@@ -238,18 +271,9 @@ func (s npmSite) signIn(ctx context.Context, owner string) (v secret.Value, user
 		}
 		s.m.Memory.Set(s.sessionKey(owner), secret.Value{})
 	}
-	r, err := s.send(ctx, secret.Value{}, npmRequest{method: http.MethodPost, path: "/-/v1/login", what: "begin a sign-in", command: "login", body: []byte("{}"), again: true})
+	pages, err := s.signInPages(ctx)
 	if err != nil {
 		return v, "", err
-	}
-	var pages struct{ LoginURL, DoneURL string }
-	switch {
-	case r.Status/100 == 4 && r.Status != http.StatusTooManyRequests, r.Status == http.StatusInternalServerError:
-		return v, "", errNpmNoWeb // as npm-profile takes it
-	case r.Status/100 != 2:
-		return v, "", r.Refused("begin a sign-in", "")
-	case r.Into(&pages) != nil || !npmIsPage(pages.LoginURL) || !s.mayPoll(pages.DoneURL):
-		return v, "", fmt.Errorf("begin a sign-in: %w", call.ErrGarbled)
 	}
 	s.rememberWeb(pages.LoginURL)
 	as := ""

@@ -61,6 +61,9 @@ func answerOf(s string) Answer {
 
 // outcome says what follows from r. k may be nil: a kind of a later version.
 func outcome(r journal.Rotation, k *Kind) Outcome {
+	if r.State == journal.Abandoned && !placed(r) {
+		r.New = nil // it was revoked or is told of below, and what was kept of it is wiped
+	}
 	o := Outcome{
 		ID: r.ID, Token: r.Old.Name, Kind: r.Old.Kind, State: r.State, Mode: r.Mode, Alert: r.Alert, Begun: r.Begun, Updated: r.Updated,
 		Done: r.State == journal.Done, Abandoned: r.State == journal.Abandoned,
@@ -76,7 +79,7 @@ func outcome(r journal.Rotation, k *Kind) Outcome {
 	if !o.Done && !o.Abandoned {
 		o.Left = left(r, k)
 	}
-	o.Left = append(o.Left, orphans(r)...)
+	o.Left = append(o.Left, orphans(r, k)...)
 	if k != nil && k.Pages != nil && (len(o.Left) > 0 || o.Works == PerhapsNeither) {
 		o.Pages = append(o.Pages, k.Pages(unwritten(r.Old))...)
 	}
@@ -117,12 +120,14 @@ func wantsNew(r journal.Rotation) bool {
 
 // placed reports whether the new token stands where the old one stood.
 func placed(r journal.Rotation) bool {
-	if r.New == nil {
+	if r.New == nil || r.Unplaced {
 		return false
 	}
 	switch r.State {
 	case journal.Installed, journal.Revoking, journal.Dead, journal.Done:
 		return true
+	case journal.Abandoned:
+		return r.Installs
 	}
 	return false
 }
@@ -151,7 +156,7 @@ func sentence(r journal.Rotation, k *Kind, w Which) string {
 			s += ", and the new one is not known to work"
 		}
 	case BothWork:
-		s = fmt.Sprintf("both work: %s is not revoked yet, the new one %s", old, at)
+		s = fmt.Sprintf("both work: %s is not revoked%s, the new one %s", old, ifs(r.State == journal.Abandoned, "", " yet"), at)
 	case NewWorks:
 		s = fmt.Sprintf("the new %s works and %s; the old one ", title, at)
 		if r.OldDead {
@@ -217,10 +222,19 @@ func left(r journal.Rotation, k *Kind) []string {
 }
 
 // orphans names the new tokens that may exist without anybody having them.
-func orphans(r journal.Rotation) []string {
+func orphans(r journal.Rotation, k *Kind) []string {
 	var l []string
 	for _, c := range r.Creates {
-		if c.Result == journal.Unsure || c.Result == journal.Lost {
+		switch {
+		case c.Result != journal.Unsure && c.Result != journal.Lost:
+		case k != nil && k.CreateKills: // what is made in the place of another has its name (GitLab)
+			page := ""
+			if p := k.page(unwritten(r.Old), false); p.URL != "" {
+				page = " (" + p.URL + ")"
+			}
+			l = append(l, fmt.Sprintf("Look on the page%s for a living token that is named as the old one was, or %q, and was made at %s UTC or up to a minute later: nobody has it, so revoke it there.",
+				page, c.Label, c.Time.UTC().Format(time.DateTime)))
+		default:
 			l = append(l, fmt.Sprintf("Look on the service's page for a token named %q or made at %s UTC: nobody has it, so revoke it there.",
 				c.Label, c.Time.UTC().Format(time.DateTime)))
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"wormbell"
+	"wormbell/agent/respond/edit"
 )
 
 // Plan spells out what [Rotator.Rotate] would do with tokens, one after the
@@ -16,13 +18,9 @@ import (
 func (r *Rotator) Plan(tokens []Token, o Options, each func(Outcome, error)) wormbell.Plan {
 	p := wormbell.Plan{Steps: []string{}}
 	for _, t := range tokens {
-		for _, s := range r.Steps(t, o) {
-			if len(tokens) > 1 {
-				s = t.Name + ": " + s
-			}
-			p.Steps = append(p.Steps, s)
-		}
+		p.Steps = append(p.Steps, r.Steps(t, o)...)
 	}
+	p.Steps = append(p.Steps, r.Notices(tokens, o)...)
 	p.Do = func(ctx context.Context) error {
 		defer r.leave(ctx) // once: one login may do for several tokens
 		var errs []error
@@ -41,79 +39,136 @@ func (r *Rotator) Plan(tokens []Token, o Options, each func(Outcome, error)) wor
 	return p
 }
 
-// Steps are the sentences in which [Rotator.Plan] says what would be done with t.
+// Steps are the sentences in which [Rotator.Plan] says what would be done with
+// t: a first one that names it, and those that belong to it, which begin with
+// two spaces.
 func (r *Rotator) Steps(t Token, o Options) []string {
 	k := r.kind(t.Kind)
 	if k == nil {
-		return []string{fmt.Sprintf("Nothing: there are no tokens of kind %q.", t.Kind)}
+		return []string{fmt.Sprintf("Nothing is done with %s: there are no tokens of kind %q.", t.Name, t.Kind)}
 	}
+	contain := o.ContainNow || k.RevokeFirst
+	kills := contain && k.CreateKills && k.Create != nil
 	host := t.Site
 	if host == "" {
 		host = "the service"
 	}
-	var s []string
-	if k.Identify != nil {
-		s = append(s, fmt.Sprintf("Ask %s who the %s in %s belongs to.", host, k.Title, where(t)))
+	why := r.unwritable(k, t)
+	s := []string{fmt.Sprintf(ifs(o.RevokeOnly, "Revoke %s, the %s in %s, and make no new one: what uses it stops working.", "Replace %s, the %s in %s."), t.Name, k.Title, where(t))}
+	add := func(lines ...string) {
+		for _, l := range lines {
+			if l != "" {
+				s = append(s, "  "+l)
+			}
+		}
 	}
-	create, revoke := k.createSteps(t, host), k.revokeSteps(t, host)
+	if why != nil && !o.RevokeOnly && !contain {
+		return append(s, "  It cannot be done now: "+why.Error()+". No new token is made, and the old one stays alive, until that is mended and this is run again. "+
+			"With --contain-now the old one is revoked all the same, and the new one is kept until it can be put there.")
+	}
+	if k.Identify != nil {
+		add(fmt.Sprintf("Ask %s whose it is and what it may do%s.", host, ifs(contain || o.RevokeOnly, fmt.Sprintf(", for %s at most", inWords(containLook)), "")))
+	}
+	create, revoke := k.createSteps(t, host, why), k.revokeSteps(t, r.Patience)
 	switch {
 	case o.RevokeOnly:
-		s = append(s, revoke...)
-		s = append(s, ifs(k.Forget != nil, "Remove the dead token from "+where(t)+".", "Leave the dead token in "+where(t)+"."),
-			"No new token is made: what uses this one stops working.")
-	case o.ContainNow && k.CreateKills && k.Create != nil:
-		s = append(s, create...)
-		s = append(s, "Should the service refuse that: revoke the old token at once, and let a person make the new one.")
-	case o.ContainNow || k.RevokeFirst:
-		s = append(s, revoke...)
-		s = append(s, "From here until the new token is in its place none works, perhaps for good.")
-		s = append(s, create...)
+		add(revoke...)
+		switch {
+		case k.Forget == nil:
+			add("Leave the dead token in " + where(t) + ".")
+		case why != nil:
+			add("The dead token stays where it stands: " + why.Error() + ".")
+		default:
+			add("Remove the dead token from " + where(t) + ".")
+		}
+	case kills:
+		add(create...)
+		add("Should the service refuse that: revoke the old one at once, and you make the new one.")
+	case contain:
+		add(revoke...)
+		add("From here until the new one is in its place none works, perhaps for good.")
+		add(create...)
 	default:
-		s = append(s, create...)
-		s = append(s, revoke...)
+		add(create...)
+		add(revoke...)
 	}
-	return append(s, k.Notice...)
+	return s
 }
 
-// createSteps say how a new token is made and put into its place.
-func (k *Kind) createSteps(t Token, host string) []string {
-	var s []string
+// unwritable is the reason why a new token could not be put where t stands.
+func (r *Rotator) unwritable(k *Kind, t Token) error {
+	if r.Machine == nil {
+		return nil
+	}
+	return k.unwritable(r.Machine, t, edit.Writable)
+}
+
+// Notices are what a person must know beforehand of the kinds of tokens, each
+// once.
+func (r *Rotator) Notices(tokens []Token, o Options) []string {
+	var s, told []string
+	for _, t := range tokens {
+		k := r.kind(t.Kind)
+		if k == nil || len(k.Notice) == 0 || slices.Contains(told, k.ID) {
+			continue
+		}
+		told = append(told, k.ID)
+		s = append(s, "Before you agree, know of the "+k.Title+":")
+		for _, n := range k.Notice {
+			s = append(s, "  "+n)
+		}
+		if o.ContainNow && k.NoticeContained != "" {
+			s = append(s, "  "+k.NoticeContained)
+		}
+	}
+	return s
+}
+
+// createSteps say how a new token is made and put into its place; unwritable is
+// why it cannot be put there, nil if it can.
+func (k *Kind) createSteps(t Token, host string, unwritable error) []string {
+	page := k.at(t, true)
+	var make string
 	switch {
 	case k.Create == nil && k.Pages == nil:
-		s = append(s, fmt.Sprintf("You make a new %s and paste it here.", k.Title))
+		make = "You make a new one, and paste it here."
 	case k.Create == nil:
-		s = append(s, fmt.Sprintf("You make a new %s on a page that is opened%s, and paste it here.", k.Title, k.at(t, true)))
+		make = "You make a new one on a page that is opened" + page + ", and paste it here."
 	case k.CreateKills:
-		s = append(s, fmt.Sprintf("Ask %s for a new %s. That kills the old one in the same breath: if the answer is lost, perhaps neither works, and you make one on its page%s.",
-			host, k.Title, k.at(t, true)))
+		make = fmt.Sprintf("Ask %s for a new one, which kills the old one in the same breath. If the answer is lost, perhaps neither works, and you make one on its page%s.", host, page)
 	default:
-		s = append(s, fmt.Sprintf("Ask %s for a new %s with the same grants or fewer%s; where it has no call for this token, you make it on its page%s.",
-			host, k.Title, ifs(k.NeedsPerson, ", for which you log in", ""), k.at(t, true)))
+		make = fmt.Sprintf("Ask %s for a new one that may do no more%s. If it has no call for that, you make it on its page%s.", host, ifs(k.NeedsPerson, "; you sign in for it", ""), page)
 	}
-	s = append(s, "Keep the new token in the keychain until it is in its place, and check that it works.")
-	if k.Install == nil {
-		return append(s, "You put it into "+where(t)+".")
+	keep := "Keep it in the keychain until it is in its place, and see that it works."
+	switch {
+	case k.Install == nil:
+		return []string{make, keep, "You put it into " + where(t) + "."}
+	case unwritable != nil:
+		return []string{make, keep, "But it cannot be put into its place yet: " + unwritable.Error() + ". When that is mended, 'wormbell rotate --resume' does it."}
 	}
-	return append(s, "Put it into "+where(t)+", changing nothing else there.")
+	return []string{make, keep, "Put it into " + where(t) + ", changing nothing else there."}
 }
 
-// revokeSteps say how the old one is killed.
-func (k *Kind) revokeSteps(t Token, host string) []string {
+// revokeSteps say how the old one is killed, and how long that is waited for.
+func (k *Kind) revokeSteps(t Token, patience time.Duration) []string {
 	within := k.DiesWithin
 	if within == 0 {
 		within = diesWithin
 	}
-	first := fmt.Sprintf("Revoke the old one at %s.", host)
+	first := "Revoke the old one"
 	switch {
 	case k.Revoke == nil:
-		first = fmt.Sprintf("You revoke the old one on a page that is opened%s.", k.at(t, false))
+		first = "You revoke the old one on a page that is opened" + k.at(t, false)
 	case k.CreateKills:
-		first = "Revoke the old one if it should still be alive."
+		first = "Revoke the old one if it should still be alive"
 	}
-	if k.Mute != "" || k.IsDead == nil && k.Identify == nil {
-		return []string{first, "The service cannot be asked whether it is dead: you look on its page."}
+	switch {
+	case k.Mute != "" || k.IsDead == nil && k.Identify == nil:
+		return []string{first + ". The service cannot be asked whether it is dead: you look on its page."}
+	case patience > 0 && patience < within:
+		return []string{first + fmt.Sprintf(", and ask until it is refused. That may take %s; after %s it is left pending, and 'wormbell rotate --resume' asks again.", inWords(within), inWords(patience))}
 	}
-	return []string{first, fmt.Sprintf("Ask until it is refused, which takes up to %s; if you do not wait, it is pending and can be gone on with.", inWords(within))}
+	return []string{first + fmt.Sprintf(", and ask until it is refused, which may take %s.", inWords(within))}
 }
 
 // at names the page for making a token, or for revoking one.

@@ -45,6 +45,7 @@ type Token struct {
 	Places []Place      `json:"places"`          // where it stands
 	Facts  Facts        `json:"facts,omitempty"` // what its kind needs to know besides; nothing secret
 	Note   string       `json:"note,omitempty"`  // what a person should know of it, one sentence
+	Web    string       `json:"-"`               // origin of the service's website, as the service itself says in this run: never from a file
 	Value  secret.Value `json:"-"`               // itself
 	Also   Secrets      `json:"-"`               // what belongs to it and is as secret: a client secret, a session token
 }
@@ -123,6 +124,9 @@ type Kind struct {
 	// the new value is left as it is; what holds a third one is an error that
 	// wraps edit.ErrChanged. nil: a person does, see Pages.
 	Install func(ctx context.Context, m *Machine, old, new Token) error
+	// Writes are the files, with ~, that Install changes: before a new token is
+	// made it is seen that they can be. nil: all in which the old one stands.
+	Writes func(old Token) []string
 	// Forget removes the old value from where it stands when there is no new
 	// one: after contain now, revoke, or for a token that is dead. nil: it stays.
 	Forget func(ctx context.Context, m *Machine, old Token) error
@@ -134,6 +138,9 @@ type Kind struct {
 	IsDead func(ctx context.Context, m *Machine, old Token) (Answer, error)
 	// Pages are where a person can do it; revoking first.
 	Pages func(t Token) []Page
+	// Locate returns t with Web, before a page of it is opened; nil: Pages knows
+	// where they are.
+	Locate func(ctx context.Context, m *Machine, t Token) Token
 	// Leave ends what the kind began for itself and keeps in Machine.Memory: a
 	// login. It is called once, when all is done, also after errors; nil: there
 	// is nothing to end.
@@ -163,6 +170,9 @@ type Kind struct {
 	// Notice is what a person must know before anything is done, one sentence
 	// each: "GitHub mails the owner."
 	Notice []string
+	// NoticeContained is what a person must know besides of a new one that is made
+	// when the old one is dead, one sentence or two.
+	NoticeContained string
 }
 
 // ErrPartly is wrapped by an error of Kind.Find that comes with some tokens.
@@ -214,8 +224,11 @@ type Person struct {
 	Say func(line string)
 	// Confirm asks a question that is answered with yes or no.
 	Confirm func(ctx context.Context, question string) (bool, error)
-	// Secret asks for a password or a token, which is not shown while it is typed.
+	// Secret asks for a password or a code, which is not shown while it is typed.
 	Secret func(ctx context.Context, prompt string) (secret.Value, error)
+	// Paste asks for a token that the person has made. It is not Secret: what is
+	// handed over as the one must never be taken for the other.
+	Paste func(ctx context.Context, prompt string) (secret.Value, error)
 	// Browse opens a page in the person's browser and says its address; it
 	// returns at once.
 	Browse func(ctx context.Context, url string) error

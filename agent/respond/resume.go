@@ -89,6 +89,16 @@ func (x *run) doubt(ctx context.Context) error {
 	return x.e.Save()
 }
 
+// contain makes a rotation one that contains, as far as it has not come further.
+func (x *run) contain() error {
+	if x.e.Mode != journal.Rotate || x.e.OldDead || !x.e.Asked.IsZero() || placed(x.e.Rotation) {
+		return nil
+	}
+	x.e.Mode = journal.ContainNow
+	x.e.Unplaced = x.e.New != nil
+	return x.e.Save()
+}
+
 // again finds the token of a rotation that crashed before it had kept it:
 // nothing was done yet, so what stands there now is what is meant.
 func (x *run) again(ctx context.Context) error {
@@ -136,7 +146,9 @@ func (x *run) lose() error {
 	if n := len(x.e.Creates); n > 0 && x.e.Creates[n-1].Result == journal.Made {
 		x.e.Creates[n-1].Result = journal.Unknown
 	}
-	if x.e.State == journal.Planned {
+	switch x.e.State {
+	case journal.Planned, journal.Revoking, journal.Dead: // another is made when the old one is dead
+		x.e.Unplaced = false
 		return x.e.Save()
 	}
 	return x.e.Move(journal.Planned)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"wormbell/agent/respond/edit"
 	"wormbell/agent/respond/journal"
 )
 
@@ -42,6 +43,8 @@ func (x *run) install(ctx context.Context) error {
 		err = x.installByHand(ctx)
 	} else if err == nil {
 		err = x.installed(ctx)
+	} else if why := x.k.unwritable(x.m, x.old, edit.Writable); why != nil && ctx.Err() == nil {
+		err = x.installMended(ctx, why)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -49,6 +52,7 @@ func (x *run) install(ctx context.Context) error {
 		}
 		return err
 	}
+	x.e.Unplaced = false
 	if err := x.e.Move(journal.Installed); err != nil {
 		return err
 	}
@@ -56,10 +60,34 @@ func (x *run) install(ctx context.Context) error {
 	return nil
 }
 
-func (x *run) installByHand(ctx context.Context) error {
+// installMended lets a person see to it that the file can be changed, and tries
+// again; or to it that the new token is there.
+func (x *run) installMended(ctx context.Context, why error) error {
+	x.say("The new token cannot be put into its place: %s.", why)
+	x.sayWhereKept()
+	yes, err := x.m.Person.Confirm(ctx, "Mend that, or put the new token there yourself. Is it done?")
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil || !yes {
+		return fmt.Errorf("the new token is kept and not in its place: %w; when that is mended, go on with 'wormbell rotate --resume'", why)
+	}
+	if err := x.k.Install(ctx, x.m, x.old, x.new); err != nil && x.installed(ctx) != nil {
+		return err
+	}
+	return x.installed(ctx)
+}
+
+// sayWhereKept tells a person who is to put the new token into its place where
+// to find it.
+func (x *run) sayWhereKept() {
 	if !x.e.Pasted && x.m.Keys != nil {
 		x.say("The new token is in %s: service %q, account %q.", x.m.Keys.Where(), keptService, keptAccount(x.e.ID, "new", 0))
 	}
+}
+
+func (x *run) installByHand(ctx context.Context) error {
+	x.sayWhereKept()
 	yes, err := x.m.Person.Confirm(ctx, fmt.Sprintf("Put the new token into %s. Is it there?", where(x.old)))
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -211,7 +239,7 @@ func (x *run) killByHand(ctx context.Context, why error) error {
 		x.e.Accepted = x.m.Now().UTC()
 		return x.e.Save()
 	}
-	p := x.k.page(unwritten(x.e.Old), false)
+	p := x.page(ctx, false)
 	x.say("The old token must be revoked by hand: %s.", x.safe(why.Error()))
 	x.browse(ctx, p)
 	yes, err := x.m.Person.Confirm(ctx, fmt.Sprintf("Revoke %s%s. Is it done?", x.old.Name, ifs(p.URL != "", " at "+p.URL, "")))
@@ -241,7 +269,7 @@ func (x *run) poll(ctx context.Context) error {
 	if p := x.r.Patience; p > 0 {
 		patience = min(p, patience)
 	}
-	if wantsNew(x.e.Rotation) && x.e.New == nil {
+	if wantsNew(x.e.Rotation) && (x.e.New == nil || x.e.Unplaced) {
 		patience = min(patience, containWait)
 	}
 	begun, delay, told := x.m.Now(), time.Second, false

@@ -27,6 +27,8 @@ type Rotator struct {
 	// refused; then it is pending. 0: as long as the service may take.
 	Patience time.Duration
 
+	// look, unless it is 0, stands in for containLook.
+	look time.Duration
 	// step, unless it is nil, is called around each thing that is written down:
 	// tests die there.
 	step func(string)
@@ -131,6 +133,17 @@ func (r *Rotator) free(ctx context.Context, t Token, unfinished []journal.Rotati
 // Resume goes on with rotation id where it stopped. Machine.Keys must be the
 // store that it was begun with.
 func (r *Rotator) Resume(ctx context.Context, id string) (Outcome, error) {
+	return r.resume(ctx, id, false)
+}
+
+// Contain goes on with rotation id as [Rotator.Resume] does, and as if it had
+// been begun with [Options].ContainNow: the old token dies before all else, also
+// if there is a new one already that is not in its place.
+func (r *Rotator) Contain(ctx context.Context, id string) (Outcome, error) {
+	return r.resume(ctx, id, true)
+}
+
+func (r *Rotator) resume(ctx context.Context, id string, contain bool) (Outcome, error) {
 	defer r.leave(ctx)
 	d, err := r.journals()
 	if err != nil {
@@ -151,6 +164,9 @@ func (r *Rotator) Resume(ctx context.Context, id string) (Outcome, error) {
 	err = x.load(ctx)
 	if err == nil {
 		err = x.doubt(ctx)
+	}
+	if err == nil && contain {
+		err = x.contain()
 	}
 	if err == nil {
 		err = x.loop(ctx)
@@ -226,7 +242,7 @@ func (r *Rotator) Abandon(ctx context.Context, id, reason string, anyway bool) (
 	if err := x.wipe(ctx); err != nil {
 		return x.end(ctx, err)
 	}
-	e.Reason, e.Problem = x.safe(reason), ""
+	e.Reason, e.Problem, e.Unplaced = x.safe(reason), "", unplaced
 	if err := e.Move(journal.Abandoned); err != nil {
 		return x.end(ctx, err)
 	}

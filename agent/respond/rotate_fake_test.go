@@ -340,7 +340,7 @@ func rotateHand(m *Machine, url string) *testPerson {
 		json.NewDecoder(r.Body).Decode(&got)
 		return got.Value
 	}
-	m.Person.Secret = func(ctx context.Context, prompt string) (secret.Value, error) {
+	m.Person.Paste = func(ctx context.Context, prompt string) (secret.Value, error) {
 		return secret.Of(post("/page", "")), ctx.Err()
 	}
 	m.Person.Confirm = func(ctx context.Context, q string) (bool, error) {

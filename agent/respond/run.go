@@ -20,6 +20,7 @@ type run struct {
 	e       *journal.Entry
 	old     Token
 	new     Token // since there is one
+	here    Token // the old one without its secrets and with its website, since a page of it was needed
 	resumed bool
 	refused int // pasted tokens that proved to be none
 }
@@ -39,6 +40,9 @@ func (x *run) loop(ctx context.Context) error {
 
 func (x *run) next(ctx context.Context) error {
 	err := x.step(ctx)
+	if errors.Is(err, errPending) && x.e.Unplaced {
+		return x.e.Move(journal.Created) // contained as far as can be: now to its place
+	}
 	if errors.Is(err, errPending) && x.e.New == nil && wantsNew(x.e.Rotation) {
 		return x.create(ctx) // contained as far as can be: its successor need not wait
 	}
@@ -46,6 +50,9 @@ func (x *run) next(ctx context.Context) error {
 }
 
 func (x *run) step(ctx context.Context) error {
+	if early := x.e.State == journal.Created || x.e.State == journal.Verified; early && x.e.Unplaced && x.e.Asked.IsZero() && !x.e.OldDead {
+		return x.revoke(ctx)
+	}
 	switch x.e.State {
 	case journal.Planned:
 		return x.planned(ctx)
@@ -61,6 +68,9 @@ func (x *run) step(ctx context.Context) error {
 	case journal.Revoking:
 		return x.revoke(ctx)
 	case journal.Dead:
+		if x.e.New != nil && x.e.Unplaced {
+			return x.e.Move(journal.Created)
+		}
 		if x.e.New == nil && wantsNew(x.e.Rotation) {
 			return x.create(ctx)
 		}
@@ -71,9 +81,17 @@ func (x *run) step(ctx context.Context) error {
 
 // planned begins: the old token is kept, and looked at once.
 func (x *run) planned(ctx context.Context) error {
+	fresh := len(x.e.Creates) == 0 && x.e.Asked.IsZero() && !x.resumed
+	if fresh && x.e.Mode == journal.Rotate {
+		if err := x.writable(ctx); ctx.Err() != nil {
+			return err
+		} else if err != nil {
+			return x.refuse(ctx, err)
+		}
+	}
 	if !x.e.Kept && x.m.Keys != nil {
 		if err := keep(ctx, x.m.Keys, x.e.ID, "old", x.old); err != nil {
-			if len(x.e.Creates) == 0 && x.e.Asked.IsZero() && !x.resumed {
+			if fresh {
 				return x.refuse(ctx, err)
 			}
 			return err
@@ -111,19 +129,44 @@ func (x *run) refuse(ctx context.Context, why error) error {
 	return fmt.Errorf("%w; nothing was done", why)
 }
 
+// containLook is how long a token that is to die at once lives on while its
+// service is asked whose it is and what it may do: when it is dead, nobody can
+// tell any more, and the new one shall not be able to do more.
+const containLook = 5 * time.Second
+
+// identify asks the service about the old token, briefly if that is to die at
+// once.
+func (x *run) identify(ctx context.Context) (Identity, error) {
+	if x.k.Identify == nil {
+		return Identity{}, nil
+	}
+	if x.e.Mode != journal.Rotate {
+		within := containLook
+		if x.r.look > 0 {
+			within = x.r.look
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, within, errNotInTime)
+		defer cancel()
+	}
+	id, err := x.k.Identify(ctx, x.m, x.old)
+	if err != nil && errors.Is(context.Cause(ctx), errNotInTime) {
+		err = errNotInTime
+	}
+	return id, err
+}
+
+var errNotInTime = errors.New("The service did not answer in time.")
+
 // look asks who the old token belongs to.
 func (x *run) look(ctx context.Context) error {
 	x.say("Asking the service about %s.", x.old.Name)
-	var id Identity
-	var err error
-	if x.k.Identify != nil {
-		id, err = x.k.Identify(ctx, x.m, x.old)
-	}
+	id, err := x.identify(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil { // by its contract only ctx's, but "could not tell" it is in any case
-		id = Identity{Note: err.Error()}
+	if err != nil && id.Answer == CouldNotTell {
+		id.Note = err.Error()
 	}
 	x.e.OldAnswer, x.e.Owner, x.e.Mute = id.Answer.String(), id.Owner, id.Answer == CouldNotTell
 	if id.Answer == Dead {
@@ -227,6 +270,9 @@ func (x *run) end(ctx context.Context, err error) (Outcome, error) {
 		}
 	}
 	o := outcome(x.e.Rotation, x.k)
+	if len(o.Pages) > 0 && x.here.Web != "" {
+		o.Pages = x.k.Pages(x.here)
+	}
 	if err != nil {
 		return o, fmt.Errorf("rotation %s of %s: %w", x.e.ID, x.e.Old.Name, err)
 	}

@@ -110,7 +110,7 @@ func (x *run) discard(ctx context.Context) error {
 		return err
 	}
 	x.new = Token{}
-	x.e.New, x.e.NewKept, x.e.Pasted, x.e.NewAnswer = nil, false, false, ""
+	x.e.New, x.e.NewKept, x.e.Pasted, x.e.NewAnswer, x.e.Unplaced = nil, false, false, "", false
 	return x.e.Move(journal.Planned)
 }
 

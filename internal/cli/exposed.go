@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"wormbell"
@@ -72,11 +75,41 @@ func (e exposed) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `%s,"exposure":%s}`, head, x), nil
 }
 
+// unwatched are the stores that are there in the home of the person and that the
+// agent does not guard. Files are looked for and not opened.
+func unwatched(ctx context.Context, c Agent, home string) ([]exposure.Unwatched, error) {
+	files, err := c.Credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	me := strconv.Itoa(os.Getuid())
+	var all []exposure.Unwatched
+	for _, f := range files {
+		rest, ok := strings.CutPrefix(f.Path, "~/")
+		switch {
+		case !ok || f.State != wormbell.GuardOff && f.State != wormbell.GuardNot || os.Getuid() >= 0 && f.User != me:
+			continue
+		case slices.ContainsFunc(all, func(u exposure.Unwatched) bool { return u.Store == f.Store }):
+			continue // one of a kind is enough
+		case strings.Contains(rest, "*/"): // whole trees are not searched for a hint
+			continue
+		}
+		if found, err := filepath.Glob(filepath.Join(home, filepath.FromSlash(rest))); err == nil && len(found) > 0 {
+			all = append(all, exposure.Unwatched{Store: f.Store, Kind: f.Kind, Path: f.Path})
+		}
+	}
+	return all, nil
+}
+
 // maxTakenBack is how many commands are shown; a report has more.
 const maxTakenBack = 6
 
 // exposed writes what an alert laid open.
 func (p *printer) exposed(id string, x exposure.Exposure) {
+	if doubt := exposure.Doubt(x.Unwatched); doubt != "" { // whatever else there is to say
+		defer p.wrapped("", clean(doubt))
+		defer p.line("")
+	}
 	if x.Changed = nil; x.Empty() { // what was changed stands above already
 		return
 	}

@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +151,50 @@ func TestShowIsSafe(t *testing.T) {
 		}
 		if !strings.Contains(out, "npmrc") || strings.Contains(out, "npm unpublish") {
 			t.Errorf("%v:\n%s", args, out)
+		}
+	}
+}
+
+// Whatever an alert is about, it says what is there and not watched: a worm that
+// reads only that rings no bell.
+func TestUnwatched(t *testing.T) {
+	t.Parallel()
+	home, me := t.TempDir(), strconv.Itoa(os.Getuid())
+	for _, name := range []string{".ssh/id_ed25519", ".bash_history", ".npmrc"} {
+		path := filepath.Join(home, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	off := func(store, kind, path, user, state string) wormbell.Guarded {
+		return wormbell.Guarded{Store: store, Kind: kind, Path: path, User: user, State: state}
+	}
+	agent := &standIn{files: []wormbell.Guarded{
+		off("ssh", "SSH keys", "~/.ssh/id_*", me, wormbell.GuardOff),
+		off("history", "shell histories", "~/.bash_history", me, wormbell.GuardNot),
+		off("history", "shell histories", "~/.zsh_history", me, wormbell.GuardOff), // not there
+		off("gpg", "GPG keys", "~/.gnupg/private-keys-v1.d/*", me, wormbell.GuardOff),
+		off("npm", "npm tokens", "~/.npmrc", me, wormbell.GuardOn),
+		off("wallet", "crypto wallets", "~/.ssh/id_*", me+"1", wormbell.GuardOff), // somebody else's
+	}}
+	all, err := unwatched(t.Context(), agent, home)
+	if err != nil || len(all) != 2 || all[0].Store != "ssh" || all[1].Store != "history" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	fill := func(_ context.Context, _ wormbell.Alert, x *exposure.Exposure) error {
+		x.Unwatched = all
+		return nil
+	}
+	for _, a := range []wormbell.Alert{theft(), farm()} {
+		for _, args := range [][]string{nil, {"--report"}} {
+			out, _ := shows(t, a, fill, args...)
+			text := strings.Join(strings.Fields(out), " ")
+			if strings.Count(text, "Not watched, so nobody can tell whether it was taken: SSH keys (~/.ssh/id_*), shell histories (~/.bash_history).") != 1 || !strings.Contains(text, "ssh-keygen -t ed25519") {
+				t.Errorf("%s %q says\n%s", a.Title, args, out)
+			}
+			if out, _ = shows(t, a, nil, args...); strings.Contains(out, "Not watched") {
+				t.Errorf("nothing is unwatched, and it says\n%s", out)
+			}
 		}
 	}
 }

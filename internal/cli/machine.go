@@ -103,7 +103,7 @@ func (a *app) keys(ctx context.Context, m *respond.Machine, t *typist) (why erro
 		return errors.Join(err, askErr)
 	}
 	for {
-		phrase, err := t.secret(ctx, "Passphrase for "+filepath.Join(m.State, sealedName))
+		phrase, err := t.secret(ctx, "Passphrase for "+filepath.Join(m.State, sealedName), false)
 		if err != nil {
 			return err
 		}

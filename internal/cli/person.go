@@ -25,9 +25,11 @@ const maxTyped = 64 << 10
 // come from standard input if that was asked for, and every question is
 // answered by nobody.
 type typist struct {
-	out   io.Writer // where questions and progress go
-	in    io.Reader
-	lines bool // secrets are lines of in
+	out io.Writer // where questions and progress go
+	in  io.Reader
+	// What is read from in, a line each, although nobody is there: never both, for
+	// it could not be told which a line is.
+	passwords, tokens bool
 
 	mu  sync.Mutex // one question at a time
 	buf *bufio.Reader
@@ -35,8 +37,8 @@ type typist struct {
 
 // newTypist makes one. With --json the answer goes to out alone, and what is
 // said on the way to err.
-func (a *app) newTypist(passwordStdin bool) *typist {
-	t := &typist{out: a.streams.Out, in: a.streams.In, lines: passwordStdin}
+func (a *app) newTypist(r responding) *typist {
+	t := &typist{out: a.streams.Out, in: a.streams.In, passwords: r.passwordStdin, tokens: r.tokenStdin}
 	if a.json {
 		t.out = a.streams.Err
 	}
@@ -48,8 +50,13 @@ func (t *typist) person() respond.Person {
 	return respond.Person{
 		Say:     func(line string) { fmt.Fprintln(t.out, clean(line)) },
 		Confirm: t.confirm,
-		Secret:  t.secret,
-		Browse:  t.browse,
+		Secret: func(ctx context.Context, prompt string) (secret.Value, error) {
+			return t.secret(ctx, prompt, t.passwords)
+		},
+		Paste: func(ctx context.Context, prompt string) (secret.Value, error) {
+			return t.secret(ctx, prompt, t.tokens)
+		},
+		Browse: t.browse,
 	}
 }
 
@@ -86,12 +93,13 @@ func (t *typist) confirm(ctx context.Context, question string) (bool, error) {
 	}
 }
 
-func (t *typist) secret(ctx context.Context, prompt string) (secret.Value, error) {
+// secret asks for one; lines says that it is the next line of in.
+func (t *typist) secret(ctx context.Context, prompt string, lines bool) (secret.Value, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tty := t.terminal()
 	switch {
-	case tty != nil && !t.lines:
+	case tty != nil && !lines:
 		fmt.Fprintf(t.out, "%s: ", clean(strings.TrimRight(prompt, ": ")))
 		before, err := term.GetState(int(tty.Fd()))
 		if err != nil {
@@ -104,7 +112,7 @@ func (t *typist) secret(ctx context.Context, prompt string) (secret.Value, error
 			return secret.Value{}, err
 		}
 		return secret.Of(strings.TrimSpace(string(b))), nil
-	case t.lines:
+	case lines:
 		line, err := await(ctx, t.line)
 		if err == nil {
 			return secret.Of(strings.TrimRight(line, "\r\n")), nil

@@ -14,6 +14,7 @@ import (
 	"github.com/creack/pty"
 
 	"wormbell/agent/respond"
+	"wormbell/internal/secret"
 )
 
 // Without a terminal nobody answers a question, and secrets come from standard
@@ -28,7 +29,7 @@ func TestPersonWithoutTerminal(t *testing.T) {
 	if v, err := p.Secret(t.Context(), "Password"); !errors.Is(err, respond.ErrNobody) || !v.Empty() {
 		t.Errorf("secret: %v", err)
 	}
-	p = (&typist{out: &out, in: strings.NewReader("first\r\n a token with spaces \nlast"), lines: true}).person()
+	p = (&typist{out: &out, in: strings.NewReader("first\r\n a token with spaces \nlast"), passwords: true}).person()
 	for _, want := range []string{"first", " a token with spaces ", "last"} {
 		if v, err := p.Secret(t.Context(), "Password"); err != nil || v.Reveal() != want {
 			t.Errorf("got %q, %v, want %q", v.Reveal(), err, want)
@@ -40,7 +41,19 @@ func TestPersonWithoutTerminal(t *testing.T) {
 	if _, err := p.Confirm(t.Context(), "Do it?"); !errors.Is(err, respond.ErrNobody) {
 		t.Errorf("confirm with secrets on standard input: %v", err)
 	}
-	p = (&typist{out: &out, in: strings.NewReader(strings.Repeat("x", maxTyped+2) + "\n"), lines: true}).person()
+	// A line that is there for a password is never taken for a token, nor the other
+	// way round: the one would be sent to the service as the other.
+	both := []func(context.Context, string) (secret.Value, error){}
+	p = (&typist{out: &out, in: strings.NewReader("the password\n"), passwords: true}).person()
+	both = append(both, p.Paste, p.Secret)
+	p = (&typist{out: &out, in: strings.NewReader("the token\n"), tokens: true}).person()
+	both = append(both, p.Secret, p.Paste)
+	for i, want := range []string{"", "the password", "", "the token"} {
+		if v, err := both[i](t.Context(), "It"); v.Reveal() != want || (want == "") != errors.Is(err, respond.ErrNobody) {
+			t.Errorf("%d: got %q, %v", i, v.Reveal(), err)
+		}
+	}
+	p = (&typist{out: &out, in: strings.NewReader(strings.Repeat("x", maxTyped+2) + "\n"), passwords: true}).person()
 	if _, err := p.Secret(t.Context(), "Password"); err == nil || errors.Is(err, respond.ErrNobody) {
 		t.Errorf("a line without end: %v", err)
 	}

@@ -23,7 +23,7 @@ const publishedMargin = 10 * time.Minute
 // and which versions were published meanwhile.
 func (a *app) reach(online bool) func(context.Context, wormbell.Alert, *exposure.Exposure) error {
 	return func(ctx context.Context, alert wormbell.Alert, x *exposure.Exposure) error {
-		t := a.newTypist(false)
+		t := a.newTypist(responding{})
 		if online {
 			a.hide()
 		}
@@ -38,6 +38,13 @@ func (a *app) reach(online bool) func(context.Context, wormbell.Alert, *exposure
 			}
 		}
 		var errs []error
+		c, err := a.dial()
+		if err != nil {
+			return err
+		}
+		if x.Unwatched, err = unwatched(ctx, c, m.Home); err != nil {
+			errs = append(errs, err)
+		}
 		exported, err := respond.FindExported(ctx, m, nil)
 		errs = append(errs, err)
 		for _, e := range exported {
@@ -50,17 +57,13 @@ func (a *app) reach(online bool) func(context.Context, wormbell.Alert, *exposure
 			return errors.Join(errs...)
 		}
 		// Preparing an answer finds the tokens, tells the agent of it, and changes nothing.
-		c, err := a.dial()
-		if err != nil {
-			return errors.Join(append(errs, err)...)
-		}
 		response, err := incident.Prepare(ctx, incident.Config{Machine: m, Agent: c, Alert: &alert, Look: lookNowhere})
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
 		for _, token := range slices.Concat(response.Tokens, response.Replaced) {
 			row := tokenRow{Token: token}
-			row.ask(ctx, m)
+			row.ask(ctx, m, askWithin)
 			r := exposure.Reach{Kind: respond.ByID(token.Kind).Title, Owner: row.Owner, Where: token.Name, Can: row.Reach}
 			if len(token.Places) > 0 {
 				r.Where = token.Places[0].String()

@@ -14,6 +14,7 @@ import (
 	"wormbell/agent/respond"
 	"wormbell/agent/respond/incident"
 	"wormbell/agent/respond/keychain"
+	"wormbell/internal/exposure"
 )
 
 // patience is how long a person waits until a revoked token is refused. npm says
@@ -23,14 +24,16 @@ const patience = 2 * time.Minute
 // responding are the flags of commands that change tokens.
 type responding struct {
 	plan, yes, containNow, force bool
-	passwordStdin                bool
+	passwordStdin, tokenStdin    bool
 }
 
 func (r *responding) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&r.plan, "plan", false, "show what would be done, and do nothing")
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "agree to the plan without being asked")
 	cmd.Flags().BoolVar(&r.force, "force", false, "revoke although something may be waiting for a token to die")
-	cmd.Flags().BoolVar(&r.passwordStdin, "password-stdin", false, "read passwords and pasted tokens from standard input, a line each")
+	cmd.Flags().BoolVar(&r.passwordStdin, "password-stdin", false, "read passwords and one-time codes from standard input, a line each")
+	cmd.Flags().BoolVar(&r.tokenStdin, "token-stdin", false, "read tokens that you made from standard input, a line each")
+	cmd.MarkFlagsMutuallyExclusive("password-stdin", "token-stdin") // nobody could tell which a line is
 }
 
 func (a *app) respondCommand() *cobra.Command {
@@ -75,12 +78,17 @@ could not be done.`,
 // respond prepares an answer, shows it, asks, and carries it out.
 func (a *app) respond(ctx context.Context, c Agent, r responding, config incident.Config) error {
 	a.hide()
-	t := a.newTypist(r.passwordStdin)
+	t := a.newTypist(r)
 	m, err := a.machine(t)
 	if err != nil {
 		return err
 	}
 	config.Machine, config.By, config.Patience = m, strconv.Itoa(os.Getuid()), patience
+	if config.Alert != nil {
+		if all, err := unwatched(ctx, c, m.Home); err == nil { // else the plan says nothing of it
+			config.Doubt = exposure.Doubt(all)
+		}
+	}
 	response, err := incident.Prepare(ctx, config)
 	if errors.Is(err, incident.ErrNoToken) {
 		return hint(err, "'wormbell tokens' lists what is there")
@@ -156,7 +164,7 @@ func (p *printer) plan(plan wormbell.Plan, problems []string) {
 	n := 0
 	for _, s := range plan.Steps {
 		if len(s) > 1 && s[:2] == "  " { // belongs to the step before
-			p.wrapped("      ", clean(s[2:]))
+			p.wrapped("      - ", clean(s[2:]))
 			continue
 		}
 		n++

@@ -39,7 +39,7 @@ it lists those that there are, the youngest last.`,
 				return err
 			}
 			if !yes {
-				t := a.newTypist(false)
+				t := a.newTypist(responding{})
 				for _, line := range contents {
 					fmt.Fprintln(t.out, "  "+clean(line))
 				}

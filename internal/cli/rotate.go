@@ -29,7 +29,8 @@ the old one: the same as 'wormbell respond', for tokens that you name, without a
 A name is one that 'wormbell tokens' shows, or a kind ("npm") for all tokens of it.
 
 --resume goes on with what was begun before and has not ended: after a crash, or because
-the service had not refused the old token yet.`,
+the service had not refused the old token yet. --contain-now revokes first, also of what was
+begun without it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case giveUp != "" && (resume || len(args) > 0), resume && len(args) > 0, giveUp == "" && !resume && len(args) == 0:
@@ -80,7 +81,7 @@ shows, or a kind ("npm") for all tokens of it.`,
 // is told what is read for that, and what is done.
 func (a *app) rotator(ctx context.Context, r responding) (*respond.Rotator, *typist, error) {
 	a.hide()
-	t := a.newTypist(r.passwordStdin)
+	t := a.newTypist(r)
 	m, err := a.machine(t)
 	if err != nil {
 		return nil, nil, err
@@ -158,8 +159,12 @@ func (a *app) resume(ctx context.Context, r responding) error {
 	}
 	result := incident.Result{Disabled: []string{}, Problems: []string{}, Left: []string{}, Complete: true}
 	var errs []error
+	resume := rotator.Resume
+	if r.containNow {
+		resume = rotator.Contain
+	}
 	for _, u := range begun {
-		out, err := rotator.Resume(ctx, u.ID)
+		out, err := resume(ctx, u.ID)
 		result.Rotations = append(result.Rotations, out)
 		result.Left = append(result.Left, out.Left...)
 		result.Complete = result.Complete && out.Done

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,13 +28,14 @@ type tokenRow struct {
 
 func (a *app) tokensCommand() *cobra.Command {
 	var offline bool
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "tokens [KIND...]",
 		Short: "The tokens on this machine: whose, where, what they reach; never a value",
 		Long: `Lists the tokens that stand in your credential files and in the keychain: of what kind,
 whose, where, what they may do and until when as their services tell, and which alerts say
-that they were exposed. Each service is asked about its own tokens only; --offline asks
-none. Variables that your shells' start-up files export are listed by name. No value, and
+that they were exposed. Each service is asked about its own tokens only, all at once; what
+has not answered when --wait is over could not be told in time. --offline asks none. Variables that your shells' start-up files export are listed by name. No value, and
 no part of one, is ever shown.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kinds := slices.Clone(respond.All)
@@ -50,16 +51,20 @@ no part of one, is ever shown.`,
 				}
 				kinds = slices.DeleteFunc(kinds, func(k respond.Kind) bool { return !slices.Contains(args, k.ID) })
 			}
-			return a.tokens(cmd.Context(), kinds, offline)
+			if wait <= 0 {
+				return hint(errors.New("--wait takes a time such as 30s"), "--offline asks no service")
+			}
+			return a.tokens(cmd.Context(), kinds, offline, wait)
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "ask no service")
+	cmd.Flags().DurationVar(&wait, "wait", askAllWithin, "how long to wait for the services, all together")
 	return cmd
 }
 
-func (a *app) tokens(ctx context.Context, kinds []respond.Kind, offline bool) error {
+func (a *app) tokens(ctx context.Context, kinds []respond.Kind, offline bool, wait time.Duration) error {
 	a.hide()
-	t := a.newTypist(false)
+	t := a.newTypist(responding{})
 	m, err := a.machine(t)
 	if err != nil {
 		return err
@@ -89,19 +94,27 @@ func (a *app) tokens(ctx context.Context, kinds []respond.Kind, offline bool) er
 		return !slices.ContainsFunc(kinds, func(k respond.Kind) bool { return k.ID == t.Kind })
 	})...)
 	rows := make([]tokenRow, len(found))
-	var asking sync.WaitGroup
-	turn := make(chan struct{}, 4) // services are slow, not we
 	for i, token := range found {
 		rows[i] = tokenRow{Token: token, Title: respond.ByID(token.Kind).Title, Answer: "not asked", Scopes: []string{}, Reach: []string{}, Exposed: exposedBy(alerts, token)}
-		if !offline && !token.Value.Empty() {
-			asking.Go(func() {
-				turn <- struct{}{}
-				defer func() { <-turn }()
-				rows[i].ask(ctx, m)
-			})
+	}
+	p := a.printer()
+	show := func(int) {}
+	if len(rows) > 0 && !a.json {
+		show = p.inTurn(rows, isTerminal(a.streams.Out))
+	}
+	if !offline {
+		if a.json || !isTerminal(a.streams.Out) {
+			show = a.progress(rows, show)
+		}
+		askAll(ctx, m, rows, wait, show)
+	} else {
+		for i := range rows {
+			show(i)
 		}
 	}
-	asking.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	exported, err := respond.FindExported(ctx, m, nil)
 	if err != nil {
 		problems = append(problems, err.Error())
@@ -115,7 +128,7 @@ func (a *app) tokens(ctx context.Context, kinds []respond.Kind, offline bool) er
 		out["exported"], out["rotations"], out["problems"] = orEmpty(exported), orEmpty(begun), orEmpty(problems)
 		return a.print(out)
 	}
-	a.printer().tokens(rows, exported, begun, problems)
+	p.tokens(rows, exported, begun, problems)
 	return nil
 }
 
@@ -124,38 +137,6 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
-}
-
-// askWithin is how long a list waits for one service. A network that swallows
-// what it is sent would keep a person waiting for minutes.
-const askWithin = 20 * time.Second
-
-// ask fills in what the service says.
-func (r *tokenRow) ask(ctx context.Context, m *respond.Machine) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	k := respond.ByID(r.Kind)
-	if k.Identify == nil {
-		r.Answer = respond.CouldNotTell.String()
-		return
-	}
-	id, err := k.Identify(ctx, m, r.Token)
-	if ctx.Err() != nil {
-		id = respond.Identity{Note: "Its service did not answer in time."}
-	} else if err != nil {
-		id = respond.Identity{Note: err.Error()}
-	}
-	r.Answer = id.Answer.String()
-	if id.Owner != "" {
-		r.Owner = id.Owner
-	}
-	r.Scopes, r.Reach = append(r.Scopes, id.Scopes...), append(r.Reach, id.Reach...)
-	if !id.Expires.IsZero() {
-		r.Expires = &id.Expires
-	}
-	if id.Note != "" {
-		r.Note = strings.TrimSpace(r.Note + " " + id.Note)
-	}
 }
 
 // exposedBy returns the IDs of the alerts that say that a file in which t
@@ -175,42 +156,44 @@ func exposedBy(alerts []wormbell.Alert, t respond.Token) []string {
 	return ids
 }
 
-// tokens writes the list for a person.
+// token writes one row.
+func (p *printer) token(r tokenRow) {
+	mark := p.look(green, "●")
+	switch {
+	case len(r.Exposed) > 0:
+		mark = p.look(red, "●")
+	case r.Answer != respond.Alive.String():
+		mark = p.look(yellow, "○")
+	}
+	head := r.Title
+	if r.Owner != "" {
+		head += " of " + r.Owner
+	}
+	p.line("%s %s  %s, %s", mark, p.look(bold, clean(r.Name)), clean(head), clean(r.Answer))
+	for _, place := range r.Places {
+		p.wrapped("    in ", clean(place.String()))
+	}
+	if len(r.Scopes) > 0 {
+		p.wrapped("    may ", clean(strings.Join(r.Scopes, ", ")))
+	}
+	for _, s := range r.Reach {
+		p.wrapped("    reaches ", clean(s))
+	}
+	if r.Expires != nil {
+		p.line("    until %s", r.Expires.In(p.zone).Format("2 Jan 2006"))
+	}
+	for _, id := range r.Exposed {
+		p.line("    %s", p.look(red, "exposed by alert "+clean(id)+": wormbell respond "+clean(id)))
+	}
+	if r.Note != "" {
+		p.wrapped("    ", clean(r.Note))
+	}
+}
+
+// tokens writes what comes after the rows.
 func (p *printer) tokens(rows []tokenRow, exported []respond.Exported, begun []respond.Outcome, problems []string) {
 	if len(rows) == 0 {
 		p.line("No tokens were found in your credential files.")
-	}
-	for _, r := range rows {
-		mark := p.look(green, "●")
-		switch {
-		case len(r.Exposed) > 0:
-			mark = p.look(red, "●")
-		case r.Answer != respond.Alive.String():
-			mark = p.look(yellow, "○")
-		}
-		head := r.Title
-		if r.Owner != "" {
-			head += " of " + r.Owner
-		}
-		p.line("%s %s  %s, %s", mark, p.look(bold, clean(r.Name)), clean(head), clean(r.Answer))
-		for _, place := range r.Places {
-			p.wrapped("    in ", clean(place.String()))
-		}
-		if len(r.Scopes) > 0 {
-			p.wrapped("    may ", clean(strings.Join(r.Scopes, ", ")))
-		}
-		for _, s := range r.Reach {
-			p.wrapped("    reaches ", clean(s))
-		}
-		if r.Expires != nil {
-			p.line("    until %s", r.Expires.In(p.zone).Format("2 Jan 2006"))
-		}
-		for _, id := range r.Exposed {
-			p.line("    %s", p.look(red, "exposed by alert "+clean(id)+": wormbell respond "+clean(id)))
-		}
-		if r.Note != "" {
-			p.wrapped("    ", clean(r.Note))
-		}
 	}
 	if len(exported) > 0 {
 		p.line("%s", p.look(bold, "Set where every program inherits them"))

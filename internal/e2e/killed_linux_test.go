@@ -55,7 +55,7 @@ func (v *victim) robbed() {
 	v.background("npm", "--prefix", v.path(app), "install", v.path("~/evil-1.0.0.tgz"))
 	v.until("the next theft to ring", 20*time.Second, func() bool {
 		for _, a := range v.alerts() {
-			if !slices.Contains(v.thefts, a.ID) {
+			if !slices.Contains(v.thefts, a.ID) && !slices.ContainsFunc(a.Findings, v.foreign) {
 				v.alert = a
 				v.thefts = append(v.thefts, a.ID)
 				return true
@@ -86,19 +86,17 @@ func (v *victim) runs(p point, args ...string) (out answers, said string, code i
 	cmd.Stdin = strings.NewReader(strings.Repeat(v.password+"\n", 6))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		v.t.Fatal(err)
-	}
-	ended := make(chan struct{})
+	started := make(chan *typed, 1)
 	v.gate.arm(p, func() {
-		cmd.Process.Kill()
-		<-ended
+		running := <-started
+		running.kill()
+		<-running.done
 	})
-	cmd.Wait()
-	close(ended)
+	running := v.shell.start(cmd)
+	started <- running
+	code = running.wait()
 	said = stdout.String() + stderr.String()
 	v.hides("what wormbell printed", []byte(said), append([]string{v.password}, v.spent...)...)
-	code = cmd.ProcessState.ExitCode()
 	if stdout.Len() > 0 && code != -1 {
 		if err := json.Unmarshal(stdout.Bytes(), &out); err != nil {
 			v.t.Fatalf("%q: %v\n%s", args, err, said)
@@ -110,7 +108,7 @@ func (v *victim) runs(p point, args ...string) (out answers, said string, code i
 // now is the token that stands in ~/.npmrc, read so that nobody rings for it.
 func (v *victim) now() string {
 	v.t.Helper()
-	return v.tokenIn([]byte(v.must("~", "cat", v.path("~/.npmrc"))))
+	return v.tokenIn([]byte(v.read("~/.npmrc")))
 }
 
 // kept are the secrets that the keyring holds.
@@ -134,10 +132,12 @@ func (v *victim) kept() (values []string) {
 func (v *victim) unfinished() int {
 	v.t.Helper()
 	cmd := v.command("--json", "tokens", "--offline")
-	out, err := cmd.Output()
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	code := v.shell.run(cmd)
 	var listed struct{ Rotations []struct{ ID string } }
-	if err != nil || json.Unmarshal(out, &listed) != nil || listed.Rotations == nil {
-		v.t.Fatalf("tokens: %v\n%s", err, out)
+	if code != 0 || json.Unmarshal(out.Bytes(), &listed) != nil || listed.Rotations == nil {
+		v.t.Fatalf("tokens: exit %d\n%s", code, out.String())
 	}
 	return len(listed.Rotations)
 }
@@ -298,7 +298,7 @@ func TestRespondKilled(t *testing.T) {
 			v.settle()
 			for _, a := range v.alerts("--all", "--min-severity", "medium") {
 				for _, f := range a.Findings {
-					if !slices.Contains(v.thefts, a.ID) || f.Detector != "credential-read" {
+					if !v.foreign(f) && (!slices.Contains(v.thefts, a.ID) || f.Detector != "credential-read") {
 						t.Errorf("what was done raised %s: %s", f.Detector, f.Summary)
 					}
 				}
@@ -330,21 +330,16 @@ func TestRespondLeavesNoCore(t *testing.T) {
 	cmd.Stdin = strings.NewReader(v.password + "\n")
 	out := &buffer{}
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+	running := v.shell.start(cmd)
 	select {
 	case <-held:
-	case <-ended:
+	case <-running.done:
 		t.Fatalf("it ended: %s", out)
 	case <-time.After(30 * time.Second):
 		t.Fatalf("it asked for no token: %s", out)
 	}
 
-	proc := fmt.Sprintf("/proc/%d/", cmd.Process.Pid)
+	proc := fmt.Sprintf("/proc/%d/", running.pid)
 	if b, err := os.ReadFile(proc + "limits"); err != nil || !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(b) {
 		t.Errorf("it may leave a core file: %v\n%s", err, b)
 	}
@@ -363,8 +358,8 @@ func TestRespondLeavesNoCore(t *testing.T) {
 		t.Errorf("the control failed: %v", err)
 	}
 
-	cmd.Process.Signal(syscall.SIGABRT)
-	<-ended
+	running.signal(syscall.SIGABRT)
+	running.wait()
 	v.hides("what it printed when it crashed", []byte(out.String()), v.password, v.token)
 	if left := v.cores(); len(left) > 0 {
 		t.Errorf("it left %q", left)

@@ -50,7 +50,7 @@ setTimeout(() => {}, 60000)`)
 			t.Errorf("process %d is in state %q after freeze, want T", pid, s)
 		}
 	}
-	if s := state(term.cmd.Process.Pid); s == "T" || s == "" {
+	if s := state(term.pid); s == "T" || s == "" {
 		t.Errorf("the shell is in state %q after freeze", s)
 	}
 	if out, code := m.wormbell("alert", "resume", alert.ID); code != 0 {
@@ -67,7 +67,7 @@ setTimeout(() => {}, 60000)`)
 	for _, pid := range pids {
 		m.until("process "+strconv.Itoa(pid)+" to be gone", 10*time.Second, func() bool { s := state(pid); return s == "" || s == "Z" })
 	}
-	if s := state(term.cmd.Process.Pid); s == "" || s == "Z" {
+	if s := state(term.pid); s == "" || s == "Z" {
 		t.Error("the shell was killed with the worm")
 	}
 }

@@ -23,9 +23,9 @@ func TestVaultBesideAgent(t *testing.T) {
 	m.uid = person
 	m.own(person)
 	m.write("~/.npmrc", fmt.Sprintf("registry=%s/\n//%s/:_authToken=%s\n", v.URL, v.Host, m.token))
+	term := m.login("DBUS_SESSION_BUS_ADDRESS=" + session.Address)
 	m.launch(options{})
 	m.ready()
-	term := m.terminal("DBUS_SESSION_BUS_ADDRESS=" + session.Address)
 	wormbell := filepath.Join(bin, "wormbell") + " --socket " + m.socket + " "
 	for _, line := range []string{"vault npm", "vault list", "exec -- npm whoami", "vault npm --restore"} {
 		term.types(wormbell + line + "; echo status-$?")

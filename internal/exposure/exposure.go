@@ -37,6 +37,8 @@ type Exposure struct {
 	Reach    []Reach    `json:"reach"`    // what the exposed tokens can do
 	Versions []Version  `json:"versions"` // what a registry says was published in the time in question
 	Exported []Exported `json:"exported"` // secrets that the person's shell exports to every program
+
+	Unwatched []Unwatched `json:"unwatched"` // credentials that are there and not guarded: nobody would know that they were read
 }
 
 // Package is a dependency whose lifecycle script did something.
@@ -113,6 +115,34 @@ type Version struct {
 	// not seen to try it either: perhaps by the person. Nobody is told to take it
 	// away.
 	Earlier bool `json:"earlier,omitempty"`
+}
+
+// Unwatched is a store of credentials that is there and not guarded.
+type Unwatched struct {
+	Store string `json:"store"` // its ID, "ssh"
+	Kind  string `json:"kind"`  // what is in it, "SSH keys"
+	Path  string `json:"path"`  // with ~, one of its patterns
+}
+
+// Doubt says in a sentence or two what may have been taken without a word, "" if
+// there is nothing of the kind.
+func Doubt(all []Unwatched) string {
+	var kinds []string
+	ssh := false
+	for _, u := range all {
+		if k := u.Kind + " (" + u.Path + ")"; !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
+		}
+		ssh = ssh || u.Store == "ssh"
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	text := "Not watched, so nobody can tell whether it was taken: " + strings.Join(kinds, ", ") + ". If in doubt, replace it"
+	if ssh {
+		text += "; for SSH: ssh-keygen -t ed25519, its public half to every site and server, and the old one's off them"
+	}
+	return text + "."
 }
 
 // Exported is a variable that one of a shell's files sets for every program.
@@ -371,6 +401,7 @@ func (x Exposure) MarshalJSON() ([]byte, error) {
 	type plain Exposure
 	x.Packages, x.Files, x.Variables, x.Published = list(x.Packages), list(x.Files), list(x.Variables), list(x.Published)
 	x.Changed, x.Tree, x.Reach, x.Versions, x.Exported = list(x.Changed), list(x.Tree), slices.Clone(list(x.Reach)), list(x.Versions), list(x.Exported)
+	x.Unwatched = list(x.Unwatched)
 	for i := range x.Reach {
 		x.Reach[i].Can = list(x.Reach[i].Can)
 	}

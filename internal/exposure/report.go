@@ -149,6 +149,9 @@ func (r *report) exposed(x Exposure) {
 	if x.Reach == nil && len(x.Files)+len(x.Variables) > 0 {
 		r.item("What these could do was not asked of their services.")
 	}
+	if doubt := Doubt(x.Unwatched); doubt != "" {
+		r.item("%s", doubt)
+	}
 }
 
 // String says in one sentence what a token can do.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -51,14 +52,8 @@ func Start(t testing.TB) *Server {
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0") // a free port, which nobody else is given at once
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{URL: "http://" + l.Addr().String(), Host: l.Addr().String(), t: t}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	host := freePort(t)
+	s := &Server{URL: "http://" + host, Host: host, t: t}
 	ctx, stop := context.WithCancel(context.Background()) // t's own ends before its cleanups
 	cmd := exec.CommandContext(ctx, node, main, "--config", "config.yaml", "--listen", s.Host)
 	cmd.Dir = dir
@@ -99,6 +94,29 @@ func Start(t testing.TB) *Server {
 			t.Fatal("Verdaccio does not answer")
 		}
 	}
+}
+
+// freePort returns an address on loopback where nothing listens. Verdaccio takes
+// a while until it does, and it cannot be handed a listener; so the port is one
+// that no system gives to those who ask for any (Linux: from 32768, ip(7);
+// others: from 49152). One of those would meanwhile be given to some other
+// test's server, which would then be asked whether it is ready.
+func freePort(t testing.TB) string {
+	t.Helper()
+	var err error
+	for range 100 {
+		host := fmt.Sprint("127.0.0.1:", 12000+rand.IntN(20000))
+		var l net.Listener
+		if l, err = net.Listen("tcp4", host); err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return host
+	}
+	t.Fatal(err)
+	return ""
 }
 
 // find returns Verdaccio's main file and the node to run it with.

@@ -46,10 +46,25 @@ func (place) mayClean(fs.FileInfo) error { return nil }
 
 func (place) give(*os.File) error { return nil }
 
+// mayReplace reports why no other file can take the file's place, as far as that
+// can be told without opening it.
+func (p place) mayReplace() error {
+	info, err := os.Lstat(filepath.Join(p.dir, p.base))
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o200 == 0 {
+		return errReadOnly
+	}
+	return p.mayWrite(nil, info)
+}
+
+var errReadOnly = errors.New("it is marked read-only")
+
 // dress gives file the access list of old.
 func dress(folder *os.Root, old *os.File, info fs.FileInfo, file *os.File) error {
 	if info.Mode().Perm()&0o200 == 0 {
-		return errors.New("it is marked read-only")
+		return errReadOnly
 	}
 	const kind, list = windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION
 	sd, err := windows.GetSecurityInfo(windows.Handle(old.Fd()), kind, list)

@@ -102,7 +102,11 @@ const skew = time.Minute
 func (r *Response) goOn(ctx context.Context, u respond.Outcome) (respond.Outcome, error) {
 	i := slices.IndexFunc(r.Replaced, func(t respond.Token) bool { return t.Kind == u.Kind && t.Name == u.Token })
 	made := i < 0 || r.rotator.Made(ctx, u.ID, r.Replaced[i]) // it forgets that as it ends
-	out, err := r.rotator.Resume(ctx, u.ID)
+	resume := r.rotator.Resume
+	if r.c.ContainNow {
+		resume = r.rotator.Contain
+	}
+	out, err := resume(ctx, u.ID)
 	if err != nil || !out.Done || made || !r.stands(ctx, r.Replaced[i]) {
 		return out, err
 	}
@@ -157,8 +161,11 @@ func (r *Response) ongoing(add func(string, ...any)) {
 	}
 	for _, u := range r.Begun {
 		add("%s: go on with what was begun %s. %s", u.Token, when(u.Begun), u.Sentence)
+		if r.c.ContainNow && u.Mode == journal.Rotate && u.OldAnswer != respond.Dead {
+			add("  Revoke the old one at once, before all else that is left.")
+		}
 		for _, l := range u.Left {
-			add("%s: %s", u.Token, l)
+			add("  %s", l)
 		}
 	}
 }

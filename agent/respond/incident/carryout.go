@@ -48,16 +48,18 @@ func (r *Response) Plan(done func(Result)) wormbell.Plan {
 	}
 	o := r.options()
 	for _, t := range r.Tokens {
-		for _, s := range r.rotator.Steps(t, o) {
-			add("%s: %s", t.Name, s)
-		}
+		p.Steps = append(p.Steps, r.rotator.Steps(t, o)...)
 	}
 	r.ongoing(add)
+	p.Steps = append(p.Steps, r.rotator.Notices(r.Tokens, o)...)
 	for _, name := range r.Alike {
 		add("%s is the same token: it dies with it, and its file is yours to change.", name)
 	}
 	for _, s := range r.ByHand {
 		add("You: %s", s)
+	}
+	if r.c.Doubt != "" {
+		add("%s", r.c.Doubt)
 	}
 	if r.c.Alert != nil {
 		if len(r.Tokens)+len(r.Begun)+len(r.Replaced)+len(r.ByHand) == 0 {
@@ -140,8 +142,7 @@ func (r *Response) carryOut(ctx context.Context) (Result, error) {
 	var errs []error
 	took := func(name string, out respond.Outcome, err error) {
 		if out.Token != "" {
-			res.Rotations = append(res.Rotations, out)
-			say(out.Sentence)
+			res.Rotations = append(res.Rotations, out) // whoever shows the result says how it went
 			for _, l := range out.Left {
 				res.Left = append(res.Left, name+": "+l)
 			}

@@ -44,6 +44,10 @@ type Config struct {
 	// those that the alert exposed; nil for those.
 	Tokens []string
 
+	// Doubt is what may have been taken without a word, for the plan to say; "" for
+	// nothing.
+	Doubt string
+
 	ContainNow bool
 	RevokeOnly bool
 	Force      bool          // revoke although something lies in wait

@@ -148,6 +148,7 @@ func (w *world) config() Config {
 					return false, respond.ErrNobody
 				},
 				Secret: func(context.Context, string) (secret.Value, error) { return secret.Value{}, respond.ErrNobody },
+				Paste:  func(context.Context, string) (secret.Value, error) { return secret.Value{}, respond.ErrNobody },
 				Browse: func(context.Context, string) error { return nil },
 			}},
 		Kinds: []respond.Kind{w.kind()}, Agent: w, Alert: &w.alert, By: "1000",
@@ -428,7 +429,7 @@ func TestGoesOnWithTheStolenToken(t *testing.T) {
 			if err != nil || !res.Complete || w.live[oldToken] || w.live[newToken] == tt.made || slices.Contains(w.log, "create") != tt.made {
 				t.Errorf("%+v, %v, the service takes %v, %q", res, err, w.live, w.log)
 			}
-			if text := strings.Join(steps, "\n"); !strings.Contains(text, "npm:test: go on with what was begun ") || !strings.Contains(text, "npm:test: Revoke the old one") {
+			if text := strings.Join(steps, "\n"); !strings.Contains(text, "npm:test: go on with what was begun ") || !strings.Contains(text, "\n  Revoke the old one") {
 				t.Errorf("the plan is\n%s", text)
 			}
 			if tt.made {

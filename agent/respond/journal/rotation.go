@@ -24,8 +24,8 @@ const (
 // ways are where one can go from each state.
 var ways = map[State][]State{
 	Planned:   {Created, Revoking, Dead, Abandoned},
-	Created:   {Verified, Planned, Abandoned}, // back, if the new token proved to be none
-	Verified:  {Installed, Planned, Abandoned},
+	Created:   {Verified, Planned, Revoking, Abandoned}, // back, if the new token proved to be none; on, if a person wants to contain
+	Verified:  {Installed, Planned, Revoking, Abandoned},
 	Installed: {Revoking, Dead, Abandoned},
 	Revoking:  {Dead, Created, Abandoned},
 	Dead:      {Created, Done, Revoking, Abandoned}, // back, if it proved to be alive
@@ -63,6 +63,7 @@ type Rotation struct {
 	Kept      bool   `json:"kept,omitempty"`       // the old token's value is in the store of secrets
 	NewKept   bool   `json:"new_kept,omitempty"`   // and the new one's
 	Installs  bool   `json:"installs,omitempty"`   // the new token's place has been, or is about to be, written to
+	Unplaced  bool   `json:"unplaced,omitempty"`   // the old token was given up, or the rotation, before the new one was in its place
 	Pasted    bool   `json:"pasted,omitempty"`     // a person made the new token
 	Replace   bool   `json:"replace,omitempty"`    // a new token is wanted although the old one was dead
 	OldDead   bool   `json:"old_dead,omitempty"`   // the service refuses the old token

@@ -74,8 +74,15 @@ func listProcesses(ctx context.Context, s *scan) (list []*process, problem strin
 	return list, problem
 }
 
-// spare marks us and who started us. They are not judged and never stopped.
+// spare marks us, who started us, and our children that are about to execute
+// something: until then they run our program, and it names all that traps name.
+// They are not judged and never stopped.
 func spare(all map[int]*process, pid int) {
+	for _, p := range all {
+		if us := all[pid]; us != nil && p.ppid == pid && p.exe != "" && p.exe == us.exe {
+			p.spared = "it is this program, about to start another"
+		}
+	}
 	for n := 0; pid > 0 && n < 1000; n++ {
 		p := all[pid]
 		if p == nil || p.spared != "" {

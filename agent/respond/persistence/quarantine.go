@@ -35,11 +35,12 @@ func (f *files) folderOf(p string) (*os.Root, string, error) {
 		root, err := os.OpenRoot(dir)
 		return root, filepath.Base(p), err
 	}
-	root, err := os.OpenRoot("/")
+	top, rest := f.above(dir)
+	root, err := os.OpenRoot(top)
 	if err != nil {
 		return nil, "", err
 	}
-	for name := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {
+	for name := range strings.SplitSeq(strings.Trim(rest, "/"), "/") {
 		if name == "" {
 			continue
 		}
@@ -66,6 +67,19 @@ func (f *files) folderOf(p string) (*os.Root, string, error) {
 		root = next
 	}
 	return root, filepath.Base(p), nil
+}
+
+// above splits a resolved folder into the one to begin at and the rest of the
+// way. Below a home it is the home: what leads there is not the user's to swap,
+// nor perhaps to read (/home may be 0711), which opening each folder needs.
+func (f *files) above(dir string) (top, rest string) {
+	home, err := filepath.EvalSymlinks(f.home)
+	if err == nil && filepath.IsAbs(home) {
+		if rest, ok := strings.CutPrefix(dir+"/", strings.TrimSuffix(home, "/")+"/"); ok {
+			return home, rest
+		}
+	}
+	return "/", dir
 }
 
 // move takes a file or a link into the folder: copied, put on record, and then
