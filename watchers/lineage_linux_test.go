@@ -145,13 +145,15 @@ func TestEveryShortProcessIsChained(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := cmd.Process.Pid
-	count := func() (n, lost, args int) {
+	count := func() (n int, lost []string, args int) {
 		out.mu.Lock()
 		defer out.mu.Unlock()
 		for _, e := range out.events {
 			switch {
+			case e.Kind == wormbell.Gap && strings.HasPrefix(e.Line, "command lines "):
+				// On a busy machine one that ends, or executes, may hold us up for long.
 			case e.Kind == wormbell.Gap:
-				lost++
+				lost = append(lost, fmt.Sprintf("%d %s", e.Count, e.Line))
 			case e.Kind == wormbell.ProcessStart && e.Process.PID != root && above(e.Process, root):
 				n++
 				if len(e.Process.Args) > 0 {
@@ -163,8 +165,8 @@ func TestEveryShortProcessIsChained(t *testing.T) {
 	}
 	eventually(t, "2,000 starts", func() bool { n, _, _ := count(); return n >= 2000 })
 	n, lost, args := count()
-	if n != 2000 || lost > 0 {
-		t.Errorf("%d of 2000 starts lead to their shell, %d gaps", n, lost)
+	if n != 2000 || len(lost) > 0 {
+		t.Errorf("%d of 2000 starts lead to their shell, gaps %q", n, lost)
 	}
 	t.Logf("command lines of %d were seen", args)
 }

@@ -34,6 +34,7 @@ func (t *table) settle(r *run) {
 	}
 	if prev != nil {
 		r.life, r.fetch, r.decided, r.waits = prev.life, prev.fetch, prev.decided && !prev.forked, prev.waits
+		r.replaced = prev.leaves()
 	}
 	if r.forked {
 		switch { // what it will execute, or start, was started by the installer
@@ -59,6 +60,20 @@ func (t *table) settle(r *run) {
 	}
 	r.distrust()
 	t.count(r)
+}
+
+// leaves returns what to remember of r once its process executes something
+// else: the first code that nobody vouches for. A process that was forked and
+// executes for the first time ran its parent's, which is above it anyway; what
+// was gone before it could be read and judged is not held against it.
+func (r *run) leaves() string {
+	switch {
+	case r.replaced != "" || r.forked || r.img.exe == "" || r.img.signer != "" || r.torn:
+		return r.replaced
+	case r.img.script != "":
+		return r.img.script
+	}
+	return r.img.exe
 }
 
 // distrust takes back what was vouched for if a dependency's script has

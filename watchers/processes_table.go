@@ -76,7 +76,9 @@ type run struct {
 	decided   bool // whether it is a dependency's script was decided at or above it
 	fetch     bool // below npx: a fetched package's program may follow
 	life      *life
-	waits     *run // the installer whose script this is or may be: its environment could not be read
+	waits     *run   // the installer whose script this is or may be: its environment could not be read
+	torn      bool   // it executed something else while it was judged: that nobody vouches for it says nothing
+	replaced  string // the first that nobody vouches for of what the process ran before
 	scripts   []*run
 
 	told       bool // process.start was told
@@ -390,6 +392,10 @@ func (t *table) take(r *run, info *procs.Info) {
 	r.img = &image{exe: info.Exe, script: does.Script, cwd: info.Cwd, kind: does.Kind, argStart: info.ArgStart,
 		args: shortArgs(mask.Args(info.Args)), env: info.Env}
 	r.img.signer = t.sign.Vouch(signer.Query{PID: r.node.pid, Exe: info.Exe, Deleted: info.Deleted, Cwd: info.Cwd, Run: does, Env: info.Env})
+	if r.img.signer == "" {
+		st, err := t.reader.Stat(r.node.pid)
+		r.torn = err != nil || st.ArgStart != info.ArgStart // every exec lays the arguments elsewhere
+	}
 	if e := r.img.env; e != nil { // what it loads has been judged
 		if r.img.around = e.Around; r.parent != nil && r.parent.img.around == e.Around {
 			r.img.around = r.parent.img.around // one copy for all

@@ -54,11 +54,6 @@ func (s *Server) announce(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What a worm's script starts may be the real program, under the worm's
-	// control: its plan is not the person's.
-	if script := ancestry.UnvouchedScript(p); script != nil {
-		return nil, faultf(http.StatusForbidden, "run it yourself in a terminal of its own", "refused: the call comes from below %s, a script that nobody vouches for", script)
-	}
 	now := s.Now().UTC()
 	within := time.Duration(in.Seconds) * time.Second
 	events := make([]wormbell.Event, len(in.Paths))
@@ -79,8 +74,8 @@ func (s *Server) announce(c *call) (any, error) {
 	return map[string]any{"until": now.Add(within).Format(time.RFC3339), "paths": len(in.Paths)}, nil
 }
 
-// ours returns the caller's process if it runs one of our own programs and
-// nothing that it descends from is suspect.
+// ours returns the caller's process if it runs one of our own programs, nothing
+// that it descends from is suspect, and nobody but the person is behind it.
 func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 	p, err := s.clear(c, what)
 	if err != nil {
@@ -90,13 +85,60 @@ func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 	var not errNotOurs
 	switch {
 	case err == nil && c.peer.alive(): // else the PID may have been another's
-		return p, nil
+		return p, s.vouched(c, p, what)
 	case errors.As(err, &not):
 		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", err)
 		return nil, faultf(http.StatusForbidden, "only the wormbell that is installed beside the agent may", "refused to %s: %v", what, err)
 	}
 	s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "program not known", "err", err)
 	return nil, faultf(http.StatusForbidden, "run it again; an agent that is not root cannot tell", "refused to %s: the agent could not tell which program asks", what)
+}
+
+// vouched returns nil if everything between p, which made the call, and the
+// shell that a person types at, the IDE or the service is vouched for.
+//
+// Whatever starts our program hands it its environment, and with that a proxy
+// and the certificates to believe: the plan of what a worm's program starts may
+// be the worm's, and the services' answers, too.
+func (s *Server) vouched(c *call, p *wormbell.Process, what string) error {
+	by := ancestry.Unvouched(p, func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) })
+	if by == nil {
+		return nil
+	}
+	why := fmt.Sprintf("the call comes from below %s, which nobody vouches for", by)
+	switch {
+	case by.Replaced != "":
+		why = fmt.Sprintf("%s ran %s before, which nobody vouches for", by, by.Replaced)
+	case by.Exe == "" && len(by.Args) == 0:
+		why = fmt.Sprintf("the agent could not tell what process %d ran, from below which the call comes", by.PID)
+	}
+	s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
+	return faultf(http.StatusForbidden, "what root or a package of the system has installed is vouched for, a script or a program in a home is not",
+		"refused to %s: %s; type the command in a terminal yourself", what, why)
+}
+
+// runsOurs reports whether a, an ancestor of the peer, still runs what it ran
+// when it started what is below it, and that is one of our own programs.
+func (s *Server) runsOurs(peer *peer, a *wormbell.Process) bool {
+	now := s.At(a.PID)
+	if now.ID() != a.ID() || now.Exe != a.Exe || a.Script != "" {
+		return false
+	}
+	running, err := exeOf(a.PID)
+	if err != nil {
+		return false
+	}
+	own, err := look(s.Exe)
+	if err != nil {
+		return false
+	}
+	for _, name := range programs {
+		file := filepath.Join(filepath.Dir(s.Exe), name)
+		if found, err := look(file); err == nil && a.Exe == file && found.regular && found.id == running.id {
+			return ownedBy(file, own.owner, peer.uid) == nil
+		}
+	}
+	return false
 }
 
 // program returns nil if the peer, whose process is p, runs one of our own
@@ -134,7 +176,7 @@ func (s *Server) program(peer *peer, p *wormbell.Process) error {
 			return err
 		}
 		if !static && p.Signer == "" {
-			return errNotOurs("it loads libraries, and nobody vouches for those")
+			return errNotOurs("it loads libraries, and nobody vouches for those: build it with CGO_ENABLED=0, as 'make build' does")
 		}
 		return undisturbed(peer)
 	}

@@ -222,6 +222,16 @@ func TestAnnounce(t *testing.T) {
 		t.Skip("needs root to be another user")
 	}
 	node := &wormbell.Process{PID: 62, Start: start, Exe: "/usr/bin/node", Script: "/home/u/auto.js", TTY: "/dev/pts/1", Parent: bash}
+	dropper := &wormbell.Process{PID: 63, Start: start, Exe: "/home/u/.cache/dropper", TTY: "/dev/pts/1", Parent: bash}
+	python := &wormbell.Process{PID: 64, Start: start, Exe: "/usr/bin/python3.13", Script: "/home/u/x.py", TTY: "/dev/pts/1", Parent: bash}
+	sh := &wormbell.Process{PID: 65, Start: start, Exe: "/bin/sh", Args: []string{"sh", "-c", "wormbell tokens"}, Signer: "deb:dash", TTY: "/dev/pts/1", Parent: dropper}
+	sudo := &wormbell.Process{PID: 66, Start: start, Exe: "/usr/bin/sudo", Signer: "deb:sudo", TTY: "/dev/pts/1", Parent: bash}
+	unseen := &wormbell.Process{PID: 67, Start: start, TTY: "/dev/pts/1", Parent: bash}
+	became := func(pid int) *wormbell.Process {
+		p := *signed(bash, "root")(pid)
+		p.Replaced = "/home/u/.cache/dropper"
+		return &p
+	}
 	hidden := []string{"WORMBELL_TEST_HIDE=1"}
 	ours := func(s suite) asker { return asker{program: s.path("wormbell"), uid: nobody, env: hidden} }
 	as := func(uid int) func(suite) asker {
@@ -287,6 +297,13 @@ func TestAnnounce(t *testing.T) {
 		{"below a postinstall", child(evil), ours, 403, "postinstall script of evil@1.0.0", true},
 		{"below an alerted program", child(tool), ours, 403, "below a process of alert", true},
 		{"below a script that nobody vouches for", signed(node, "root"), ours, 403, "below auto.js", false},
+		{"below a program that nobody vouches for", signed(dropper, "root"), ours, 403, "below dropper (pid 63), which nobody vouches for; type the command in a terminal yourself", false},
+		{"below such a program, as root", signed(dropper, "root"), as(0), 403, "below dropper (pid 63)", false},
+		{"below a shell that such a program started", signed(sh, "root"), ours, 403, "below dropper (pid 63)", false},
+		{"below a Python script", signed(python, "root"), ours, 403, "below x.py (pid 64)", false},
+		{"once such a program", became, ours, 403, "ran /home/u/.cache/dropper before", false},
+		{"below what was not seen", signed(unseen, "root"), ours, 403, "could not tell what process 67 ran", false},
+		{"below sudo", signed(sudo, "root"), as(0), 200, "", false},
 		{"unknown", func(int) *wormbell.Process { return nil }, ours, 403, "could not tell who", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -328,6 +345,57 @@ func TestAnnounce(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Our own programs need nobody to vouch for them, wherever they stand: the tray
+// of a build in a home starts the command line. They are known by the file.
+func TestAnnounceBelowOurs(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	other := suite{t, publicDir(t)}
+	other.copy("wormbell-tray")
+	r := rigWith(t, s.path("wormbelld"))
+	for _, tt := range []struct {
+		name  string
+		runs  string // what the tray runs now
+		exe   string // what it ran when it started the other
+		known bool   // the agent knows it still
+		want  int
+	}{
+		{"the tray", s.path("wormbell-tray"), s.path("wormbell-tray"), true, 200},
+		{"a copy of it", other.path("wormbell-tray"), other.path("wormbell-tray"), true, 403},
+		{"what only says that it is", other.path("wormbell-tray"), s.path("wormbell-tray"), true, 403},
+		{"what was something else then", s.path("wormbell-tray"), "/home/u/dropper", true, 403},
+		{"one that has ended", s.path("wormbell-tray"), s.path("wormbell-tray"), false, 403},
+	} {
+		cmd := exec.Command(tt.runs)
+		cmd.Env = append(os.Environ(), "WORMBELL_TEST_WAIT=1", "WORMBELL_TEST_SOCKET="+r.socket)
+		in, err := cmd.StdinPipe()
+		out, err2 := cmd.StdoutPipe()
+		if err := errors.Join(err, err2, cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(out, make([]byte, len("ready\n"))) // it is what it is to be
+		tray := &wormbell.Process{PID: cmd.Process.Pid, Start: start, Exe: tt.exe, TTY: bash.TTY, Parent: bash}
+		r.says(func(pid int) *wormbell.Process {
+			switch {
+			case pid != tray.PID:
+				return signed(tray, "root")(pid)
+			case tt.known:
+				now := *tray
+				now.Exe = tt.runs
+				return &now
+			}
+			return nil
+		})
+		status, said := r.asks(asker{program: s.path("wormbell"), uid: os.Getuid()}, "announce", plan)
+		if status != tt.want {
+			t.Errorf("below %s: %d %s, want %d", tt.name, status, said, tt.want)
+		}
+		cmd.Process.Kill()
+		in.Close()
+		cmd.Wait()
 	}
 }
 
@@ -409,6 +477,7 @@ func TestActions(t *testing.T) {
 		{"ours", signed(bash, "root"), 200},
 		{"below the alerted tree", signed(tool, "root"), 403},
 		{"below a postinstall", signed(evil, "root"), 403},
+		{"below a program that nobody vouches for", signed(&wormbell.Process{PID: 63, Start: start, Exe: "/home/u/dropper", TTY: "/dev/pts/1", Parent: bash}, "root"), 403},
 		{"unknown", func(int) *wormbell.Process { return nil }, 403},
 	} {
 		r.says(tt.caller)

@@ -1,10 +1,13 @@
 package detect
 
 import (
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"wormbell"
+	"wormbell/internal/ancestry"
 )
 
 // Limits of what is remembered. A plan names 64 files at most; an account's
@@ -85,4 +88,17 @@ func (as announced) covers(e wormbell.Event) bool {
 	return p != nil && slices.ContainsFunc(as, func(a announcement) bool {
 		return a.path == e.Path && a.process == p.ID() && a.exe == p.Exe && p.Script == "" && !a.over(e.Time)
 	})
+}
+
+// atOthersBidding reports whether p calls itself one of our own programs and
+// something that nobody vouches for started it. That one may have given it a
+// proxy and certificates of its own, so that it sends what it reads to whom it
+// must not; and with another --socket it announces nothing. No built-in row
+// covers what it reads then.
+func atOthersBidding(p *wormbell.Process) bool {
+	switch strings.TrimSuffix(path.Base(p.Exe), ".exe") {
+	case "wormbell", "wormbell-tray":
+		return ancestry.Unvouched(p, func(a *wormbell.Process) bool { return a == p }) != nil
+	}
+	return false
 }

@@ -121,7 +121,7 @@ func (t *Trust) Vouched(e wormbell.Event, suspect func(*wormbell.Process) bool) 
 	}
 	r := reader{t: t, p: e.Process, store: store, path: e.Path, suspect: suspect}
 	for _, row := range Rows {
-		if r.inStore(row.Store) && r.is(row.Who) && r.under(row.Under) {
+		if r.inStore(row.Store) && r.is(row.Who) && r.under(row.Under) && !atOthersBidding(e.Process) {
 			return row.row(), true
 		}
 	}

@@ -250,14 +250,25 @@ func Root(p *wormbell.Process) *wormbell.Process {
 // a service manager or an init for containers. What a real one starts has no
 // script above it.
 func UnvouchedScript(p *wormbell.Process) *wormbell.Process {
+	return nearest(p, typesForOthers, func(a *wormbell.Process) bool { return a.Signer == "" && JavaScript(a) })
+}
+
+// nearest returns the nearest process at or above p that is unwanted, up to
+// the shell that a person types at or the IDE that p's work hangs below; nil
+// if there is none. A shell below what types for others is no person's: it is
+// looked through.
+func nearest(p *wormbell.Process, types, unwanted func(*wormbell.Process) bool) *wormbell.Process {
 	n := 0
 	var last *wormbell.Process
 	for a := range p.Chain {
-		if a.PID <= 1 || host(a, ides) || ideServer(a) || Interactive(a) && !typesForOthers(a.Parent) {
+		if a.PID <= 1 || host(a, ides) || ideServer(a) {
 			return nil
 		}
-		if a.Signer == "" && JavaScript(a) {
+		if unwanted(a) {
 			return a
+		}
+		if Interactive(a) && !types(a.Parent) {
+			return nil
 		}
 		last = a
 		n++
