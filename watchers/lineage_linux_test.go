@@ -222,14 +222,19 @@ func TestExecKeepsTheParentThatStarted(t *testing.T) {
 	t.Parallel()
 	l := procLineage(t, LineageConfig{})
 	dir := t.TempDir()
-	gate := fifo(t, dir, "gate")
+	first, gate := fifo(t, dir, "first"), fifo(t, dir, "gate")
 	// The shell starts a child, then becomes sleep.
-	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`/bin/sh -c 'read x < %s' & echo $!; exec sleep 1000`, gate))
+	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`read x < %s; /bin/sh -c 'read x < %s' & echo $!; exec sleep 1000`, first, gate))
 	stdout, _ := cmd.StdoutPipe()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	// What it was can be told only if it was looked at while it was that.
+	eventually(t, "the shell", func() bool { p := l.At(cmd.Process.Pid); return p != nil && len(p.Args) > 0 })
+	if err := os.WriteFile(first, []byte("x\n"), 0); err != nil {
+		t.Fatal(err)
+	}
 	line := make([]byte, 20)
 	n, _ := stdout.Read(line)
 	child, _ := strconv.Atoi(strings.TrimSpace(string(line[:n])))
