@@ -52,12 +52,11 @@ func (x *run) install(ctx context.Context) error {
 		}
 		return err
 	}
-	x.e.Unplaced = false
-	if err := x.e.Move(journal.Installed); err != nil {
-		return err
-	}
+	// Noted first: one that dies in between notes it again, and one that never
+	// noted it would have the next answer take the new token for the stolen one.
 	x.did("install", "the new token stands in "+where(x.old))
-	return nil
+	x.e.Unplaced = false
+	return x.e.Move(journal.Installed)
 }
 
 // installMended lets a person see to it that the file can be changed, and tries
