@@ -48,18 +48,27 @@ func TestNoAgent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	stale := filepath.Join(dir, "stale")
-	l, err := net.Listen("unix", stale)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	l.Close()
+	leaveSocket(t, stale)
 	for _, path := range []string{filepath.Join(dir, "none"), stale, filepath.Join(dir, "none", "none"), filepath.Join(dir, strings.Repeat("d", 150), "s")} {
 		_, err := client.Dial(client.Config{Socket: path})
 		var e *client.Error
 		if !errors.Is(err, client.ErrNoAgent) || !errors.As(err, &e) || e.Hint() == "" {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// leaveSocket leaves a socket at path that nobody serves. It never listens: what
+// another test forks meanwhile would keep a listener open until it is executed.
+func leaveSocket(t *testing.T, path string) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -284,12 +285,15 @@ func TestBadAddress(t *testing.T) {
 		t.Error(out)
 	}
 	stale := filepath.Join(t.TempDir(), "b")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale})
+	// It never listens: what another test forks meanwhile would keep a listener open until it is executed.
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.SetUnlinkOnClose(false)
-	l.Close()
+	defer syscall.Close(fd)
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: stale}); err != nil {
+		t.Fatal(err)
+	}
 	out = child(t, "use", "DBUS_SESSION_BUS_ADDRESS=unix:path="+stale)
 	if !strings.Contains(out, "nobody serves the session bus") || !strings.Contains(out, "none true") {
 		t.Error(out)
