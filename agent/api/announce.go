@@ -101,24 +101,34 @@ func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 // and the certificates to believe: the plan of what a worm's program starts may
 // be the worm's, and the services' answers, too.
 func (s *Server) vouched(c *call, p *wormbell.Process, what string) error {
-	by := ancestry.Unvouched(p, func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) })
-	if by == nil {
+	why := s.behind(p, func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) })
+	if why == "" {
 		return nil
-	}
-	why := fmt.Sprintf("the call comes from below %s, which nobody vouches for", by)
-	switch {
-	case by.Replaced != "":
-		why = fmt.Sprintf("%s ran %s before, which nobody vouches for", by, by.Replaced)
-	case by.Exe == "" && len(by.Args) == 0:
-		why = fmt.Sprintf("the agent could not tell what process %d ran, from below which the call comes", by.PID)
 	}
 	s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
 	return faultf(http.StatusForbidden, "what root or a package of the system has installed is vouched for, a script or a program in a home is not",
 		"refused to %s: %s; type the command in a terminal yourself", what, why)
 }
 
-// runsOurs reports whether a, an ancestor of the peer, still runs what it ran
-// when it started what is below it, and that is one of our own programs.
+// behind says what may act for p, which made a call, besides the person: see
+// [ancestry.Unvouched]. It is "" if nothing does.
+func (s *Server) behind(p *wormbell.Process, ours func(*wormbell.Process) bool) string {
+	by := ancestry.Unvouched(p, ours)
+	switch {
+	case by == nil:
+		return ""
+	case by.Replaced != "":
+		return fmt.Sprintf("%s ran %s before, which nobody vouches for", by, by.Replaced)
+	case by.Exe == "" && len(by.Args) == 0:
+		return fmt.Sprintf("the agent could not tell what process %d ran, from below which the call comes", by.PID)
+	case by == p:
+		return fmt.Sprintf("the call comes from %s, which nobody vouches for", by)
+	}
+	return fmt.Sprintf("the call comes from below %s, which nobody vouches for", by)
+}
+
+// runsOurs reports whether a, the peer or an ancestor of it, still runs what it
+// ran when it started what is below it, and that is one of our own programs.
 func (s *Server) runsOurs(peer *peer, a *wormbell.Process) bool {
 	now := s.At(a.PID)
 	if now.ID() != a.ID() || now.Exe != a.Exe || a.Script != "" {

@@ -86,10 +86,21 @@ func (s *Server) below(p *wormbell.Process) string {
 }
 
 // accepted announces and keeps a call that loosened the guard.
+//
+// A terminal proves little, as whatever likes can make one. So with a user's
+// call to the agent of the whole machine it is said if somebody other than the
+// person may be behind it. It is not refused for that: scripts of a person's
+// own do such things, and what is accepted is loud.
 func (s *Server) accepted(c *call, p *wormbell.Process, what string) {
 	s.Store.AddCall(alert.Call{Time: s.Now(), User: c.user(), PID: p.PID, Exe: p.Exe, What: what})
+	line := "accepted " + what
+	if !c.owns() {
+		if why := s.behind(p, func(a *wormbell.Process) bool { return s.runsOurs(c.peer, a) }); why != "" {
+			line = "doubted " + what + ": " + why
+		}
+	}
 	s.Log.Info("call accepted", "call", what, "uid", c.peer.uid, "pid", p.PID)
-	s.emit(c, p, "accepted "+what)
+	s.emit(c, p, line)
 }
 
 func (s *Server) emit(c *call, p *wormbell.Process, line string) {

@@ -20,15 +20,20 @@ func TestLoosening(t *testing.T) {
 	}
 	noTTY := &wormbell.Process{PID: 80, Start: start, Exe: "/usr/bin/code", Parent: system}
 	faked := &wormbell.Process{PID: 81, Start: start, Exe: "/home/u/npm", TTY: "/dev/pts/1", Parent: bash}
+	dropper := &wormbell.Process{PID: 82, Start: start, Exe: "/home/u/.cache/dropper", TTY: "/dev/pts/1", Parent: bash}
+	dropped := &wormbell.Process{PID: 83, Start: start, Exe: "/bin/bash", Signer: "deb:bash", TTY: "/dev/pts/2", Leader: true, Parent: dropper}
 	torn := &wormbell.Process{PID: 1 << 22, Start: start, Exe: "/bin/sh", TTY: "/dev/pts/1"} // above every PID; its parent is not known
 	for _, tt := range []struct {
 		name    string
 		caller  func(int) *wormbell.Process
 		user    bool // as an ordinary user rather than root
 		allowed bool
-		rings   string // in the event; "" for no refused event
+		rings   string // in the event, as refused or as doubted; "" for neither
 	}{
-		{"a person", child(bash), true, true, ""},
+		{"a person", signed(bash, "root"), true, true, ""},
+		{"a program of the user's with a terminal of its own", signed(dropped, "root"), true, true, "below dropper (pid 82), which nobody vouches for"},
+		{"another program than ours", child(bash), true, true, "from wormbell (pid "},
+		{"such a program of root's", child(dropped), false, true, ""},
 		{"root at a terminal", child(bash), false, true, ""},
 		{"root without a terminal", child(noTTY), false, true, ""},
 		{"a user without a terminal", child(noTTY), true, false, ""},
@@ -83,9 +88,11 @@ func TestLoosening(t *testing.T) {
 				}
 				said := strings.Join(r.lines()[before:], "|")
 				switch {
-				case tt.allowed && !strings.HasPrefix(said, "accepted "+c.what):
+				case tt.allowed && tt.rings == "" && !strings.HasPrefix(said, "accepted "+c.what):
 					t.Errorf("%s: event %q", c.what, said)
-				case tt.rings != "" && (!strings.HasPrefix(said, "refused "+c.what+": ") || !strings.Contains(said, tt.rings)):
+				case tt.allowed && tt.rings != "" && (!strings.HasPrefix(said, "doubted "+c.what+": ") || !strings.Contains(said, tt.rings)):
+					t.Errorf("%s: event %q, want it doubted %s", c.what, said, tt.rings)
+				case !tt.allowed && tt.rings != "" && (!strings.HasPrefix(said, "refused "+c.what+": ") || !strings.Contains(said, tt.rings)):
 					t.Errorf("%s: event %q, want it refused %s", c.what, said, tt.rings)
 				case !tt.allowed && tt.rings == "" && said != "":
 					t.Errorf("%s: event %q", c.what, said)

@@ -125,11 +125,7 @@ func TestDropper(t *testing.T) {
 	m.own(person)
 	m.write("~/.npmrc", "//"+host+"/:_authToken="+m.token+"\n")
 	m.write("~/ca.pem", proxy.pem)
-	build := exec.Command("go", "build", "-o", m.path("~/dropper"), "./testdata/dropper")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	m.drop()
 	copyTo(t, "/bin/bash", m.path("~/bash"))
 	const call = `HTTPS_PROXY="$PROXY" SSL_CERT_FILE="$CA" `
 	m.write("~/x.sh", call+`"$W" --socket "$S" tokens; true`+"\n")
@@ -229,6 +225,48 @@ subprocess.run([e['W'], '--socket', e['S'], 'tokens'], env=dict(e, HTTPS_PROXY=e
 		})
 	}
 	m.t = t
+}
+
+// TestDropperTrustsItself: a program that makes itself a terminal gets the row of
+// the trust table that it asks for, and that rings; a person's is only kept.
+func TestDropperTrustsItself(t *testing.T) {
+	needRoot(t)
+	m := prepare(t, options{bin: installed(t)})
+	m.uid = person
+	m.drop()
+	m.own(person)
+	wormbell := filepath.Join(m.bin, "wormbell")
+	shell := m.login("W="+wormbell, "S="+m.socket)
+	m.launch(options{bin: m.bin})
+	m.ready()
+
+	types := func(argv ...string) string {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		var out bytes.Buffer
+		cmd.Dir, cmd.Stdout, cmd.Stderr = m.home, &out, &out
+		shell.run(cmd)
+		return out.String()
+	}
+	said := types(wormbell, "--socket", m.socket, "trust", "add", "--store", "gh", "--who", "exe:/usr/bin/less", "--reason", "mine")
+	m.quiet("a person who adds a row")
+	said += types(m.path("~/dropper"), "trust")
+	_, f := m.rings("guard-tampering")
+	if !strings.Contains(f.Summary, "below dropper") || !strings.Contains(f.Summary, "and got it") {
+		t.Errorf("finding %q; they were told:\n%s", f.Summary, said)
+	}
+	if rows, _ := m.wormbell("trust", "list", "--json"); !strings.Contains(rows, "exe:/usr/bin/less") || !strings.Contains(rows, "exe:"+m.path("~/dropper")) {
+		t.Errorf("rows:\n%s\nthey were told:\n%s", rows, said)
+	}
+}
+
+// drop builds the dropper into the home.
+func (m *machine) drop() {
+	m.t.Helper()
+	build := exec.Command("go", "build", "-o", m.path("~/dropper"), "./testdata/dropper")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		m.t.Fatalf("build: %v\n%s", err, out)
+	}
 }
 
 // reads counts the readings of a file that rang.

@@ -1,5 +1,5 @@
 // Dropper is what a worm leaves in a home: a program that has wormbell list the
-// person's tokens, behind a proxy that it knows.
+// person's tokens, behind a proxy that it knows, or trust it from now on.
 package main
 
 import (
@@ -30,6 +30,8 @@ func main() {
 		os.Exit(1)
 	case "terminal":
 		args = []string{"script", "-qec", program + " --socket " + socket + " tokens", "/dev/null"}
+	case "trust":
+		args = []string{"script", "-qec", program + " --socket " + socket + " trust add --store npm --who exe:" + os.Args[0] + " --reason mine", "/dev/null"}
 	case "silent":
 		args[2] = "/nonexistent"
 	}
