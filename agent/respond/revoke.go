@@ -296,12 +296,9 @@ func (x *run) poll(ctx context.Context) error {
 }
 
 func (x *run) dead(how string) error {
+	x.did("dead", how) // first, as with what is installed
 	x.e.OldDead, x.e.Problem, x.e.Next = true, "", time.Time{}
-	if err := x.e.Move(journal.Dead); err != nil {
-		return err
-	}
-	x.did("dead", how)
-	return nil
+	return x.e.Move(journal.Dead)
 }
 
 // undead leaves the old token pending, unless nobody but a person can say that

@@ -11,12 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"wormbell"
 	"wormbell/agent/respond/call"
 	"wormbell/agent/respond/journal"
 	"wormbell/agent/respond/keychain"
@@ -140,7 +142,13 @@ func TestRotateChild(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
-	o, err := (&Rotator{Machine: m, Kinds: []Kind{k}, step: step}).Rotate(t.Context(), found[0], scene.options)
+	noted := rotateNotes(t, m)
+	did := func(alert string, did wormbell.Action) {
+		step("before note " + did.What)
+		noted(alert, did)
+		step("after note " + did.What)
+	}
+	o, err := (&Rotator{Machine: m, Kinds: []Kind{k}, step: step, Did: did}).Rotate(t.Context(), found[0], scene.options)
 	if err != nil || !o.Done {
 		t.Fatalf("%v: %+v", err, o)
 	}
@@ -218,12 +226,25 @@ func rotateSceneMachine(t *testing.T, scene int) (*Machine, *rotateService) {
 	return m, s
 }
 
-func rotateSceneRotator(m *Machine, scene int) *Rotator {
+func rotateSceneRotator(t *testing.T, m *Machine, scene int) *Rotator {
+	t.Helper()
 	k := rotateKind(nil)
 	if set := rotateScenes[scene].kind; set != nil {
 		set(&k)
 	}
-	return &Rotator{Machine: m, Kinds: []Kind{k}}
+	return &Rotator{Machine: m, Kinds: []Kind{k}, Did: rotateNotes(t, m)}
+}
+
+// rotateNotes is where what was done is noted, as an alert notes it: it outlives
+// the process.
+func rotateNotes(t *testing.T, m *Machine) func(string, wormbell.Action) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(m.Home, "noted"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return func(_ string, did wormbell.Action) { fmt.Fprintf(f, "%s: %s\n", did.What, did.Outcome) }
 }
 
 // rotateGoOn checks that what an interrupted rotation says is true, goes on
@@ -236,7 +257,7 @@ func rotateGoOn(t *testing.T, m *Machine, s *rotateService, scene int, old Token
 	}
 	m.Keys = keys
 	rotateHand(m, s.URL)
-	r := rotateSceneRotator(m, scene)
+	r := rotateSceneRotator(t, m, scene)
 	for range 5 {
 		all, err := r.Unfinished()
 		if err != nil {
@@ -321,7 +342,7 @@ func rotateKeeps(t *testing.T, m *Machine, id, value string) bool {
 // rotateEnd checks that all is well after the end.
 func rotateEnd(t *testing.T, m *Machine, s *rotateService, scene int, old Token) {
 	t.Helper()
-	all, err := rotateSceneRotator(m, scene).History()
+	all, err := rotateSceneRotator(t, m, scene).History()
 	if err != nil || len(all) == 0 {
 		t.Fatal(all, err)
 	}
@@ -364,6 +385,15 @@ func rotateEnd(t *testing.T, m *Machine, s *rotateService, scene int, old Token)
 	}
 	if found, err := filepath.Glob(filepath.Join(m.State, "rotations", "??????????.lock")); err != nil || len(found) > 1 {
 		t.Errorf("locks are left: %v", found) // one, if it died between its end and letting go
+	}
+	noted, err := os.ReadFile(filepath.Join(m.Home, "noted"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed := regexp.MustCompile(`(?m)^fake-token-install: the new token stands in `)
+	dead := regexp.MustCompile(`(?m)^fake-token-dead: (the service|a person) |^fake-token-create: .* killed the old one`)
+	if !rotateScenes[scene].nothing && !installed.Match(noted) || !dead.Match(noted) {
+		t.Errorf("the alert was told no more than this:\n%s", noted)
 	}
 	testShows(t, m, append(s.values(), "also-"+testAlso))
 }
@@ -455,7 +485,7 @@ func rotateCutAt(t *testing.T, scene int, cut *rotateCut) int {
 	}
 	m.Keys = keys
 	rotateHand(m, s.URL)
-	o, err := rotateSceneRotator(m, scene).Rotate(t.Context(), old, rotateScenes[scene].options)
+	o, err := rotateSceneRotator(t, m, scene).Rotate(t.Context(), old, rotateScenes[scene].options)
 	t.Logf("%s, works: %s: %s %v", o.State, o.Works, o.Sentence, err)
 	rotateTrue(t, m, s, scene, o, old)
 	testShows(t, m, append(s.values(), "also-"+testAlso), err)
@@ -501,7 +531,7 @@ func rotateCancelAt(t *testing.T, scene, at int) int {
 	}
 	m.Keys = keys
 	rotateHand(m, s.URL)
-	r := rotateSceneRotator(m, scene)
+	r := rotateSceneRotator(t, m, scene)
 	r.step = step
 	o, err := r.Rotate(ctx, old, rotateScenes[scene].options)
 	if at > 0 && err == nil && !o.Done && !o.Pending {
