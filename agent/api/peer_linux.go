@@ -34,7 +34,9 @@ func peerOf(c *net.UnixConn) (*peer, error) {
 	var credErr error
 	fd := -1
 	err = raw.Control(func(s uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(s), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if cred, credErr = unix.GetsockoptUcred(int(s), unix.SOL_SOCKET, unix.SO_PEERCRED); credErr != nil {
+			return // nobody would close the other
+		}
 		if n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, soPeerPIDFD); err == nil {
 			fd = n
 		}

@@ -13,6 +13,10 @@ import (
 // deepest is how many processes above this one are looked at.
 const deepest = 64
 
+// maxEnviron is more than arguments and environment can have together, in
+// bytes: execve(2) allows three quarters of 8 MiB.
+const maxEnviron = 6 << 20
+
 // above looks at the environments of the processes above this one (proc(5)).
 func above() error {
 	pid := os.Getppid()
@@ -20,7 +24,7 @@ func above() error {
 		if pid <= 1 {
 			return nil
 		}
-		env, err := limited("/proc/"+strconv.Itoa(pid)+"/environ", 1<<20)
+		env, err := limited("/proc/"+strconv.Itoa(pid)+"/environ", maxEnviron)
 		// Another user's cannot be read, such as sudo's; that of who is above may be.
 		if err == nil {
 			for v := range bytes.SplitSeq(env, []byte{0}) {
