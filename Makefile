@@ -8,6 +8,16 @@ BINARIES := wormbell wormbelld
 # In runs, not seconds: a deadline that comes while a worker is busy counts as a failure.
 FUZZTIME ?= 20000x
 
+# gotest runs the tests of packages $(2) with the flags $(1), verbose or quiet ($(3)). With RERUN=1, as .ci/run has it,
+# up to two tests of a suite that fail get a second chance, and are named at its end: the machines there are shared, and
+# what starves once must not keep everything from landing. Data races, panics and a third failing test get none.
+ifdef RERUN
+gotest = $(GO) tool -modfile=.ci/tools.mod gotestsum --format standard-$(3) --rerun-fails=1 --rerun-fails-max-failures=2 \
+  --rerun-fails-run-root-test --rerun-fails-abort-on-data-race --packages="$(2)" -- $(1)
+else
+gotest = $(GO) test $(if $(filter verbose,$(3)),-v) $(2) $(1)
+endif
+
 .PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench clean
 
 all: build
@@ -28,8 +38,8 @@ test:
 # Longer suites: more fuzzing, the rotations under the race detector, the end-to-end tests' longer variants.
 test-long:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=50000x
-	@if command -v gcc >/dev/null; then set -x; $(TOOLS) CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./agent/respond; fi
-	$(TOOLS) $(GO) test -count=1 -timeout 40m ./internal/e2e -long
+	@if command -v gcc >/dev/null; then $(TOOLS) CGO_ENABLED=1 $(call gotest,-race -short -timeout 20m,./agent/respond,quiet); fi
+	$(TOOLS) $(call gotest,-count=1 -timeout 40m -args -long,./internal/e2e,quiet)
 
 test-all: test test-long
 
@@ -48,14 +58,15 @@ cross:
 # time: several watch the whole file system, and each would see the files of the others.
 unit:
 	@log=$$(mktemp); failed=0; \
-	$(TOOLS) $(GO) test -v -p 1 -timeout 10m $$($(GO) list ./... | grep -v /internal/e2e) >$$log 2>&1 || failed=1; \
-	if [ $$failed = 1 ]; then grep -vE '^ *(=== |--- PASS|PASS$$)' $$log; else grep -E '^(ok|\?)' $$log; fi; \
+	$(TOOLS) $(call gotest,-p 1 -timeout 10m,$$($(GO) list ./... | grep -v /internal/e2e),verbose) >$$log 2>&1 || failed=1; \
+	if [ $$failed = 1 ]; then grep -vE '^ *(=== |--- PASS|PASS$$)' $$log; else grep -E '^(ok|\?)' $$log; sed -n '/^=== Failed/,$$p' $$log; fi; \
 	n=$$(grep -cE '^ *--- SKIP' $$log); [ "$$n" = 0 ] || { echo "skipped $$n tests, for these reasons:"; \
 	  grep -E '_test\.go:[0-9]+: .*(needs|need root|no npm|no node|not installed|refused|for fanotify|no file systems|cannot (re)?mount)' $$log | \
 	  sed -E 's/.*_test\.go:[0-9]+: /  /' | sort | uniq -c; }; rm -f $$log; exit $$failed
 
 race:
-	@if command -v gcc >/dev/null; then set -x; $(TOOLS) CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 12m $$($(GO) list ./agent/... ./watchers/... ./internal/mask ./internal/publish | grep -v '/agent/respond$$'); \
+	@if command -v gcc >/dev/null; then \
+	$(TOOLS) CGO_ENABLED=1 $(call gotest,-race -p 1 -timeout 12m,$$($(GO) list ./agent/... ./watchers/... ./internal/mask ./internal/publish | grep -v '/agent/respond$$'),quiet); \
 	else echo "race: skipped, there is no C compiler (gcc)"; fi
 
 # Some runs of every fuzz target.
@@ -66,7 +77,7 @@ fuzz:
 
 # The real programs against the real npm and a registry on loopback.
 e2e:
-	$(TOOLS) $(GO) test -count=1 -timeout 12m -v ./internal/e2e | grep -Ev '^(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+	$(TOOLS) $(call gotest,-count=1 -timeout 12m,./internal/e2e,verbose) | grep -Ev '^(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
 
 generate:
 	$(GO) run ./internal/generate
