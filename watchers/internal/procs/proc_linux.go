@@ -17,8 +17,8 @@ import (
 // system that its owner never lets answer.
 const stall = 50 * time.Millisecond
 
-// hungMax is how many such readers may hang before memory is read no more.
-const hungMax = 8
+// hungMax is how many such readers may hang, two of a process, before memory is read no more.
+const hungMax = 16
 
 // execTime is how long a process is looked at again and again that is in the
 // middle of an exec. Whoever asks waits meanwhile, so it is far below stall.
@@ -231,8 +231,17 @@ type memory struct {
 	env  *Env
 }
 
-// memory reads arguments and environment, or gives up.
+// memory reads arguments and environment, or gives up. On a starved machine a
+// reader can come too late for no reason of the process's, so there is a second
+// one; what really hangs is bounded all the same.
 func (r *Reader) memory(dir int) (args []string, env *Env, stalled bool) {
+	if args, env, stalled = r.try(dir); stalled {
+		args, env, stalled = r.try(dir)
+	}
+	return args, env, stalled
+}
+
+func (r *Reader) try(dir int) (args []string, env *Env, stalled bool) {
 	if len(r.hung) == hungMax {
 		return nil, nil, true
 	}
