@@ -96,5 +96,5 @@ func (a *app) reach(online bool) func(context.Context, wormbell.Alert, *exposure
 
 // lookNowhere stands in for looking for persistence where nothing is revoked.
 func lookNowhere(context.Context, persistence.Config) (persistence.Report, error) {
-	return persistence.Report{Findings: []persistence.Finding{}, NotLooked: []string{}}, nil
+	return persistence.Report{Traps: []persistence.Trap{}, NotLooked: []string{}}, nil
 }

@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +18,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		Short: "Put back what a response has taken out of service",
 		Long: `Puts back what 'wormbell respond' moved away because it might have been waiting for a
 token to die, and starts nothing of it. Shows what that is and asks first. Without a folder
-it lists those that there are, the youngest last.`,
+it lists those that were not put back yet, the youngest last.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			home, state, err := folders()
@@ -73,23 +70,17 @@ it lists those that there are, the youngest last.`,
 	return cmd
 }
 
-// quarantined lists what was taken out of service.
+// quarantined lists what was taken out of service and not put back.
 func (a *app) quarantined(state string) error {
-	entries, err := os.ReadDir(filepath.Join(state, "quarantine"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("list what was taken out of service: %w", err)
-	}
-	names := []string{}
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
+	names, err := persistence.Taken(persistence.Config{State: state})
+	if err != nil {
+		return err
 	}
 	if a.json {
 		return a.print(list("folders", names))
 	}
 	if len(names) == 0 {
-		return a.done("Nothing was taken out of service.")
+		return a.done("Nothing is out of service.")
 	}
 	for _, n := range names {
 		fmt.Fprintln(a.streams.Out, clean(n))

@@ -119,16 +119,19 @@ func (a *app) lookForTraps(ctx context.Context, m *respond.Machine, begun []resp
 		}
 	}
 	c.Since = c.Since.Add(-sinceMargin)
-	report, err := persistence.Look(ctx, c)
-	if err != nil {
-		return err
+	report, failed := persistence.Look(ctx, c)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	blocking := report.Blocking()
-	if len(blocking) == 0 {
-		return nil
-	}
 	for _, f := range blocking {
 		fmt.Fprintln(a.streams.Err, clean(f.String()))
+	}
+	switch {
+	case failed != nil: // so nobody can say that there is nothing else
+		return hint(fmt.Errorf("%w: the look for it failed: %w; nothing was gone on with", incident.ErrWaiting, failed), "run this again", "--force goes on all the same")
+	case len(blocking) == 0:
+		return nil
 	}
 	return hint(fmt.Errorf("%w: nothing was gone on with", incident.ErrWaiting),
 		"'wormbell respond ID', or 'wormbell rotate' with the token's name, disables it first, with a copy kept", "--force goes on all the same")

@@ -45,6 +45,9 @@ func TestResumeLooksForTraps(t *testing.T) {
 	if said, err := look(home); !errors.Is(err, incident.ErrWaiting) || !strings.Contains(said, "helper.service") {
 		t.Errorf("with a trap: %v\n%s", err, said)
 	}
+	if _, err := look(""); !errors.Is(err, incident.ErrWaiting) || !strings.Contains(err.Error(), "failed") {
+		t.Errorf("without a look: %v", err)
+	}
 	if said, _ := look(t.TempDir()); strings.Contains(said, "helper") { // what else runs here is not ours to say
 		t.Errorf("without one: %s", said)
 	}

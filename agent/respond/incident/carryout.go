@@ -46,6 +46,10 @@ func (r *Response) Plan(done func(Result)) wormbell.Plan {
 		add("Nothing is revoked while one of these is alive%s. If you would rather take no risk: take this machine off the network now, and revoke from another one%s.",
 			ifs(r.c.Force, ", but for --force", ""), r.elsewhere())
 	}
+	if r.failed != nil {
+		add("That look failed: %v. So nobody can say that nothing lies in wait: %s", r.failed,
+			ifs(r.c.Force, "for --force, tokens are revoked all the same.", "no token is revoked. Run this again; with --force tokens are revoked all the same."))
+	}
 	o := r.options()
 	for _, t := range r.Tokens {
 		p.Steps = append(p.Steps, r.rotator.Steps(t, o)...)
@@ -132,12 +136,12 @@ func (r *Response) carryOut(ctx context.Context) (Result, error) {
 		return res, err
 	}
 	if len(waiting) > 0 && !r.c.Force && len(r.Tokens)+len(r.Begun) > 0 {
-		for _, f := range waiting {
-			res.Left = append(res.Left, fmt.Sprintf("Disable %s: %s.", named(f), strings.Join(f.Why, "; ")))
+		for _, o := range waiting {
+			res.Left = append(res.Left, o.todo)
 		}
 		res.Left = append(res.Left, "Then run this again; with --force tokens are revoked all the same.")
-		r.act("", wormbell.Action{What: "revoke-refused", Outcome: fmt.Sprintf("nothing was revoked: %d things may be waiting for that", len(waiting))})
-		return res, fmt.Errorf("%w: %s; nothing was revoked", ErrWaiting, named(waiting[0]))
+		r.act("", wormbell.Action{What: "revoke-refused", Outcome: fmt.Sprintf("nothing was revoked, for %d reasons, of which the first is %s", len(waiting), waiting[0].what)})
+		return res, fmt.Errorf("%w: %s; nothing was revoked", ErrWaiting, waiting[0].what)
 	}
 	var errs []error
 	took := func(name string, out respond.Outcome, err error) {
@@ -195,10 +199,31 @@ func (r *Response) rotate(ctx context.Context, t respond.Token) (respond.Outcome
 	return out, err
 }
 
+// obstacle is a reason for which nothing may be revoked.
+type obstacle struct {
+	what string // in words, for the middle of a sentence
+	todo string // what a person can do about it, a sentence
+}
+
+// resists is what still lies in wait.
+func resists(f persistence.Trap) obstacle {
+	return obstacle{named(f), fmt.Sprintf("Disable %s: %s.", named(f), strings.Join(f.Why, "; "))}
+}
+
+// unknown is a look that failed: what it has not seen may lie in wait. That it
+// could not read one thing or another is no such failure.
+func unknown(err error) obstacle {
+	return obstacle{fmt.Sprintf("the look for it failed: %v", err), fmt.Sprintf("The look for what may lie in wait failed: %v. See that it can be done.", err)}
+}
+
 // disable takes out of service what may lie in wait, and returns what is still
-// there afterwards. What the plan did not name is asked about.
-func (r *Response) disable(ctx context.Context, res *Result) ([]persistence.Finding, error) {
+// there afterwards, or may be. What the plan did not name is asked about.
+func (r *Response) disable(ctx context.Context, res *Result) ([]obstacle, error) {
 	report := r.Persistence
+	var waiting []obstacle
+	if r.failed != nil { // the person has agreed to a plan that could not name everything
+		waiting = append(waiting, unknown(r.failed))
+	}
 	if r.c.Alert != nil {
 		// The thief is frozen now: what it did since the plan was made is there to see.
 		again, err := r.c.Look(ctx, r.look(r.announced))
@@ -206,16 +231,23 @@ func (r *Response) disable(ctx context.Context, res *Result) ([]persistence.Find
 			return nil, ctx.Err()
 		} else if err != nil {
 			res.Problems = append(res.Problems, err.Error())
-		} else {
-			report = again
+			if r.failed == nil || err.Error() != r.failed.Error() {
+				waiting = append(waiting, unknown(err))
+			}
+			again.Traps = union(again.Traps, report.Traps) // it may not have come as far
 		}
-		r.act("", wormbell.Action{What: "persistence-scan", Outcome: report.Summary()[0]})
+		report = again
+		outcome := report.Summary()[0]
+		if err != nil {
+			outcome += ", but the look failed: " + err.Error()
+		}
+		r.act("", wormbell.Action{What: "persistence-scan", Outcome: outcome})
 	}
 	known := map[string]bool{}
 	for _, f := range r.Persistence.Blocking() {
 		known[f.ID] = true
 	}
-	var waiting []persistence.Finding
+	var there []obstacle
 	for _, f := range report.Blocking() {
 		if !known[f.ID] {
 			yes, err := r.c.Machine.Person.Confirm(ctx, "This was not there when the plan was made: "+f.String()+". Disable it?")
@@ -223,7 +255,7 @@ func (r *Response) disable(ctx context.Context, res *Result) ([]persistence.Find
 				return nil, ctx.Err()
 			}
 			if err != nil || !yes {
-				waiting = append(waiting, f)
+				there = append(there, resists(f))
 				continue
 			}
 		}
@@ -235,7 +267,7 @@ func (r *Response) disable(ctx context.Context, res *Result) ([]persistence.Find
 		if err != nil {
 			res.Problems = append(res.Problems, err.Error())
 			r.act("", wormbell.Action{What: "persistence-disable", Outcome: err.Error() + "." + copied})
-			waiting = append(waiting, f)
+			there = append(there, resists(f))
 			continue
 		}
 		how := "Disabled " + named(f) + "." + copied
@@ -243,7 +275,25 @@ func (r *Response) disable(ctx context.Context, res *Result) ([]persistence.Find
 		r.c.Machine.Person.Say(how)
 		r.act("", wormbell.Action{What: "persistence-disable", Outcome: how})
 	}
-	return waiting, nil
+	return append(there, waiting...), nil
+}
+
+// union is a, and what of b is not in it; those that block come first.
+func union(a, b []persistence.Trap) []persistence.Trap {
+	out := slices.Clone(a)
+	for _, f := range b {
+		if !slices.ContainsFunc(a, func(g persistence.Trap) bool { return g.ID == f.ID }) {
+			out = append(out, f)
+		}
+	}
+	rank := func(f persistence.Trap) int {
+		if f.Weight == persistence.Blocks {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(out, func(a, b persistence.Trap) int { return rank(a) - rank(b) })
+	return out
 }
 
 // end ends the thief and, if nothing is left to do, closes the alert.
@@ -288,8 +338,8 @@ func (r *Response) act(_ string, a wormbell.Action) {
 	}
 }
 
-// named names a finding for a sentence.
-func named(f persistence.Finding) string {
+// named names a trap for a sentence.
+func named(f persistence.Trap) string {
 	s := "the " + f.What + " " + f.Path
 	if f.Entry != "" {
 		s += " (" + f.Entry + ")"

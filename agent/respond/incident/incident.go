@@ -85,6 +85,7 @@ type Response struct {
 	rotator   *respond.Rotator
 	announced bool                 // the agent knows what we read
 	mute      bool                 // the agent takes no notes
+	failed    error                // why the look for persistence is not whole
 	froze     bool                 // the thief was stopped
 	read      map[string]time.Time // when each exposed file, with ~, was last read
 
@@ -132,7 +133,7 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 		return nil, ctx.Err()
 	} else if err != nil {
 		r.problem(err)
-		r.Persistence.NotLooked = append(r.Persistence.NotLooked, "anything: "+err.Error())
+		r.failed = err
 	}
 	for _, t := range r.Tokens {
 		if k := r.kind(t.Kind); k != nil && k.Pages != nil {

@@ -231,34 +231,34 @@ func TestEnvironmentIsLeftToThePerson(t *testing.T) {
 	}
 }
 
-// trap is a finding that blocks. It was read from nowhere, so it cannot be
+// trap is one that blocks. It was read from nowhere, so it cannot be
 // disabled: just what is wanted of something that resists.
-var trap = persistence.Finding{ID: "trap1234", What: persistence.Unit, Path: "~/.config/systemd/user/x.service", Why: []string{"it wipes"}, Severity: persistence.Blocks, PIDs: []int{}}
+var trap = persistence.Trap{ID: "trap1234", What: persistence.Unit, Path: "~/.config/systemd/user/x.service", Why: []string{"it wipes"}, Weight: persistence.Blocks, PIDs: []int{}}
 
 func TestNothingIsRevokedWhileATrapIsThere(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
-		first   []persistence.Finding
-		again   []persistence.Finding
+		first   []persistence.Trap
+		again   []persistence.Trap
 		answers map[string]bool
 		force   bool
 		revoked bool
 	}{
 		{name: "none", revoked: true},
-		{name: "it resists", first: []persistence.Finding{trap}, again: []persistence.Finding{trap}},
-		{name: "it resists, with force", first: []persistence.Finding{trap}, again: []persistence.Finding{trap}, force: true, revoked: true},
-		{name: "it went by itself", first: []persistence.Finding{trap}, revoked: true},
-		{name: "it came meanwhile, and nobody is asked", again: []persistence.Finding{trap}},
-		{name: "it came meanwhile, and the person says no", again: []persistence.Finding{trap}, answers: map[string]bool{"trap1234": false}},
-		{name: "it came meanwhile, the person says yes, it resists", again: []persistence.Finding{trap}, answers: map[string]bool{"trap1234": true}},
+		{name: "it resists", first: []persistence.Trap{trap}, again: []persistence.Trap{trap}},
+		{name: "it resists, with force", first: []persistence.Trap{trap}, again: []persistence.Trap{trap}, force: true, revoked: true},
+		{name: "it went by itself", first: []persistence.Trap{trap}, revoked: true},
+		{name: "it came meanwhile, and nobody is asked", again: []persistence.Trap{trap}},
+		{name: "it came meanwhile, and the person says no", again: []persistence.Trap{trap}, answers: map[string]bool{"trap1234": false}},
+		{name: "it came meanwhile, the person says yes, it resists", again: []persistence.Trap{trap}, answers: map[string]bool{"trap1234": true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.answers = tt.answers
-			w.report = persistence.Report{Findings: tt.first, NotLooked: []string{}}
-			w.again = persistence.Report{Findings: tt.again, NotLooked: []string{}}
+			w.report = persistence.Report{Traps: tt.first, NotLooked: []string{}}
+			w.again = persistence.Report{Traps: tt.again, NotLooked: []string{}}
 			c := w.config()
 			c.Force = tt.force
 			res, steps, err := w.answer(c)

@@ -87,12 +87,13 @@ var (
 )
 
 // Interpreters, by name: how to read their arguments, not whether to trust them.
-var interpreter = regexp.MustCompile(`(?i)^(ba|z|da|k|mk|a|fi|tc|c)?sh$|^(python|pypy|pyston)w?[\d.]*$|^(node|nodejs|bun|deno|tsx|ts-node|qjs)[\d.-]*$|^(perl|ruby|php|lua|luajit|tclsh|osascript|java)[\d.]*$|^(pwsh|powershell(_ise)?|cmd|wscript|cscript|mshta|rundll32|regsvr32|wsl)$|^(nu|elvish|xonsh|awk|gawk)$`)
+var interpreter = regexp.MustCompile(`(?i)^(ba|z|da|k|mk|a|fi|tc|c)?sh$|^(python|pypy|pyston)w?[\d.]*$|^(node|nodejs|bun|deno|tsx|ts-node|qjs)[\d.-]*$|^(perl|ruby|php|lua|luajit|tclsh|osascript|java)[\d.]*$|^(pwsh|powershell(_ise)?|cmd|wscript|cscript|mshta|rundll32|regsvr32|wsl)$|^(nu|elvish|xonsh|awk|gawk|mawk|nawk)$`)
 
 var (
-	codeFlags = []string{"-c", "-e", "-p", "-pe", "-E", "--eval", "--print", "-command", "/c", "/k", "-encodedcommand", "-enc", "-ec", "-en", "-r"}
-	loadFlags = []string{"-r", "--require", "--import", "--loader", "--experimental-loader", "--preload", "-file", "-f", "--init-file", "--rcfile"}
-	scriptExt = regexp.MustCompile(`(?i)\.(sh|bash|zsh|fish|py|pyw|pyz|pyc|js|mjs|cjs|ts|mts|pl|rb|php|lua|ps1|psm1|bat|cmd|vbs|vbe|jse|wsf|hta|exe|dll|jar|bin|so|dylib|scpt|applescript|command|run)$`)
+	codeFlags  = []string{"-c", "-e", "-p", "-pe", "-E", "--eval", "--print", "-command", "/c", "/k", "-encodedcommand", "-enc", "-ec", "-en", "-r"}
+	loadFlags  = []string{"-r", "--require", "--import", "--loader", "--experimental-loader", "--preload", "-file", "-f", "--init-file", "--rcfile"}
+	classPaths = []string{"-cp", "-classpath", "--class-path", "-p", "--module-path"}
+	scriptExt  = regexp.MustCompile(`(?i)\.(sh|bash|zsh|fish|py|pyw|pyz|pyc|js|mjs|cjs|ts|mts|pl|rb|php|lua|ps1|psm1|bat|cmd|vbs|vbe|jse|wsf|hta|exe|dll|jar|bin|so|dylib|scpt|applescript|command|run)$`)
 )
 
 // base is the name of a program without folder and ".exe".
@@ -114,6 +115,7 @@ func takeApart(words []string) (files, inline []string) {
 		return files, nil
 	}
 	shell := strings.HasSuffix(name, "sh") && name != "pwsh"
+	classes := false // it was said where the classes lie
 	for i := 1; i < len(words); i++ {
 		w := words[i]
 		flag, value, joined := strings.Cut(w, "=")
@@ -140,6 +142,10 @@ func takeApart(words []string) (files, inline []string) {
 				inline[len(inline)-1] = "-EncodedCommand " + words[i+1]
 			}
 			return files, inline
+		case name == "java" && more && slices.Contains(classPaths, w):
+			i++
+			jars := strings.FieldsFunc(words[i], func(r rune) bool { return r == ':' || r == ';' })
+			files, classes = append(files, jars[:min(len(jars), maxMentions)]...), true
 		case w == "-m" && more:
 			return files, append(inline, "-m "+words[i+1])
 		case slices.Contains(interpreterFlags, w) && more && !shell:
@@ -147,6 +153,10 @@ func takeApart(words []string) (files, inline []string) {
 		case strings.HasPrefix(w, "-") || strings.HasPrefix(w, "//"):
 		case strings.HasPrefix(w, "/") && (name == "cmd" || name == "wscript" || name == "cscript") && len(w) <= 3:
 		case name == "bun" && (w == "run" || w == "x"), name == "deno" && w == "run":
+		case strings.HasSuffix(name, "awk"):
+			return files, append(inline, w)
+		case classes:
+			return files, inline // it names a class in them
 		default:
 			if name == "rundll32" || name == "regsvr32" {
 				w, _, _ = strings.Cut(w, ",")

@@ -104,53 +104,6 @@ func commandsOf(line string) []string {
 	return kept
 }
 
-// lookAt finds what at(1) is to run once. A job repeats the whole environment
-// of who made it, tokens included; only what follows is kept.
-func lookAt(ctx context.Context, s *scan) {
-	out, err := s.Run(ctx, nil, "atq")
-	if err != nil {
-		if !missingProgram(err) {
-			s.skip("the jobs of at: %v", err)
-		}
-		return
-	}
-	for line := range strings.Lines(string(out)) {
-		id, when, ok := strings.Cut(strings.TrimSpace(line), "\t")
-		if !ok || !digits.MatchString(id) || len(s.entries) > 5000 {
-			continue
-		}
-		job, err := s.Run(ctx, nil, "at", "-c", id)
-		if err != nil {
-			s.skip("job %s of at: %v", id, err)
-			continue
-		}
-		code := atCommands(string(job))
-		e := &entry{what: AtJob, path: "at", part: "job " + id, text: code, starts: true, inline: []string{code}, tell: "it is to run at " + clean(when),
-			steps: []step{{Kind: stepAt, Names: []string{id}, Old: code}}}
-		for part := range strings.Lines(code) {
-			s.commandLine(e, part)
-		}
-		s.add(e)
-	}
-}
-
-var digits = regexp.MustCompile(`^\d{1,9}$`)
-
-// atCommands are the commands of a job, without the environment before them:
-// at(1) writes "cd dir || { … exit 1 }" between the two.
-func atCommands(job string) string {
-	if _, after, ok := strings.Cut(job, "\n}\n"); ok {
-		return strings.TrimSpace(after)
-	}
-	var kept []string
-	for line := range strings.Lines(job) {
-		if t := strings.TrimSpace(line); t != "" && !strings.HasPrefix(t, "#") && !strings.Contains(t, "; export ") {
-			kept = append(kept, t)
-		}
-	}
-	return strings.Join(kept, "\n")
-}
-
 // lookSession finds files that a login reads, environment.d(5) and pam_env(8),
 // and whether the user's services run while nobody is logged in.
 func lookSession(_ context.Context, s *scan) {

@@ -44,8 +44,8 @@ var (
 	ErrByHand = errors.New("it must be done by hand")
 	// ErrLeft is wrapped if some of it still stands or runs; Done.Left says what.
 	ErrLeft = errors.New("not all of it could be disabled")
-	// ErrStale is wrapped for a finding that no Look of this process made.
-	ErrStale = errors.New("look again: this finding is from an earlier look")
+	// ErrStale is wrapped for a trap that no Look of this process made.
+	ErrStale = errors.New("look again: this trap is from an earlier look")
 )
 
 // Done says what Disable or Restore did.
@@ -63,7 +63,7 @@ func (d *Done) leave(format string, args ...any) {
 	d.Left = append(d.Left, clean(fmt.Sprintf(format, args...)))
 }
 
-// Disable takes the finding out of service, in the order that gives it no
+// Disable takes the trap out of service, in the order that gives it no
 // chance to act: its processes are stopped, which they do not notice; what
 // starts it is taken away; the service manager is told to forget it, without
 // ending it, since its last commands might be the trap; and only then the
@@ -73,7 +73,7 @@ func (d *Done) leave(format string, args ...any) {
 // If what starts it cannot be taken away, its processes stay stopped and are
 // not killed, for a new one would take their place. Its caller must have asked.
 // An error that wraps ErrLeft comes with what was done.
-func (f Finding) Disable(ctx context.Context, c Config) (Done, error) {
+func (f Trap) Disable(ctx context.Context, c Config) (Done, error) {
 	c, err := c.complete()
 	if err != nil {
 		return Done{}, err
@@ -87,7 +87,10 @@ func (f Finding) Disable(ctx context.Context, c Config) (Done, error) {
 	if c.State == "" {
 		return Done{}, errors.New("disable: no folder was given to keep copies in")
 	}
-	d := &disabling{scan: &scan{Config: c, files: newFiles(c), programs: map[string]*program{}}, finding: f}
+	d := &disabling{scan: newScan(c), trap: f}
+	if f.entry.memories != nil {
+		d.memories = f.entry.memories // what hangs since the look hangs once
+	}
 	if err := d.open(); err != nil {
 		return Done{}, fmt.Errorf("disable %s %s: %w", f.What, f.Path, err)
 	}
@@ -110,16 +113,16 @@ func (f Finding) Disable(ctx context.Context, c Config) (Done, error) {
 type disabling struct {
 	*scan
 	Done
-	finding  Finding
+	trap     Trap
 	manifest manifest
 	folder   string
 }
 
 // plan is what to do: what starts it, then its programs.
 func (d *disabling) plan() []step {
-	e := d.finding.entry
+	e := d.trap.entry
 	var programs []step
-	if d.finding.Severity == Blocks {
+	if d.trap.Weight == Blocks {
 		own, named := d.closure(e)
 		for _, g := range own {
 			if d.movable(g) && g.shows != (evidence{}) || d.movable(g) && len(own) == 1 {
@@ -174,6 +177,8 @@ func (d *disabling) step(ctx context.Context, st step) error {
 		return d.cron(ctx, st)
 	case stepUnit:
 		return d.reload(ctx, st)
+	case stepAt:
+		return d.at(ctx, st)
 	}
 	return d.system(ctx, st)
 }
@@ -202,7 +207,7 @@ func (d *disabling) edit(st step) error {
 	if err != nil {
 		return err
 	}
-	d.did("took %s out of %s", d.finding.Entry, d.files.tilde(st.From))
+	d.did("took %s out of %s", d.trap.Entry, d.files.tilde(st.From))
 	return nil
 }
 
@@ -276,7 +281,7 @@ func (d *disabling) cron(ctx context.Context, st step) error {
 	if _, err := d.Run(ctx, []byte(strings.Join(lines, "")), "crontab", "-"); err != nil {
 		return err
 	}
-	d.did("took %s out of the crontab", d.finding.Entry)
+	d.did("took %s out of the crontab", d.trap.Entry)
 	return nil
 }
 
@@ -294,7 +299,7 @@ func (d *disabling) reload(ctx context.Context, st step) error {
 	}
 	for _, m := range managers {
 		// systemd(1): SIGHUP is the same as daemon-reload.
-		if hup := hangUp(ctx, m); hup != nil {
+		if hup := hangUp(ctx, m, hangUpLimit); hup != nil {
 			return fmt.Errorf("the service manager still has it loaded: %w", errors.Join(err, hup))
 		}
 	}
@@ -306,7 +311,7 @@ func (d *disabling) reload(ctx context.Context, st step) error {
 func (d *disabling) managers(ctx context.Context) []*process {
 	list, _ := listProcesses(ctx, d.scan)
 	return slices.DeleteFunc(list, func(p *process) bool {
-		return p.name != "systemd" || !slices.Contains(p.args, "--user") || d.files.place(d.files.actual(p.exe)) != inSystem
+		return p.name != "systemd" || !p.stalled && !slices.Contains(p.args, "--user") || d.files.place(d.files.actual(p.exe)) != inSystem
 	})
 }
 
@@ -316,10 +321,6 @@ func (d *disabling) system(ctx context.Context, st step) error {
 	gui := fmt.Sprintf("gui/%d/", d.UID)
 	var err error
 	switch st.Kind {
-	case stepAt:
-		if err = d.note(item{Kind: st.Kind, Old: st.Old, Names: st.Names}); err == nil {
-			_, err = d.Run(ctx, nil, "atrm", st.Names[0])
-		}
 	case stepLaunchStop:
 		// By label, so that no recycled PID is hit; not there is not running.
 		_, _ = d.Run(ctx, nil, "launchctl", "kill", "SIGSTOP", gui+name)
@@ -357,7 +358,7 @@ func (d *disabling) system(ctx context.Context, st step) error {
 type manifest struct {
 	Version int       `json:"version"`
 	Time    time.Time `json:"time"`
-	Finding Finding   `json:"finding"`
+	Trap    Trap      `json:"trap"`
 	Items   []item    `json:"items"`
 	Put     time.Time `json:"put_back,omitzero"`
 }
@@ -380,7 +381,7 @@ const manifestName = "manifest.json"
 
 // open makes the folder.
 func (d *disabling) open() error {
-	d.Folder = d.Now().UTC().Format("20060102T150405") + "-" + d.finding.ID
+	d.Folder = d.Now().UTC().Format("20060102T150405") + "-" + d.trap.ID
 	parent := filepath.Join(d.State, "quarantine")
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return err
@@ -396,7 +397,7 @@ func (d *disabling) open() error {
 		}
 		d.Folder = strings.SplitN(d.Folder, "_", 2)[0] + "_" + itoa(n)
 	}
-	d.manifest = manifest{Version: 1, Time: d.Now().UTC(), Finding: d.finding, Items: []item{}}
+	d.manifest = manifest{Version: 1, Time: d.Now().UTC(), Trap: d.trap, Items: []item{}}
 	return d.manifest.write(d.folder)
 }
 

@@ -102,7 +102,7 @@ func TestDisableKeepsTheRest(t *testing.T) {
 	m.young()
 	r := m.look()
 	if len(r.Blocking()) != 4 {
-		t.Fatalf("want 4 findings that block:\n%s", strings.Join(r.Summary(), "\n"))
+		t.Fatalf("want 4 traps that block:\n%s", strings.Join(r.Summary(), "\n"))
 	}
 	for _, f := range r.Blocking() {
 		if _, err := f.Disable(t.Context(), m.config); err != nil {
@@ -183,7 +183,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-func TestFindingsOfEarlierLooks(t *testing.T) {
+func TestTrapsOfEarlierLooks(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	m.put(map[string]string{".x/m": wiper(), ".bashrc": "sh ~/.x/m &\n"})
@@ -192,7 +192,7 @@ func TestFindingsOfEarlierLooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var read persistence.Finding
+	var read persistence.Trap
 	if err := json.Unmarshal(b, &read); err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestCredentialsStayClosed(t *testing.T) {
 	if said := strings.Join(r.NotLooked, "\n"); !strings.Contains(said, "~/.npmrc") {
 		t.Errorf("it does not say that ~/.npmrc was left closed: %q", said)
 	}
-	for _, f := range r.Findings {
+	for _, f := range r.Traps {
 		if f.What == persistence.NPMSetting {
 			t.Error("~/.npmrc was read")
 		}

@@ -198,10 +198,10 @@ func TestInnocentsDoNotBlock(t *testing.T) {
 				}
 				r := m.quiet()
 				said := strings.Join(r.Summary(), "\n")
-				if in.noted != "" && (age == "old") == strings.HasPrefix(in.noted, "older") && age != "unknown" && (len(r.Findings) == 0 || !strings.Contains(said, in.noted)) {
+				if in.noted != "" && (age == "old") == strings.HasPrefix(in.noted, "older") && age != "unknown" && (len(r.Traps) == 0 || !strings.Contains(said, in.noted)) {
 					t.Errorf("%s: a person is not told that it is %q:\n%s", age, in.noted, said)
 				}
-				if !strings.HasPrefix(in.noted, "older") && age == "old" && len(r.Findings) > 0 {
+				if !strings.HasPrefix(in.noted, "older") && age == "old" && len(r.Traps) > 0 {
 					t.Errorf("%s: a person is told of it:\n%s", age, said)
 				}
 			}
@@ -239,7 +239,7 @@ func TestPollerOfUnknownAge(t *testing.T) {
 	m := newMachine(t)
 	m.put(map[string]string{"bin/watch-issues": poller})
 	enabled(m, "watch-issues.service", unit("%h/bin/watch-issues", "Restart=always"))
-	if r := m.quiet(); len(r.Findings) != 1 {
+	if r := m.quiet(); len(r.Traps) != 1 {
 		t.Errorf("a person is not told of it: %v", r.Summary())
 	}
 	m = newMachine(t)

@@ -137,9 +137,9 @@ func (s *scan) closure(e *entry) (own, named []*program) {
 
 // verdict is what came of judging one entry.
 type verdict struct {
-	severity Severity // "" if there is nothing to tell
-	score    int
-	why      []string
+	weight Weight // "" if there is nothing to tell
+	score  int
+	why    []string
 }
 
 // The weights. Each group counts once, so that no single habit of an honest
@@ -363,17 +363,20 @@ func (j *judgement) decide(own []*program) verdict {
 	}
 	switch {
 	case blocks:
-		v.severity = Blocks
+		v.weight = Blocks
+	case j.untold != "":
+		v.weight = Note
+		j.why = append(j.why, j.untold)
 	case j.tell != "" && j.touched:
-		v.severity = Note
+		v.weight = Note
 		j.why = append(j.why, j.tell)
 	case !active && j.score < bar, !j.mine && !e.harms():
 	case j.what == Running && (!j.loose || !e.harms() && j.place != inTemp && (j.bundle || !e.has(asksService))):
 		// Processes are many, and most live in the home: only those that run on their own and show something.
 	case j.entered && j.what != Running, j.score >= told && (e.has(asksService, hidesCode, reloads) || e.harms() || j.place == inTemp):
-		v.severity = Note
+		v.weight = Note
 	}
-	if v.severity != "" {
+	if v.weight != "" {
 		j.explain(own, blocks)
 	}
 	return *v
@@ -410,6 +413,9 @@ func (j *judgement) explain(own []*program, blocks bool) {
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
+	}
+	if strings.HasSuffix(thing, "s") {
+		thing += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -31,6 +31,8 @@ type machine struct {
 	answers map[string]string
 	failing map[string]error
 	config  persistence.Config
+
+	sessions []int // of the processes that the test has started
 }
 
 func newMachine(t *testing.T) *machine {
@@ -155,7 +157,7 @@ func (m *machine) look() persistence.Report {
 }
 
 // blocking looks and wants something to block, of this kind.
-func (m *machine) blocking(what string) persistence.Finding {
+func (m *machine) blocking(what string) persistence.Trap {
 	m.t.Helper()
 	r := m.look()
 	for _, f := range r.Blocking() {
@@ -164,7 +166,7 @@ func (m *machine) blocking(what string) persistence.Finding {
 		}
 	}
 	m.t.Fatalf("no %s blocks:\n%s", what, strings.Join(r.Summary(), "\n"))
-	return persistence.Finding{}
+	return persistence.Trap{}
 }
 
 // quiet looks and wants nothing to block.

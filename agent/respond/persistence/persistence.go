@@ -6,7 +6,7 @@
 // starts by itself, or runs already, is followed to the code that runs, and
 // that is weighed: where it lies, how young it is, whom it asks, what it does
 // with the answer. [Look] changes nothing and runs nothing that it finds.
-// [Finding.Disable] moves things into a folder, from where [Restore] puts them
+// [Trap.Disable] moves things into a folder, from where [Restore] puts them
 // back; whether it may is for its caller to ask.
 //
 // It runs as the user and must not know of alerts, tokens or services, beyond
@@ -61,20 +61,23 @@ type Config struct {
 	Run func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error)
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nothing is logged
+
+	only func(pid int) bool // whether a process is looked at, for tests; nil: all are
+	most int                // how many processes are looked at, for tests; 0 is maxProcesses
 }
 
-// Severity is what a finding means for revoking.
-type Severity string
+// Weight is what a trap means for revoking.
+type Weight string
 
-// The severities.
+// What a trap can weigh.
 const (
 	// Note: a person should know of it.
-	Note Severity = "note"
+	Note Weight = "note"
 	// Blocks: a token must not be revoked while it is there.
-	Blocks Severity = "blocks"
+	Blocks Weight = "blocks"
 )
 
-// What a finding can be.
+// What a trap can be.
 const (
 	Unit       = "systemd user unit"
 	Autostart  = "autostart entry"
@@ -97,36 +100,37 @@ const (
 	Linger     = "linger flag"
 )
 
-// Finding is one thing that starts by itself or runs, and why it is told of.
-type Finding struct {
-	ID       string   `json:"id"`                // eight characters that can be typed; the same as long as it stays what it is
-	What     string   `json:"what"`              // one of the words above
-	Path     string   `json:"path"`              // of the entry, with ~
-	Entry    string   `json:"entry,omitempty"`   // which part of the file: "line 12", "hooks SessionStart"
-	Program  string   `json:"program,omitempty"` // what it runs, secrets masked
-	Why      []string `json:"why"`               // reasons in words; those that speak for it come last
-	Severity Severity `json:"severity"`
-	Live     bool     `json:"live"`      // it runs now
-	PIDs     []int    `json:"processes"` // of it
-	Changed  string   `json:"changed,omitempty"`
+// Trap is one thing that starts by itself or runs and may be a trap, and why it
+// is told of.
+type Trap struct {
+	ID      string   `json:"id"`                // eight characters that can be typed; the same as long as it stays what it is
+	What    string   `json:"what"`              // one of the words above
+	Path    string   `json:"path"`              // of the entry, with ~
+	Entry   string   `json:"entry,omitempty"`   // which part of the file: "line 12", "hooks SessionStart"
+	Program string   `json:"program,omitempty"` // what it runs, secrets masked
+	Why     []string `json:"why"`               // reasons in words; those that speak for it come last
+	Weight  Weight   `json:"weight"`
+	Live    bool     `json:"live"`      // it runs now
+	PIDs    []int    `json:"processes"` // of it
+	Changed string   `json:"changed,omitempty"`
 
-	entry *entry // what Look knows; a Finding read from JSON has none
+	entry *entry // what Look knows; a Trap read from JSON has none
 }
 
 // Report is what a look brought up.
 type Report struct {
-	Findings  []Finding `json:"findings"`   // those that block first
-	Looked    int       `json:"looked"`     // entries and processes that were judged
-	NotLooked []string  `json:"not_looked"` // what could not be looked at, and why: it may hide anything
+	Traps     []Trap   `json:"traps"`      // those that block first
+	Looked    int      `json:"looked"`     // entries and processes that were judged
+	NotLooked []string `json:"not_looked"` // what could not be looked at, and why: it may hide anything
 }
 
-// Blocking returns the findings for which revoking must wait.
-func (r Report) Blocking() []Finding {
-	n := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Severity != Blocks })
+// Blocking returns the traps for which revoking must wait.
+func (r Report) Blocking() []Trap {
+	n := slices.IndexFunc(r.Traps, func(f Trap) bool { return f.Weight != Blocks })
 	if n < 0 {
-		n = len(r.Findings)
+		n = len(r.Traps)
 	}
-	return r.Findings[:n:n]
+	return r.Traps[:n:n]
 }
 
 // Summary is the report in lines for a plan, the verdict first.
@@ -146,7 +150,7 @@ func (r Report) Summary() []string {
 	default:
 		out = append(out, fmt.Sprintf("%s must be disabled before a token is revoked", count(n, "thing")))
 	}
-	for _, f := range r.Findings {
+	for _, f := range r.Traps {
 		out = append(out, f.String())
 	}
 	for _, s := range r.NotLooked {
@@ -155,10 +159,10 @@ func (r Report) Summary() []string {
 	return out
 }
 
-// String is the finding in one line.
-func (f Finding) String() string {
+// String is the trap in one line.
+func (f Trap) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s %s", f.Severity, f.ID, f.What, f.Path)
+	fmt.Fprintf(&b, "%s %s: %s %s", f.Weight, f.ID, f.What, f.Path)
 	if f.Entry != "" {
 		b.WriteString(", " + f.Entry)
 	}
@@ -174,27 +178,59 @@ func (f Finding) String() string {
 // maxLook bounds a look: a person who answers an alarm must not wait for ever.
 const maxLook = 2 * time.Minute
 
+// maxJudge bounds what comes then: what was found before the time was over is
+// judged all the same.
+const maxJudge = time.Minute
+
 // Look finds what starts by itself or runs and judges it. The error is not nil
-// only if nothing could be looked at, or ctx ended; what was left out otherwise
-// is in Report.NotLooked.
+// only if the look as a whole failed: nothing could be looked at, or the time
+// was over. Then the report holds what was found until then, which does not say
+// that nothing else is there. What was left out otherwise is in Report.NotLooked.
 func Look(ctx context.Context, c Config) (Report, error) {
+	nothing := Report{Traps: []Trap{}, NotLooked: []string{}}
 	c, err := c.complete()
 	if err != nil {
-		return Report{}, err
+		return nothing, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxLook)
-	defer cancel()
-	s := &scan{Config: c, files: newFiles(c), programs: map[string]*program{}}
-	for _, source := range sources {
-		if source.on == nil || slices.Contains(source.on, c.System) {
-			source.look(ctx, s)
-		}
-		if err := ctx.Err(); err != nil {
-			return Report{}, fmt.Errorf("look for persistence: %w", err)
-		}
+	s := newScan(c)
+	err = s.look(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nothing, fmt.Errorf("look for persistence: %w", ctx.Err()) // nobody waits for it any more
 	}
 	s.matchProcesses()
-	return s.report(), nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxJudge)
+	defer cancel()
+	r, late := s.report(ctx)
+	if err = cmp.Or(err, late); err != nil {
+		err = fmt.Errorf("look for persistence: %w", err)
+	}
+	return r, err
+}
+
+func newScan(c Config) *scan {
+	return &scan{Config: c, files: newFiles(c), programs: map[string]*program{}, memories: newMemories()}
+}
+
+// look goes through the sources, until the time is over.
+func (s *scan) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, maxLook)
+	defer cancel()
+	var late []string // sources that the time was not enough for
+	for _, source := range sources {
+		if source.on != nil && !slices.Contains(source.on, s.System) {
+			continue
+		}
+		if ctx.Err() == nil {
+			source.look(ctx, s)
+		}
+		if ctx.Err() != nil {
+			late = append(late, source.name)
+		}
+	}
+	if len(late) > 0 {
+		s.notLooked = append(s.notLooked, "the time was over: "+strings.Join(late, ", "))
+	}
+	return ctx.Err()
 }
 
 // complete fills in what a zero value stands for.
@@ -266,6 +302,7 @@ type scan struct {
 	entries   []*entry
 	processes []*process
 	folders   []string // projects, once they are known
+	memories  *memories
 	notLooked []string
 }
 
@@ -277,20 +314,25 @@ type entry struct {
 	text    string    // what a person should see of it: its command
 	changed time.Time // when it last was; zero if the system does not tell
 
-	inline  []string // code that stands in the entry itself
-	runs    []string // files that it runs, as on this machine
-	repeats string   // how it makes itself run again and again; "" if only once
-	starts  bool     // it starts by itself, as things are; else somebody must start it
-	unit    []string // names of its systemd units, to know its processes by
-	file    bool     // changed is that of the whole file, which has other contents
-	extra   evidence // what its kind says besides
-	tell    string   // why a person should know of it when it is young, whatever it does; ""
-	live    []*process
-	steps   []step // what disabling it takes
-	byHand  string // why Disable cannot, ""
+	inline   []string // code that stands in the entry itself
+	runs     []string // files that it runs, as on this machine
+	repeats  string   // how it makes itself run again and again; "" if only once
+	starts   bool     // it starts by itself, as things are; else somebody must start it
+	unit     []string // names of its systemd units, to know its processes by
+	file     bool     // changed is that of the whole file, which has other contents
+	extra    evidence // what its kind says besides
+	tell     string   // why a person should know of it when it is young, whatever it does; ""
+	live     []*process
+	untold   string    // why nobody can tell which code the process runs, ""
+	memories *memories // what the look has read processes with
+	steps    []step    // what disabling it takes
+	byHand   string    // why Disable cannot, ""
 }
 
-func (s *scan) add(e *entry) { s.entries = append(s.entries, e) }
+func (s *scan) add(e *entry) {
+	e.memories = s.memories
+	s.entries = append(s.entries, e)
+}
 
 // skip says what could not be looked at.
 func (s *scan) skip(format string, args ...any) {
@@ -301,16 +343,22 @@ func (s *scan) skip(format string, args ...any) {
 
 const maxSkipped = 50
 
-// report judges everything that was found.
-func (s *scan) report() Report {
-	r := Report{Findings: []Finding{}, Looked: len(s.entries), NotLooked: s.notLooked}
-	for _, e := range s.entries {
+// report judges everything that was found. The error says that the time was not
+// enough.
+func (s *scan) report(ctx context.Context) (Report, error) {
+	r := Report{Traps: []Trap{}, Looked: len(s.entries), NotLooked: s.notLooked}
+	var late error
+	for i, e := range s.entries {
+		if late = ctx.Err(); late != nil {
+			r.NotLooked = append(r.NotLooked, fmt.Sprintf("the time was over: of %d entries and processes, %d", len(s.entries), len(s.entries)-i))
+			break
+		}
 		v := s.judge(e)
-		if v.severity == "" {
+		if v.weight == "" {
 			continue
 		}
-		f := Finding{What: e.what, Path: clean(s.files.tilde(e.path)), Entry: command(e.part), Program: command(e.text), Why: v.why,
-			Severity: v.severity, Live: len(e.live) > 0, PIDs: []int{}, entry: e}
+		f := Trap{What: e.what, Path: clean(s.files.tilde(e.path)), Entry: command(e.part), Program: command(e.text), Why: v.why,
+			Weight: v.weight, Live: len(e.live) > 0, PIDs: []int{}, entry: e}
 		for _, p := range e.live {
 			f.PIDs = append(f.PIDs, p.pid)
 		}
@@ -319,14 +367,14 @@ func (s *scan) report() Report {
 		}
 		sum := sha256.Sum256([]byte(strings.Join([]string{e.what, e.path, e.part, e.text}, "\x00")))
 		f.ID = strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
-		r.Findings = append(r.Findings, f)
+		r.Traps = append(r.Traps, f)
 	}
-	rank := map[Severity]int{Blocks: 0, Note: 1}
-	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), cmp.Compare(a.Path, b.Path))
+	rank := map[Weight]int{Blocks: 0, Note: 1}
+	slices.SortStableFunc(r.Traps, func(a, b Trap) int {
+		return cmp.Or(cmp.Compare(rank[a.Weight], rank[b.Weight]), cmp.Compare(a.Path, b.Path))
 	})
 	if r.NotLooked == nil {
 		r.NotLooked = []string{}
 	}
-	return r
+	return r, late
 }

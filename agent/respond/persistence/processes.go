@@ -1,8 +1,11 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +24,9 @@ type process struct {
 	cwd            string
 	unit           string // its systemd unit, by control group
 	manager        bool   // its parent is init or the user's service manager
+	stalled        bool   // its command line could not be read, so that args says nothing
+	shut           bool   // which program it runs is kept from us
+	types          bool   // its standard input is a terminal
 	peers          []string
 	spared         string // why it is left alone: it is us, or above us
 }
@@ -53,7 +59,7 @@ func (s *scan) matchProcesses() {
 		if p.spared != "" {
 			continue
 		}
-		runs, inline := s.ofProcess(p)
+		runs, inline, untold := s.ofProcess(p)
 		taken := false
 		for _, e := range s.entries {
 			if e.what != Running && s.belongs(p, e, runs, inline) {
@@ -64,13 +70,13 @@ func (s *scan) matchProcesses() {
 		if taken {
 			continue
 		}
-		e := &entry{what: Running, path: p.exe, part: "pid " + itoa(p.pid), text: strings.Join(p.args, " "), changed: p.began, runs: runs, inline: inline, live: []*process{p}}
+		e := &entry{what: Running, path: p.exe, part: "pid " + itoa(p.pid), text: strings.Join(p.args, " "), changed: p.began, runs: runs, inline: inline, untold: untold, live: []*process{p}}
 		if len(runs) > 0 {
 			e.path = runs[len(runs)-1]
 			e.part = ""
 			// That it was started lately says nothing of what it is, unless nothing else is left.
 			e.file = slices.ContainsFunc(runs, func(r string) bool { return !s.program(r).gone })
-		} else if len(inline) == 0 {
+		} else if len(inline) == 0 && untold == "" {
 			continue // the system's own
 		}
 		for _, r := range runs {
@@ -80,15 +86,15 @@ func (s *scan) matchProcesses() {
 		}
 		s.add(e)
 	}
-	// Several processes of one program are one finding.
+	// Several processes of one program are one trap.
 	merged := map[string]*entry{}
 	s.entries = slices.DeleteFunc(s.entries, func(e *entry) bool {
 		if e.what != Running || len(e.runs) == 0 {
 			return false
 		}
-		first := merged[e.path]
+		first := merged[e.path+"\x00"+e.untold]
 		if first == nil {
-			merged[e.path] = e
+			merged[e.path+"\x00"+e.untold] = e
 			return false
 		}
 		first.live = append(first.live, e.live...)
@@ -96,8 +102,10 @@ func (s *scan) matchProcesses() {
 	})
 }
 
-// ofProcess is what a process runs of the user's own.
-func (s *scan) ofProcess(p *process) (runs, inline []string) {
+// ofProcess is what a process runs of the user's own: files, and code in its
+// arguments. untold says why that cannot be told, of an interpreter, which runs
+// whatever it is given; "" if it can.
+func (s *scan) ofProcess(p *process) (runs, inline []string, untold string) {
 	keep := func(f string) {
 		if f == "" || slices.Contains(runs, f) {
 			return
@@ -112,27 +120,89 @@ func (s *scan) ofProcess(p *process) (runs, inline []string) {
 	if p.exe != "" {
 		keep(s.files.actual(p.exe))
 	}
-	if len(p.args) == 0 {
-		return runs, nil
+	name := base(p.exe)
+	if p.stalled && interpreter.MatchString(name) {
+		return runs, nil, "nobody can tell what it runs: it does not let go of its command line"
 	}
-	words := slices.Clone(p.args)
-	if p.exe != "" && interpreter.MatchString(base(p.exe)) {
-		words[0] = p.exe // argv[0] is what the process likes
+	if len(p.args) == 0 && !interpreter.MatchString(name) {
+		return runs, nil, ""
 	}
-	if !interpreter.MatchString(base(words[0])) {
-		return runs, nil
+	words := append([]string{p.exe}, p.args[min(1, len(p.args)):]...) // argv[0] is what the process likes
+	if p.exe == "" || !interpreter.MatchString(name) {
+		if words[0] = p.args[0]; !interpreter.MatchString(base(words[0])) {
+			return runs, nil, ""
+		}
 	}
+	name = base(words[0])
 	files, inline := takeApart(words)
+	there, gone := len(inline) > 0, false
 	for _, w := range files[min(1, len(files)):] {
-		f := s.files.find(w, p.cwd)
+		f := s.script(w, name, p)
+		there = there || f != ""
 		if f == "" {
 			if f = s.files.missing(w, p.cwd); f == "" && p.cwd != "" && scriptLike(w) {
 				f = filepath.Join(p.cwd, w)
 			}
+			if handed.MatchString(w) {
+				f = "" // it was a pipe, or is closed
+			}
+			gone = gone || f != ""
+		}
+		if (name == "bun" || name == "deno") && !strings.ContainsAny(w, "./") {
+			there = true // one of its own commands, or one of the project's
 		}
 		keep(f)
 	}
-	return runs, inline
+	switch {
+	case there || p.interactive():
+	case gone && p.loose():
+		untold = "nobody can tell what it runs: the script that its command line names is not there"
+	case !gone:
+		untold = "nobody can tell what it runs: its command line names no script and holds no code"
+	}
+	return runs, inline, untold
+}
+
+// interactive reports whether it is plainly somebody's at a terminal, who types
+// what it does: a poller may have a terminal too, but not listen to it, or be
+// called something else.
+func (p *process) interactive() bool {
+	return p.tty && p.types && len(p.args) > 0 && interpreter.MatchString(base(strings.TrimPrefix(p.args[0], "-")))
+}
+
+// handed are names of what a process was handed open, such as by "sh <(…)".
+var handed = regexp.MustCompile(`^/(?:dev/fd|proc/self/fd|proc/thread-self/fd)/(\d{1,7})$|^/dev/stdin$`)
+
+// script is where the script lies that a process was started with as w; "" if
+// it is not there.
+func (s *scan) script(w, interpreter string, p *process) string {
+	if m := handed.FindStringSubmatch(w); m != nil {
+		to, err := os.Readlink(s.files.sys("/proc/" + itoa(p.pid) + "/fd/" + cmp.Or(m[1], "0")))
+		if err != nil || !filepath.IsAbs(to) {
+			return ""
+		}
+		w = to
+	}
+	if f := s.files.find(w, p.cwd); f != "" {
+		return f
+	}
+	var tails []string // what may be left out
+	switch interpreter {
+	case "node", "nodejs", "bun", "deno", "tsx", "ts-node":
+		tails = []string{".js", ".cjs", ".mjs", ".ts", "/index.js"}
+	default:
+		tails = []string{"/__main__.py"}
+	}
+	for _, tail := range tails {
+		name := strings.TrimSuffix(w, "/") + tail
+		if !strings.Contains(name, "/") {
+			name = "./" + name
+		}
+		if f := s.files.find(name, p.cwd); f != "" {
+			return f
+		}
+	}
+	return ""
 }
 
 // belongs reports whether p runs what e starts.

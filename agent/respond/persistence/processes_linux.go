@@ -2,11 +2,13 @@ package persistence
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,7 +20,7 @@ import (
 )
 
 const (
-	maxProcesses = 20_000
+	maxProcesses = 50_000
 	maxProcFile  = 64 << 10
 	maxSockets   = 8 << 20
 	maxFiles     = 4096 // open files of a process
@@ -33,28 +35,30 @@ func listProcesses(ctx context.Context, s *scan) (list []*process, problem strin
 	if err != nil {
 		return nil, fmt.Sprintf("running processes: %v", plainError(err))
 	}
-	names, err := d.Readdirnames(maxProcesses)
+	numbers, more, err := processNumbers(d, cmp.Or(s.most, maxProcesses))
 	d.Close()
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil {
 		return nil, fmt.Sprintf("running processes: %v", plainError(err))
 	}
 	all := map[int]*process{}
 	boot := bootTime(filepath.Join(root, "stat"))
-	unread := 0
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || ctx.Err() != nil {
+	var nameless, stalled []int
+	for _, pid := range numbers {
+		if ctx.Err() != nil || s.only != nil && !s.only(pid) {
 			continue
 		}
-		p, mine := readProcess(filepath.Join(root, name), pid, s.UID, boot)
+		p, mine := s.readProcess(filepath.Join(root, strconv.Itoa(pid)), pid, boot)
 		if p == nil {
 			continue
 		}
 		all[pid] = p
 		if mine {
 			list = append(list, p)
-			if p.exe == "" && len(p.args) > 0 {
-				unread++
+			if p.shut || p.exe == "" && len(p.args) > 0 {
+				nameless = append(nameless, pid)
+			}
+			if p.stalled {
+				stalled = append(stalled, pid)
 			}
 		}
 	}
@@ -68,10 +72,55 @@ func listProcesses(ctx context.Context, s *scan) (list []*process, problem strin
 	}
 	spare(all, os.Getpid())
 	slices.SortFunc(list, func(a, b *process) int { return a.pid - b.pid })
-	if unread > 0 {
-		problem = fmt.Sprintf("running processes: of %d it cannot be told which program they run", unread)
+	var problems []string
+	for _, p := range []struct {
+		of   []int
+		what string
+	}{{nameless, "it cannot be told which program they run"}, {stalled, "the command line cannot be read: they do not let go of it"}} {
+		if len(p.of) > 0 {
+			problems = append(problems, fmt.Sprintf("of %d %s (%s)", len(p.of), p.what, somePIDs(p.of)))
+		}
+	}
+	if more {
+		problems = append(problems, fmt.Sprintf("only %d of them, for there are more", len(numbers)))
+	}
+	if len(problems) > 0 {
+		problem = "running processes: " + strings.Join(problems, "; ")
 	}
 	return list, problem
+}
+
+// processNumbers reads the PIDs in a folder such as /proc, no more than most of
+// them; more says that there are.
+func processNumbers(d *os.File, most int) (numbers []int, more bool, err error) {
+	for {
+		names, err := d.Readdirnames(1000)
+		for _, name := range names {
+			pid, err := strconv.Atoi(name)
+			if err != nil {
+				continue
+			}
+			if len(numbers) >= most {
+				return numbers, true, nil
+			}
+			numbers = append(numbers, pid)
+		}
+		if errors.Is(err, io.EOF) {
+			return numbers, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// somePIDs are the first of them, for a line.
+func somePIDs(list []int) string {
+	const few = 8
+	if len(list) <= few {
+		return "pid " + pids(list)
+	}
+	return "pid " + pids(list[:few]) + " and others"
 }
 
 // spare marks us, who started us, and our children that are about to execute
@@ -92,18 +141,20 @@ func spare(all map[int]*process, pid int) {
 	}
 }
 
-// readProcess reads one process; mine says whether it belongs to uid.
-func readProcess(dir string, pid, uid int, boot time.Time) (p *process, mine bool) {
+// readProcess reads one process; mine says whether it belongs to the user.
+func (s *scan) readProcess(dir string, pid int, boot time.Time) (p *process, mine bool) {
 	p = &process{pid: pid}
 	if !p.readStat(slurp(filepath.Join(dir, "stat"))) {
 		return nil, false
 	}
 	p.began = boot.Add(time.Duration(p.start) * time.Second / ticks)
-	mine = realUID(slurp(filepath.Join(dir, "status"))) == uid
+	mine = realUID(slurp(filepath.Join(dir, "status"))) == s.UID
 	if !mine && p.name != "systemd" {
 		return p, false
 	}
-	p.args = strings.Split(strings.TrimRight(string(memory(filepath.Join(dir, "cmdline"))), "\x00"), "\x00")
+	line, stalled := s.memories.read(identity{pid, p.start}, func() []byte { return slurp(filepath.Join(dir, "cmdline")) })
+	p.stalled = stalled
+	p.args = strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
 	if p.args[0] == "" && len(p.args) == 1 {
 		p.args = nil
 	}
@@ -115,6 +166,11 @@ func readProcess(dir string, pid, uid int, boot time.Time) (p *process, mine boo
 		if p.exe, gone = strings.CutSuffix(exe, " (deleted)"); gone {
 			p.deleted = p.exe
 		}
+	} else {
+		p.shut = errors.Is(err, fs.ErrPermission) // else it is a part of the kernel, or just ending
+	}
+	if to, err := os.Readlink(filepath.Join(dir, "fd", "0")); err == nil {
+		p.types = strings.HasPrefix(to, "/dev/pts/") || strings.HasPrefix(to, "/dev/tty") || to == "/dev/console"
 	}
 	p.cwd, _ = os.Readlink(filepath.Join(dir, "cwd"))
 	p.unit = unitOf(string(slurp(filepath.Join(dir, "cgroup"))))
@@ -152,25 +208,6 @@ func slurp(p string) []byte {
 	defer f.Close()
 	b, _ := io.ReadAll(io.LimitReader(f, maxProcFile))
 	return b
-}
-
-// stall is how long a process may take to let us read its memory. Its command
-// line lies there, and a page of it may lie on a file system that its owner
-// never lets answer.
-const stall = 200 * time.Millisecond
-
-// memory is slurp for files that are read out of a process's memory. One that
-// stalls costs a goroutine, which ends when that process does: a system call
-// in the kernel cannot be given up in any other way.
-func memory(p string) []byte {
-	done := make(chan []byte, 1) // so that a late answer goes nowhere
-	go func() { done <- slurp(p) }()
-	select {
-	case b := <-done:
-		return b
-	case <-time.After(stall):
-		return nil
-	}
 }
 
 func realUID(status []byte) int {

@@ -219,10 +219,10 @@ func Restore(ctx context.Context, c Config, name string) (Done, error) {
 	if err != nil {
 		return Done{}, fmt.Errorf("restore: %w", err)
 	}
-	r := &restoring{scan: &scan{Config: c, files: newFiles(c)}, Done: Done{Folder: name}, folder: folder}
+	r := &restoring{scan: newScan(c), Done: Done{Folder: name}, folder: folder}
 	for _, it := range slices.Backward(m.Items) {
 		if err := r.put(ctx, it); err != nil {
-			r.leave("%s %s: %v", it.Kind, r.files.tilde(it.From), plainError(err))
+			r.leave("%s: %v", strings.TrimSpace(it.Kind+" "+r.files.tilde(it.From)), plainError(err))
 		}
 	}
 	if len(r.Left) > 0 {
@@ -277,13 +277,18 @@ func Contents(c Config, name string) ([]string, error) {
 	if name != filepath.Base(name) || strings.HasPrefix(name, ".") || c.State == "" {
 		return nil, fmt.Errorf("restore %q: it is not the name of a folder", name)
 	}
-	m, err := readManifest(filepath.Join(c.State, "quarantine", name))
+	folder := filepath.Join(c.State, "quarantine", name)
+	m, err := readManifest(folder)
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	f := newFiles(c)
 	var out []string
 	for _, it := range m.Items {
+		if it.Kind == stepAt {
+			out = append(out, clean(atLine(folder, it)))
+			continue
+		}
 		line := it.Kind + " " + f.tilde(it.From)
 		if it.Link != "" {
 			line += " → " + it.Link
@@ -313,7 +318,7 @@ func (r *restoring) put(ctx context.Context, it item) error {
 	case stepCron:
 		err = r.cron(ctx, it)
 	case stepAt:
-		err = fmt.Errorf("%w: give it to at(1) again: %s", ErrByHand, clean(it.Old))
+		err = atAgain(r.folder, it)
 	case stepTask:
 		_, err = r.Run(ctx, nil, "schtasks", "/Change", "/TN", it.Names[0], "/ENABLE")
 	case stepRunKey:

@@ -14,12 +14,16 @@ import (
 )
 
 const (
-	stopLimit = 3 * time.Second
-	killLimit = 3 * time.Second
-	pollEvery = 5 * time.Millisecond
-	// reloadTime is for a service manager to read its units: far more than it
-	// takes, and a process is stopped meanwhile.
-	reloadTime = 500 * time.Millisecond
+	// A machine that answers an alarm may be busy, and a process that is not
+	// stopped may act: there is time.
+	stopLimit = 15 * time.Second
+	killLimit = 15 * time.Second
+	// hangUpLimit is for a service manager to have read all its units.
+	hangUpLimit = 15 * time.Second
+	pollEvery   = 5 * time.Millisecond
+	// settleTime is how long a service manager must have slept to have nothing
+	// more to do of what it was told.
+	settleTime = 500 * time.Millisecond
 )
 
 // stop stops the processes and everything below them until nothing new
@@ -88,32 +92,97 @@ func send(p *process, sig unix.Signal, uid int) error {
 		return err
 	}
 	defer unix.Close(fd)
-	now, mine := readProcess("/proc/"+strconv.Itoa(p.pid), p.pid, uid, time.Time{})
-	if now == nil || now.start != p.start {
+	dir := "/proc/" + strconv.Itoa(p.pid)
+	var now process
+	if !now.readStat(slurp(dir+"/stat")) || now.start != p.start {
 		return unix.ESRCH
 	}
-	if !mine {
+	if realUID(slurp(dir+"/status")) != uid {
 		return errors.New("it runs as another user")
 	}
 	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
 // hangUp sends SIGHUP to the user's service manager and waits until it has been
-// heard. The manager takes its signals one after another from a descriptor, and
-// until it has, /proc shows this one as pending; what it then does takes some
-// milliseconds more, of which nothing tells.
-func hangUp(ctx context.Context, p *process) error {
+// done. The manager takes its signals one after another from a descriptor, and
+// until it has, /proc shows this one as pending; what it then does it does at
+// once, however long that takes, and then it sleeps.
+func hangUp(ctx context.Context, p *process, limit time.Duration) error {
 	if err := send(p, unix.SIGHUP, os.Getuid()); err != nil {
 		return err
 	}
 	const mask = 1 << (uint(unix.SIGHUP) - 1)
-	for end := time.Now().Add(stopLimit); pending(p.pid)&mask != 0; wait(ctx, pollEvery) {
+	for end := time.Now().Add(limit); pending(p.pid)&mask != 0; wait(ctx, pollEvery) {
 		if time.Now().After(end) {
 			return errors.New("it does not answer")
 		}
 	}
-	wait(ctx, reloadTime)
-	return nil
+	return settle(ctx, p, limit)
+}
+
+// settle waits until p has slept for a while without a break, and none of its
+// helpers is there for which it may sleep: a manager that reads its units waits
+// for generators of them, systemd.generator(7).
+func settle(ctx context.Context, p *process, limit time.Duration) error {
+	var last string
+	begun := time.Now()
+	for end := begun.Add(limit); ; wait(ctx, pollEvery) {
+		now := time.Now()
+		did, asleep := activity(p.pid)
+		if did == "" {
+			return nil // it has ended
+		}
+		if !asleep || did != last {
+			last, begun = did, now
+		}
+		if now.Sub(begun) >= settleTime {
+			if !helped(p.pid) {
+				return nil
+			}
+			begun = now
+		}
+		if now.After(end) {
+			return errors.New("it does not come to rest")
+		}
+	}
+}
+
+// activity is how often a process has run, in words that only equal when it has
+// not run in between, and whether it sleeps, proc_pid_status(5); "" if it is
+// not there.
+func activity(pid int) (did string, asleep bool) {
+	for line := range strings.Lines(string(slurp("/proc/" + strconv.Itoa(pid) + "/status"))) {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "State":
+			value = strings.TrimSpace(value)
+			if strings.HasPrefix(value, "Z") || strings.HasPrefix(value, "X") {
+				return "", false
+			}
+			asleep = strings.HasPrefix(value, "S")
+		case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":
+			did += value
+		}
+	}
+	return did, asleep
+}
+
+// helped reports whether a service manager has helpers at work, which it calls
+// "(sd-…)". One of that name is there all the time.
+func helped(manager int) bool {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	numbers, _, _ := processNumbers(d, maxProcesses)
+	for _, pid := range numbers {
+		var p process
+		if p.readStat(slurp("/proc/"+strconv.Itoa(pid)+"/stat")) && p.ppid == manager && strings.HasPrefix(p.name, "(sd-") && p.name != "(sd-pam)" {
+			return true
+		}
+	}
+	return false
 }
 
 // pending are the signals that wait for a process, proc_pid_status(5).
@@ -128,9 +197,24 @@ func pending(pid int) (set uint64) {
 	return set
 }
 
+// allStopped reports whether none of them runs any more. Who forks as vfork(2)
+// does, as shells do, cannot stop before the child has gone on to another
+// program: if the child is stopped, its parent rests in the kernel, and would
+// stop before it came back from there.
 func allStopped(have map[int]*process) bool {
+	stopped, held := map[int]bool{}, map[int]bool{}
 	for _, p := range have {
-		if st, ok := state(p); ok && st != 'T' && st != 't' {
+		st, ok := state(p)
+		stopped[p.pid] = !ok || st == 'T' || st == 't'
+		if ok && stopped[p.pid] {
+			held[p.ppid] = true
+		}
+	}
+	for _, p := range have {
+		if stopped[p.pid] {
+			continue
+		}
+		if st, ok := state(p); ok && (st != 'D' || !held[p.pid]) {
 			return false
 		}
 	}
@@ -190,8 +274,8 @@ func (d *disabling) again(ctx context.Context) {
 		if p.spared != "" {
 			continue
 		}
-		runs, inline := d.ofProcess(p)
-		if !d.belongs(p, d.finding.entry, runs, inline) {
+		runs, inline, _ := d.ofProcess(p)
+		if !d.belongs(p, d.trap.entry, runs, inline) {
 			continue
 		}
 		why := "it was stopped"

@@ -5,7 +5,10 @@ package persistence
 import (
 	"context"
 	"errors"
+	"time"
 )
+
+const hangUpLimit = time.Duration(0) // nobody is told by a signal
 
 // stop is not written for this system: a PID alone does not say whose it is.
 // LaunchAgents are stopped by launchctl, tasks by the Task Scheduler.
@@ -18,4 +21,6 @@ func (d *disabling) stop(_ context.Context, live []*process) []*process {
 
 func (d *disabling) end(context.Context, []*process, bool) {}
 
-func hangUp(context.Context, *process) error { return errors.New("not available on this system") }
+func hangUp(context.Context, *process, time.Duration) error {
+	return errors.New("not available on this system")
+}

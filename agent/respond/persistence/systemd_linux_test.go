@@ -60,6 +60,7 @@ func TestServiceManagerChild(t *testing.T) {
 	}
 	m := live(t)
 	m.config.Run = nil
+	m.config.Only(nil) // nothing of others' is in here
 	runtime := "/run/user/0"
 	for _, dir := range []string{"/run/systemd/system", runtime} { // the first says that systemd is at work
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -81,7 +82,7 @@ func TestServiceManagerChild(t *testing.T) {
 		t.Fatal("the unit cannot be started")
 	}
 	m.young()
-	var f persistence.Finding
+	var f persistence.Trap
 	eventually(t, "the monitor", func() bool {
 		for _, g := range m.look().Blocking() {
 			if g.What == persistence.Unit && g.Live {
@@ -107,7 +108,7 @@ func TestServiceManagerChild(t *testing.T) {
 		if b, err := os.ReadFile(mark); err == nil {
 			t.Fatalf("it has noticed: %s", b)
 		}
-		for _, g := range m.look().Findings {
+		for _, g := range m.look().Traps {
 			if g.Live {
 				t.Fatalf("it lives: %v", g)
 			}
@@ -121,7 +122,7 @@ func systemctl(args ...string) bool {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not come up", what)
 		}
