@@ -37,6 +37,8 @@ var forbidden = []struct{ from, to, why string }{
 	{"wormbell/cmd/wormbelld", "wormbell/internal/registry", "the agent serves nobody but its own socket"},
 	{"wormbell/cmd", "wormbell/internal/registry/accounts", "accounts and sign-ins that anybody can have are for tests"},
 	{"wormbell/cmd", "wormbell/internal/verdaccio", "it runs programs that are for tests"},
+	{"wormbell/cmd", "wormbell/internal/secretservice", "it runs programs that are for tests"},
+	{"wormbell/cmd", "wormbell/internal/executable", "it writes programs for tests to run"},
 }
 
 // direct says which package must not import which itself, whatever its

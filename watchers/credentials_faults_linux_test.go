@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -259,6 +260,26 @@ func TestCredentialsFlags(t *testing.T) {
 	}
 }
 
+// hold runs a script in the home, and returns when it is through. Its shell
+// stays, with what it has open, until end is called.
+func (r *credRig) hold(script string) (end func()) {
+	r.t.Helper()
+	cmd := exec.Command("sh", "-ec", script+"; echo through; read x || :")
+	cmd.Dir = r.home
+	in, err := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err, err2, cmd.Start()); err != nil {
+		r.t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Text() != "through"; { // before it, what it prints of a file
+		if !lines.Scan() {
+			r.t.Errorf("%s: it did not come to its end", script)
+			break
+		}
+	}
+	return func() { in.Close(); cmd.Wait() }
+}
+
 func TestCredentialsFallback(t *testing.T) {
 	t.Parallel()
 	refuse := func(c *credentials) { c.host.Refuse = []string{"fanotify"} }
@@ -266,13 +287,13 @@ func TestCredentialsFallback(t *testing.T) {
 		name, do  string
 		want, who int // reads of ~/.npmrc; how many of them name the reader
 	}{
-		{"a reader that stays", "exec 3< .npmrc; sleep 0.3", 1, 1},
+		{"a reader that stays", "exec 3< .npmrc", 1, 1},
 		{"a reader that is gone", "cat .npmrc", 1, 0},
 		{"a writer", "echo x > .npmrc", 0, 0},
-		{"a writer that stays", "exec 3>> .npmrc; sleep 0.3", 0, 0},
-		{"replaced", "echo x > t; mv t .npmrc; exec 3< .npmrc; sleep 0.3", 1, 1},
-		{"hard link", "ln .npmrc link; exec 3< link; sleep 0.3", 1, 1},
-		{"moved away", "mkdir d; mv .npmrc d/x; sleep 0.1; exec 3< d/x; sleep 0.3", 1, 1},
+		{"a writer that stays", "exec 3>> .npmrc", 0, 0},
+		{"replaced", "echo x > t; mv t .npmrc; exec 3< .npmrc", 1, 1},
+		{"hard link", "ln .npmrc link; exec 3< link", 1, 1},
+		{"moved away", "mkdir d; mv .npmrc d/x; sleep 0.1; exec 3< d/x", 1, 1},
 		{"beside it", "echo x > y; cat y", 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -282,7 +303,7 @@ func TestCredentialsFallback(t *testing.T) {
 				t.Errorf("sees %q", r.sees)
 			}
 			r.state("~/.npmrc", wormbell.GuardOn)
-			r.sh("%s", tt.do)
+			defer r.hold(tt.do)()
 			who := 0
 			for _, e := range r.exactly("~/.npmrc", tt.want) {
 				if e.Source != "inotify" {
@@ -302,7 +323,7 @@ func TestCredentialsFallback(t *testing.T) {
 		r := guardHome(t, newHome(t), refuse)
 		r.sh("mkdir .aws; echo x > .aws/credentials")
 		r.state("~/.aws/credentials", wormbell.GuardOn)
-		r.sh("exec 3< .aws/credentials; sleep 0.3")
+		defer r.hold("exec 3< .aws/credentials")()
 		r.exactly("~/.aws/credentials", 1)
 	})
 }

@@ -335,7 +335,7 @@ func TestPolling(t *testing.T) {
 	}
 	dir := t.TempDir()
 	gate := fifo(t, dir, "gate")
-	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`/bin/sh -c 'read x < %s; exec sleep 0.5' ; :`, gate))
+	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`/bin/sh -c 'read x < %s; exec sleep 60' ; :`, gate))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -362,6 +362,9 @@ func TestPolling(t *testing.T) {
 		})
 		return ok
 	})
+	if err := syscall.Kill(child.PID, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
 	cmd.Wait()
 	eventually(t, "its exit", func() bool {
 		_, ok := out.find(func(e wormbell.Event) bool { return e.Kind == wormbell.ProcessExit && e.Process.ID() == child.ID() })

@@ -22,6 +22,7 @@ import (
 // and nobody else shall wait for it.
 type published struct {
 	files *signer.Files
+	limit time.Duration // of one read: readFor, longer for tests
 	room  chan struct{} // one element a read that goes on
 	wg    sync.WaitGroup
 }
@@ -35,7 +36,7 @@ const (
 )
 
 func newPublished(f *signer.Files) *published {
-	return &published{files: f, room: make(chan struct{}, readersMax)}
+	return &published{files: f, limit: readFor, room: make(chan struct{}, readersMax)}
 }
 
 // enqueue reports whether e is a publish of a folder or of a tarball; if so it
@@ -54,13 +55,13 @@ func (p *published) enqueue(ctx context.Context, e wormbell.Event, out Out) bool
 	go func() { // reads one manifest; may hang in the kernel, so nobody waits for it
 		defer func() { <-p.room }()
 		if path.IsAbs(a.Tarball) {
-			found <- p.unpack(a.Tarball, time.Now().Add(readFor))
+			found <- p.unpack(a.Tarball, time.Now().Add(p.limit))
 			return
 		}
 		found <- p.read(a.Folder)
 	}()
 	p.wg.Go(func() { // tells one publish
-		deadline := time.NewTimer(readFor)
+		deadline := time.NewTimer(p.limit)
 		defer deadline.Stop()
 		select {
 		case e.Package = <-found:

@@ -520,6 +520,21 @@ func TestActions(t *testing.T) {
 	if a, _ = r.store.Get(id); len(a.Actions[1].Outcome) > 520 {
 		t.Errorf("%d bytes of an outcome are kept", len(a.Actions[1].Outcome))
 	}
+	// Wherever it is cut, nothing is left of a token that the cut goes through.
+	for n := range len(secret) {
+		text := strings.Repeat(secret+" ", 48) + strings.Repeat("é", 20+n/2) + strings.Repeat("-", n%2) + " " + strings.Repeat(secret+" ", 20)
+		b, _ := json.Marshal(map[string]string{"what": "a", "outcome": text})
+		if status, out := r.asks(mine, "alerts/"+id+"/action", string(b)); status != 200 {
+			t.Fatalf("many tokens: %d %s", status, out)
+		}
+		a, err := r.store.Get(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept := a.Actions[len(a.Actions)-1].Outcome; !strings.HasPrefix(kept, "npm_*** ") || strings.Contains(kept, "_0") || strings.Contains(kept, "\ufffd") {
+			t.Fatalf("of a token in the middle of which it is cut, this is kept: %s", kept)
+		}
+	}
 	if status, out := r.ask("POST", "alerts/"+id+"/reopen", `{"reason":"it was `+secret+`"}`); status != 200 || strings.Contains(out, "0aB1") {
 		t.Errorf("a secret in a reason: %d %s", status, out)
 	}

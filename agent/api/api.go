@@ -41,7 +41,6 @@ const (
 	maxListed       = 1000 // alerts in one answer
 	maxDemo         = 15 * time.Minute
 	maxAnnounced    = 64 // files of one announcement
-	maxOutcome      = 2 << 10
 	maxPause        = 24 * time.Hour
 	maxAnnouncedFor = 10 * time.Minute
 	host            = "wormbell" // the only Host that is served

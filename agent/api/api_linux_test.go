@@ -47,13 +47,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// flood opens n connections, prints how many are still open after a moment, and
-// holds them until its input ends.
+// flood asks something on each of n connections, prints how many of them were
+// answered rather than closed, and holds them until its input ends.
 func flood(socket, n string) {
 	most, _ := strconv.Atoi(n)
 	var cs []net.Conn
 	for range most {
 		if c, err := net.Dial("unix", socket); err == nil {
+			io.WriteString(c, "GET /v1/status HTTP/1.1\r\nHost: wormbell\r\n\r\n") // fails where it is closed already
 			cs = append(cs, c)
 		}
 	}
@@ -61,8 +62,8 @@ func flood(socket, n string) {
 	var wait sync.WaitGroup
 	for _, c := range cs {
 		wait.Go(func() {
-			c.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // the agent cuts silent ones after two seconds
-			if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			c.SetReadDeadline(time.Now().Add(20 * time.Second)) // the agent cuts those that ask nothing more after thirty seconds
+			if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				open.Add(1)
 			}
 		})
@@ -102,7 +103,8 @@ type rig struct {
 	t      *testing.T
 	socket string
 	exe    string
-	dir    string // the store's folder
+	now    func() time.Time // nil: the real one
+	dir    string           // the store's folder
 	store  *alert.Store
 	log    *syncBuffer
 
@@ -179,9 +181,12 @@ func publicDir(t *testing.T) string {
 func newRig(t *testing.T) *rig { return rigWith(t, "") }
 
 // rigWith makes a server whose own program is exe.
-func rigWith(t *testing.T, exe string) *rig {
+func rigWith(t *testing.T, exe string) *rig { return rigAt(t, exe, nil) }
+
+// rigAt makes one whose clock is now.
+func rigAt(t *testing.T, exe string, now func() time.Time) *rig {
 	t.Helper()
-	r := &rig{exe: exe, t: t, socket: filepath.Join(publicDir(t), "run", "wormbell.sock"), log: &syncBuffer{}, caller: child(bash)}
+	r := &rig{exe: exe, now: now, t: t, socket: filepath.Join(publicDir(t), "run", "wormbell.sock"), log: &syncBuffer{}, caller: child(bash)}
 	var err error
 	r.dir = t.TempDir()
 	if r.store, err = alert.Open(alert.Config{Dir: r.dir}); err != nil {
@@ -213,7 +218,7 @@ func rigWith(t *testing.T, exe string) *rig {
 }
 
 func (r *rig) config() api.Config {
-	return api.Config{Socket: r.socket, Exe: r.exe, System: true, Store: r.store, At: r.at, Log: slog.New(slog.NewTextHandler(r.log, nil)),
+	return api.Config{Socket: r.socket, Exe: r.exe, Now: r.now, System: true, Store: r.store, At: r.at, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		Living: func(id wormbell.ProcessID) []wormbell.ProcessID { return []wormbell.ProcessID{id} },
 		Backend: api.Backend{
 			Status: func() wormbell.Status {

@@ -85,13 +85,9 @@ func TestSlowRequests(t *testing.T) {
 			}
 			defer c.Close()
 			io.WriteString(c, text)
-			began := time.Now()
-			c.SetReadDeadline(began.Add(20 * time.Second))
+			c.SetReadDeadline(time.Now().Add(25 * time.Second)) // less than an idle connection may live
 			if _, err := io.Copy(io.Discard, c); err != nil {
-				t.Errorf("not cut within 20 s: %v", err)
-			}
-			if took := time.Since(began); took > 10*time.Second {
-				t.Errorf("cut after %v", took)
+				t.Errorf("not cut within 25 s: %v", err)
 			}
 		})
 	}
@@ -180,12 +176,13 @@ func TestSocket(t *testing.T) {
 	}{
 		"fresh": {func(string) error { return nil }, true},
 		"stale socket": {func(path string) error {
-			l, err := net.Listen("unix", path)
+			// It never listens: what another test forks meanwhile would keep a listener open until it is executed.
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 			if err != nil {
 				return err
 			}
-			l.(*net.UnixListener).SetUnlinkOnClose(false)
-			return l.Close()
+			defer syscall.Close(fd)
+			return syscall.Bind(fd, &syscall.SockaddrUnix{Name: path})
 		}, true},
 		"file":                {func(path string) error { return os.WriteFile(path, nil, 0o600) }, false},
 		"symlink":             {func(path string) error { return os.Symlink(precious, path) }, false},

@@ -41,7 +41,7 @@ func listen(path string, system bool) (net.Listener, func(), error) {
 	}
 	l, err := bind(dir, path, name, system)
 	if err != nil {
-		lock.Close()
+		unlock(lock)
 		dir.Close()
 		return nil, nil, err
 	}
@@ -53,11 +53,17 @@ func listen(path string, system bool) (net.Listener, func(), error) {
 		if unix.Fstatat(int(dir.Fd()), name, &now, unix.AT_SYMLINK_NOFOLLOW) == nil && now.Ino == mine.Ino && now.Dev == mine.Dev {
 			unix.Unlinkat(int(dir.Fd()), name, 0)
 		}
-		unix.Flock(int(lock.Fd()), unix.LOCK_UN) // a child on its way to exec may hold a copy
-		lock.Close()
+		unlock(lock)
 		dir.Close()
 	}
 	return l, remove, nil
+}
+
+// unlock closes the lock file. That alone would leave it locked for as long as
+// a child on its way to exec holds a copy.
+func unlock(f *os.File) {
+	unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	f.Close()
 }
 
 // openFolder opens the socket's folder, makes it if it is not there, and refuses
@@ -150,7 +156,7 @@ func claim(dir *os.File, path, name string) (*os.File, error) {
 	default:
 		return lock, nil
 	}
-	lock.Close()
+	unlock(lock)
 	return nil, err
 }
 

@@ -98,7 +98,7 @@ func TestFreeze(t *testing.T) {
 	}
 	for _, tt := range []struct{ verb, want, say string }{{"freeze", "T", "stopped sleep"}, {"resume", "S", "continued sleep"}, {"kill", "Z", "ended sleep"}} {
 		status, out := r.ask("POST", "alerts/"+id+"/"+tt.verb, "")
-		for end := time.Now().Add(5 * time.Second); state() == "R" && time.Now().Before(end); {
+		for end := time.Now().Add(30 * time.Second); state() == "R" && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // continued, on its way back to sleep
 		}
 		if status != 200 || !strings.Contains(out, tt.say) || state() != tt.want {

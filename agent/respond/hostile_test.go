@@ -180,7 +180,7 @@ func TestHostileNpmState(t *testing.T) {
 			if web != "" {
 				t.Errorf("%s: %q was read", what, web)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("%s: it waits", what)
 		}
 	}

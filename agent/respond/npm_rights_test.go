@@ -187,21 +187,21 @@ func TestContainIsNotDelayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	forward := httputil.NewSingleHostReverseProxy(to)
-	killed := make(chan struct{})
-	var once sync.Once
-	site := npmServe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodDelete {
-			forward.ServeHTTP(w, r)
-			once.Do(func() { close(killed) })
-			return
-		}
-		select {
-		case <-killed:
-			forward.ServeHTTP(w, r)
-		case <-r.Context().Done(): // whoever asked has gone
-		}
-	}))
 	for _, o := range []Options{{ContainNow: true}, {RevokeOnly: true}} {
+		killed := make(chan struct{})
+		var once sync.Once
+		site := npmServe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete {
+				forward.ServeHTTP(w, r)
+				once.Do(func() { close(killed) }) // after the answer: whoever asked may have it by now
+				return
+			}
+			select {
+			case <-killed:
+				forward.ServeHTTP(w, r)
+			case <-r.Context().Done(): // whoever asked has gone
+			}
+		}))
 		m := testMachine(t)
 		testLimit(m, time.Hour) // one try waits longer than any test
 		old := d.token(m, d.Issue(accounts.Token{Packages: []string{"*"}}))
@@ -212,6 +212,5 @@ func TestContainIsNotDelayed(t *testing.T) {
 		if !d.Find(old.Value.Reveal()).Revoked || ctx.Err() != nil {
 			t.Fatalf("it is alive: %+v, %v", out, err)
 		}
-		killed, once = make(chan struct{}), sync.Once{}
 	}
 }

@@ -43,6 +43,11 @@ func Check(page string) error {
 // with colons, "%s" for the page), else by the system's own way. It returns an
 // error that wraps ErrNone if there is nothing to open it with.
 func Open(ctx context.Context, page string, getenv func(string) string) error {
+	return open(ctx, page, getenv, startTime)
+}
+
+// open is Open with another startTime.
+func open(ctx context.Context, page string, getenv func(string) string, start time.Duration) error {
 	if err := Check(page); err != nil {
 		return err
 	}
@@ -52,7 +57,7 @@ func Open(ctx context.Context, page string, getenv func(string) string) error {
 	}
 	var last error
 	for _, c := range commands {
-		if last = run(ctx, c); last == nil {
+		if last = run(ctx, c, start); last == nil {
 			return nil
 		}
 	}
@@ -90,14 +95,14 @@ func candidates(page string, getenv func(string) string) [][]string {
 }
 
 // run starts a command and waits a moment to learn whether it works.
-func run(ctx context.Context, command []string) error {
+func run(ctx context.Context, command []string, start time.Duration) error {
 	cmd := exec.Command(command[0], command[1:]...) // not ended with ctx: the person is looking at the page
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %q: %w", command[0], err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }() // reaps it; ends with the browser or with us
-	t := time.NewTimer(startTime)
+	t := time.NewTimer(start)
 	defer t.Stop()
 	select {
 	case err := <-ended:

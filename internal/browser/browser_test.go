@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"wormbell/internal/executable"
 )
@@ -47,7 +48,9 @@ func TestOpen(t *testing.T) {
 		return path
 	}
 	out := filepath.Join(dir, "out")
-	bad, good := write("bad", "exit 3"), write("good", `printf '%s ' "$@" > `+out)
+	bad, good := write("bad", `printf 'bad ' >> `+out+`; exit 3`), write("good", `printf '%s ' "$@" >> `+out)
+	// Nothing here stays open, so however slow the machine is each comes to its end.
+	const start = 5 * time.Minute
 	env := func(browser string) func(string) string {
 		return func(k string) string {
 			return map[string]string{"BROWSER": browser}[k]
@@ -56,17 +59,22 @@ func TestOpen(t *testing.T) {
 	const page = "https://example.com/login?a=b&c=d;e"
 	for _, tt := range []struct{ browser, want string }{
 		{good, page + " "},
-		{bad + ":" + good, page + " "},
+		{bad + ":" + good, "bad " + page + " "},
+		{good + ":" + bad, page + " "},
+		{filepath.Join(dir, "none") + ":" + good, page + " "},
 		{good + " --new %s x", "--new " + page + " x "},
 	} {
-		if err := Open(t.Context(), page, env(tt.browser)); err != nil {
+		if err := open(t.Context(), page, env(tt.browser), start); err != nil {
 			t.Errorf("%q: %v", tt.browser, err)
 		}
 		if b, _ := os.ReadFile(out); string(b) != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.browser, b, tt.want)
 		}
+		if err := os.Remove(out); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := Open(t.Context(), page, env(bad)); !errors.Is(err, ErrNone) {
+	if err := open(t.Context(), page, env(bad), start); !errors.Is(err, ErrNone) {
 		t.Errorf("a browser that fails: %v", err)
 	}
 	if err := Open(t.Context(), "file:///x", env(good)); err == nil {

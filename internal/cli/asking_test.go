@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,20 +75,27 @@ func TestAskAllEnds(t *testing.T) {
 	t.Cleanup(silent.Close)
 	quick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 	t.Cleanup(quick.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	for _, n := range []int{2, askAtOnce + 4} { // the latter: silent ones stand before quick ones
+	ask := func(n int, wait time.Duration) (rows []tokenRow, out string) {
 		m, rows := askingRows(t, silent.URL, n)
 		for i := n / 2; i < n; i++ {
 			rows[i].Site = quick.URL
 		}
 		rows[0].Value = secret.Value{}
 		rows[0].Note = "It stands in a form that cannot be read."
-		var out bytes.Buffer
-		p := newPrinter(&out, time.UTC)
-		askAll(ctx, m, rows, 10*time.Second, p.inTurn(rows, false))
+		var b bytes.Buffer
+		p := newPrinter(&b, time.UTC)
+		askAll(ctx, m, rows, wait, p.inTurn(rows, false))
 		if ctx.Err() != nil {
 			t.Fatal("it did not end")
+		}
+		return rows, b.String()
+	}
+	for _, n := range []int{2, askAtOnce + 4} { // the latter: silent ones stand before quick ones
+		rows, out := ask(n, 4*time.Second)
+		if slices.ContainsFunc(rows[n/2:], func(r tokenRow) bool { return r.Answer == respond.CouldNotTell.String() }) {
+			rows, out = ask(n, time.Minute) // nobody is quick on a busy machine
 		}
 		for i, r := range rows {
 			switch {
@@ -101,9 +109,9 @@ func TestAskAllEnds(t *testing.T) {
 		}
 		last := -1
 		for i := range rows {
-			at := strings.Index(out.String(), fmt.Sprintf(" npm:%d ", i))
+			at := strings.Index(out, fmt.Sprintf(" npm:%d ", i))
 			if at <= last {
-				t.Errorf("the list is not in order:\n%s", out.String())
+				t.Errorf("the list is not in order:\n%s", out)
 			}
 			last = at
 		}

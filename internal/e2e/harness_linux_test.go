@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/agent/client"
 	"wormbell/internal/registry"
 )
 
@@ -395,15 +396,54 @@ func (m *machine) foreign(f wormbell.Finding) bool {
 	return len(f.Evidence) > 0
 }
 
-// settle returns once every event up to now has passed the engine: it writes a
-// manifest and waits until the agent has counted an event for it.
+// settle returns once what the sensors told up to now has passed the engine: it
+// writes a manifest until an event of what it wrote has. A sensor may still be
+// about to tell of what it saw; whatever must ring is therefore waited for, and
+// not looked for after settle.
 func (m *machine) settle() {
 	m.t.Helper()
-	for range 2 {
-		before := m.sensor("manifests").Events
-		m.write("~/settle/package.json", fmt.Sprintf(`{"name":"settle","version":"1.0.%d"}`, time.Now().UnixNano()%1e9))
-		m.until("an event to pass", 10*time.Second, func() bool { return m.sensor("manifests").Events > before })
+	agent, err := client.Dial(client.Config{Socket: m.socket})
+	if err != nil {
+		m.t.Fatal(err)
 	}
+	for range 2 {
+		m.passes(agent)
+	}
+}
+
+// passes waits for the event of a manifest that it writes.
+func (m *machine) passes(agent *client.Client) {
+	m.t.Helper()
+	ctx, cancel := context.WithCancel(m.t.Context())
+	passed, ended := make(chan string, 1000), make(chan error, 1)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	defer cancel() // first
+	listening.Go(func() {
+		ended <- agent.Events(ctx, func(e wormbell.Event) error {
+			if e.Kind == wormbell.ManifestChange && e.Path == "~/settle/package.json" && e.Is != nil {
+				passed <- e.Is.Version
+			}
+			return nil
+		})
+	})
+	wrote, last := map[string]bool{}, time.Time{}
+	m.until("an event to pass", 30*time.Second, func() bool {
+		if time.Since(last) > time.Second { // nobody listened yet when it wrote the one before
+			last = time.Now()
+			version := fmt.Sprintf("1.0.%d", last.UnixNano())
+			wrote[version] = true
+			m.write("~/settle/package.json", fmt.Sprintf(`{"name":"settle","version":%q}`, version))
+		}
+		select {
+		case version := <-passed:
+			return wrote[version]
+		case err := <-ended:
+			m.t.Fatalf("the agent's events ended: %v", err)
+		default:
+		}
+		return false
+	})
 }
 
 // install publishes a package with the given scripts and files to the

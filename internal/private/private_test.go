@@ -123,11 +123,13 @@ func TestHolder(t *testing.T) {
 	if path == "" {
 		t.Skip("it is run by TestLockEndsWithTheProcess")
 	}
-	if _, err := private.TryLock(path); err != nil {
+	lock, err := private.TryLock(path)
+	if err != nil {
 		t.Fatal(err)
 	}
 	os.Stdout.WriteString("locked\n")
-	time.Sleep(time.Minute) // until it is killed
+	time.Sleep(5 * time.Minute) // until it is killed
+	runtime.KeepAlive(lock)     // else the collector closes its file
 }
 
 func TestLockEndsWithTheProcess(t *testing.T) {

@@ -110,7 +110,7 @@ func (s *Session) Run(ctx context.Context, stdin, name string, args ...string) (
 	if s.uid != 0 {
 		as(cmd, s.uid)
 	}
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 30 * time.Second // also for what it wrote before a normal end
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -123,7 +123,7 @@ func (d *desk) command(folder, name string, args ...string) *exec.Cmd {
 	d.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = filepath.Join(d.home, folder), d.env
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 30 * time.Second // also for what it wrote before a normal end
 	if os.Getuid() != d.uid {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(d.uid), Gid: uint32(d.uid)}}
 	}

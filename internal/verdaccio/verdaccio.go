@@ -58,7 +58,7 @@ func Start(t testing.TB) *Server {
 	cmd := exec.CommandContext(ctx, node, main, "--config", "config.yaml", "--listen", s.Host)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SystemRoot=" + os.Getenv("SystemRoot")}
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 30 * time.Second
 	var log bytes.Buffer // read only once it has ended
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

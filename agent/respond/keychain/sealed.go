@@ -28,8 +28,10 @@ const (
 	maxWorkFactor = 22
 	// maxSealed is the longest file that is read, in bytes.
 	maxSealed = 16 << 20
-	// lockWait is how long another process may have the file.
-	lockWait = 5 * time.Second
+	// lockWait is how long another process may have the file. It has it for
+	// milliseconds, or for as long as a busy disk takes to write; to give up may
+	// mean that a new token is kept nowhere.
+	lockWait = 10 * time.Second
 )
 
 // ErrPassphrase is wrapped by errors that say that the passphrase is not that
