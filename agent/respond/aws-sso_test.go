@@ -3,6 +3,8 @@ package respond
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -46,12 +48,12 @@ func TestAWSSSOFind(t *testing.T) {
 	}
 	// Where the login goes is said by a file that anybody may have written.
 	for _, region := range []string{"x.evil.example/#", "us-east-1.evil.example", "", "us-iso-east-1"} {
-		testPut(t, m, "~/.aws/sso/cache/x.json", `{"startUrl":"https://x.awsapps.com/start","region":"`+region+`","accessToken":"`+faultRandom(40)+`"}`)
+		testPut(t, m, "~/.aws/sso/cache/x.json", `{"startUrl":"https://x.awsapps.com/start","region":"`+region+`","accessToken":"`+testRandom(40)+`"}`)
 		if found, err := awsssoFind(t.Context(), m, nil); !errors.Is(err, ErrPartly) || len(found) != 1 {
 			t.Errorf("region %q: %d found, %v", region, len(found), err)
 		}
 	}
-	testPut(t, m, "~/.aws/sso/cache/x.json", `{"startUrl":"https://x.awsapps.com/start","region":"eu-west-1","expiresAt":"2026-02-28T12:00:00UTC","accessToken":"`+faultRandom(40)+`"}`)
+	testPut(t, m, "~/.aws/sso/cache/x.json", `{"startUrl":"https://x.awsapps.com/start","region":"eu-west-1","expiresAt":"2026-02-28T12:00:00UTC","accessToken":"`+testRandom(40)+`"}`)
 	if found, err := awsssoFind(t.Context(), m, nil); err != nil || len(found) != 1 {
 		t.Errorf("one that ran out: %d found, %v", len(found), err)
 	}
@@ -193,45 +195,42 @@ func TestAWSSSONobody(t *testing.T) {
 func TestAWSSSOFaults(t *testing.T) {
 	t.Parallel()
 	for _, expired := range []bool{false, true} {
-		for name, op := range map[string]func(ctx context.Context, m *Machine, old Token) (Answer, error){
-			"identify": func(ctx context.Context, m *Machine, old Token) (Answer, error) {
-				id, err := awsssoIdentify(ctx, m, old)
-				if err == nil && id.Answer == CouldNotTell && id.Note == "" {
-					err = errors.New("no note")
-				}
-				return id.Answer, err
-			},
-			"is dead": awsssoIsDead,
-			"revoke": func(ctx context.Context, m *Machine, old Token) (Answer, error) {
-				return CouldNotTell, awsssoRevoke(ctx, m, old, Token{})
-			},
-		} {
-			t.Run(name, func(t *testing.T) {
+		start := func(t *testing.T, b *faultBench) (*awsFake, *Machine, Token) {
+			m := b.Machine(t, "aws-sso")
+			f := newAWSFake(m.Now, b.Token)
+			old := awsssoPut(t, m, f, true)
+			if expired {
+				clear(f.access)
+				old.Facts["expires"] = "2026-03-01T11:00:00Z"
+			}
+			return f, m, old
+		}
+		ask := func(name string, truth Answer, ask faultAsk) {
+			t.Run(fmt.Sprintf("%s, expired %v", name, expired), func(t *testing.T) {
 				t.Parallel()
-				faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-					m := b.Machine(t, "aws-sso")
-					f := newAWSFake(m.Now, b.Token)
-					old := awsssoPut(t, m, f, true)
-					if expired {
-						clear(f.access)
-						old.Facts["expires"] = "2026-03-01T11:00:00Z"
-					}
-					var a Answer
-					return faultSubject{Service: f, Run: func(ctx context.Context) (err error) { a, err = op(ctx, m, old); return err },
-						After: func(t *testing.T, r faultRun) {
-							// A portal that answers 401 says that it does not take the token.
-							if a == Dead && r.Fault != "401" && f.logouts == 0 && len(f.refresh) > 0 {
-								t.Errorf("it is dead, it says: %v", r.Err)
-							}
-							if name == "revoke" && r.Err == nil && f.logouts == 0 && r.Fault != "401" {
-								t.Error("it is said to be revoked, and was not")
-							}
-							if name != "revoke" && r.Err != nil && !errors.Is(r.Err, context.Canceled) {
-								t.Error(r.Err)
-							}
-						}}
-				})
+				faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
+					f, m, old := start(t, b)
+					return f, m, old
+				}, faultTruth(truth, "401"), ask) // a portal that answers 401 says that it does not take the token
 			})
 		}
+		who := Alive
+		if expired {
+			who = CouldNotTell // the refresh token is not used up for that
+		}
+		ask("identify", who, awsssoIdentify)
+		ask("is dead", Alive, faultBare(awsssoIsDead))
+		t.Run(fmt.Sprintf("revoke, expired %v", expired), func(t *testing.T) {
+			t.Parallel()
+			faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+				f, m, old := start(t, b)
+				return faultSubject{Service: f, Run: func(ctx context.Context) error { return awsssoRevoke(ctx, m, old, Token{}) },
+					After: func(t *testing.T, r faultRun) {
+						if r.Err == nil && f.logouts == 0 && r.Fault != "401" {
+							t.Error("it is said to be revoked, and was not")
+						}
+					}}
+			})
+		})
 	}
 }

@@ -117,7 +117,7 @@ func awsFind(ctx context.Context, m *Machine, paths []string) ([]Token, error) {
 	files := []string{"~/.aws/credentials", "~/.aws/config"}
 	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"} {
 		if f := m.Getenv(name); f != "" {
-			files = append(files, forgeTilde(m, f))
+			files = append(files, m.tilde(f))
 		}
 	}
 	var all []Token

@@ -119,7 +119,7 @@ func awsSettings(m *Machine, t Token) (region string, settings map[string]string
 	settings = map[string]string{}
 	file := "~/.aws/config"
 	if f := m.Getenv("AWS_CONFIG_FILE"); f != "" {
-		file = forgeTilde(m, f)
+		file = m.tilde(f)
 	}
 	if data, err := edit.Read(m.Abs(file)); err == nil { // without it the defaults hold
 		for _, e := range edit.INI(data) {

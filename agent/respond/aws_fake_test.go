@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,17 +22,10 @@ import (
 // awsFake is STS, IAM, and IAM Identity Center's portal and OIDC service, as
 // their API references have them. It checks signatures by making them again.
 type awsFake struct {
-	mu     sync.Mutex // guards all
-	now    func() time.Time
-	keys   map[string]*awsFakeKey
-	deny   []string // actions that IAM does not allow
-	listed int      // how many listings still leave out the newest key
+	cloudFake[*awsFakeKey]
 	throws []string // codes of the next refusals
-	said   []string // "CreateAccessKey by AKIA…", "200 CreateAccessKey"
 	arn    string   // of GetCallerIdentity, instead of the user's
-	fails  bool     // IAM makes keys and says ServiceFailure
 	hosts  []string // to which requests were addressed
-	mint   func(prefix string, n int) string
 
 	// Identity Center.
 	access  map[string]bool // access tokens by whether they are alive
@@ -48,13 +40,16 @@ type awsFakeKey struct {
 	known                         int // how many requests it is still taken for after it is dead
 }
 
+func (k *awsFakeKey) state() string   { return k.status }
+func (k *awsFakeKey) made() time.Time { return k.created }
+
 func newAWSFake(now func() time.Time, mint func(string, int) string) *awsFake {
-	return &awsFake{now: now, mint: mint, keys: map[string]*awsFakeKey{}, access: map[string]bool{}, refresh: map[string]bool{}}
+	return &awsFake{cloudFake: newCloudFake[*awsFakeKey](now, mint), access: map[string]bool{}, refresh: map[string]bool{}}
 }
 
 // awsKeyIn makes an ID and a secret of the right shape.
 func awsKeyIn(mint func(string, int) string) (id, secret string) {
-	return "AKIA" + strings.ToUpper(faultRandom(16)), mint("", 40)
+	return "AKIA" + strings.ToUpper(testRandom(16)), mint("", 40)
 }
 
 // add makes a key for alice that there was all along.
@@ -64,41 +59,6 @@ func (f *awsFake) add() (id, secret string) {
 	id, secret = awsKeyIn(f.mint)
 	f.keys[id] = &awsFakeKey{user: "alice", secret: secret, status: "Active", created: f.now().Add(-400 * 24 * time.Hour)}
 	return id, secret
-}
-
-// state returns the status of a key, "" if there is none.
-func (f *awsFake) state(id string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if k := f.keys[id]; k != nil {
-		return k.status
-	}
-	return ""
-}
-
-// ids returns the IDs of the keys that there are, without those in but.
-func (f *awsFake) ids(but ...string) (ids []string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for id := range f.keys {
-		if !slices.Contains(but, id) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// count returns how often an action was asked for.
-func (f *awsFake) count(action string) (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.said {
-		if a, _, _ := strings.Cut(s, " by "); a == action {
-			n++
-		}
-	}
-	return n
 }
 
 var awsFakeAuth = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/([0-9]{8})/([a-z0-9-]+)/([a-z]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}$`)
@@ -116,7 +76,7 @@ func (f *awsFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	form, _ := url.ParseQuery(string(body))
 	action := form.Get("Action")
 	id, code, status := f.caller(r, body, action, form.Get("Version"))
-	f.said = append(f.said, action+" by "+id)
+	f.said = append(f.said, action)
 	w.Header().Set("Content-Type", "text/xml")
 	if code == "" && len(f.throws) > 0 {
 		code, status = f.throws[0], 400
@@ -134,7 +94,6 @@ func (f *awsFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>%s</Code><Message>you sent %s</Message></Error><RequestId>7a62c49f</RequestId></ErrorResponse>`, code, r.Header.Get("X-Amz-Security-Token"))
 		return
 	}
-	f.said = append(f.said, "200 "+action)
 	if result != "" {
 		result = "<" + action + "Result>" + result + "</" + action + "Result>"
 	}
@@ -262,24 +221,10 @@ func (f *awsFake) act(action string, by *awsFakeKey, form url.Values) (result, c
 }
 
 func (f *awsFake) list(by *awsFakeKey) string {
-	type row struct {
-		id string
-		*awsFakeKey
-	}
-	var rows []row
-	for id, k := range f.keys {
-		if k.user == by.user && k.session == "" {
-			rows = append(rows, row{id, k})
-		}
-	}
-	slices.SortFunc(rows, func(a, b row) int { return a.created.Compare(b.created) })
-	if f.listed > 0 && len(rows) > 1 {
-		f.listed--
-		rows = rows[:len(rows)-1]
-	}
 	var s strings.Builder
-	for _, k := range rows {
-		fmt.Fprintf(&s, "<member><UserName>%s</UserName><AccessKeyId>%s</AccessKeyId><Status>%s</Status><CreateDate>%s</CreateDate></member>", k.user, k.id, k.status, k.created.UTC().Format(time.RFC3339))
+	for _, id := range f.listing(func(k *awsFakeKey) bool { return k.user == by.user && k.session == "" }) {
+		k := f.keys[id]
+		fmt.Fprintf(&s, "<member><UserName>%s</UserName><AccessKeyId>%s</AccessKeyId><Status>%s</Status><CreateDate>%s</CreateDate></member>", k.user, id, k.status, k.created.UTC().Format(time.RFC3339))
 	}
 	return "<UserName>" + by.user + "</UserName><AccessKeyMetadata>" + s.String() + "</AccessKeyMetadata><IsTruncated>false</IsTruncated>"
 }
@@ -287,7 +232,7 @@ func (f *awsFake) list(by *awsFakeKey) string {
 // center is IAM Identity Center.
 func (f *awsFake) center(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	f.said = append(f.said, r.Method+" "+r.URL.Path+" by somebody")
+	f.said = append(f.said, r.Method+" "+r.URL.Path)
 	bearer := r.Header.Get("X-Amz-Sso_bearer_token")
 	refuse := func(status int, code string) {
 		w.WriteHeader(status)

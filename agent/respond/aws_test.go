@@ -25,7 +25,7 @@ import (
 func awsMachine(t *testing.T) (m *Machine, f *awsFake, old Token) {
 	t.Helper()
 	m = testMachine(t)
-	f = newAWSFake(m.Now, func(prefix string, n int) string { return prefix + faultRandom(n) })
+	f = newAWSFake(m.Now, func(prefix string, n int) string { return prefix + testRandom(n) })
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	m.Sites["aws"], m.Sites["aws-sso"] = server.URL, server.URL
@@ -63,7 +63,7 @@ func awsPut(t *testing.T, m *Machine, f *awsFake) Token {
 func TestAWSFind(t *testing.T) {
 	t.Parallel()
 	m := testMachine(t)
-	mint := func(prefix string, n int) string { return prefix + faultRandom(n) }
+	mint := func(prefix string, n int) string { return prefix + testRandom(n) }
 	a, aKey := awsKeyIn(mint)
 	b, bKey := awsKeyIn(mint)
 	c, cKey := awsKeyIn(mint)
@@ -216,7 +216,7 @@ func TestAWSAnswers(t *testing.T) {
 		{"alive", func(*awsFake, *Token) {}, Alive},
 		{"deleted", func(f *awsFake, old *Token) { delete(f.keys, old.ID) }, Dead},
 		{"inactive", func(f *awsFake, old *Token) { f.keys[old.ID].status = "Inactive" }, Dead},
-		{"another secret", func(_ *awsFake, old *Token) { old.Value = secret.Of(faultRandom(40)) }, CouldNotTell},
+		{"another secret", func(_ *awsFake, old *Token) { old.Value = secret.Of(testRandom(40)) }, CouldNotTell},
 		{"denied", func(f *awsFake, _ *Token) { f.deny = []string{"GetCallerIdentity"} }, CouldNotTell},
 		{"throttled once", func(f *awsFake, _ *Token) { f.throws = []string{"Throttling"} }, Alive},
 		{"throttled", func(f *awsFake, _ *Token) { f.throws = strings.Split(strings.Repeat("Throttling,", 9), ",")[:9] }, CouldNotTell},
@@ -327,7 +327,7 @@ func TestAWSForgetSession(t *testing.T) {
 	t.Parallel()
 	m := testMachine(t)
 	file := "~/.aws/cli/cache/0123.json"
-	text := `{"Credentials":{"AccessKeyId":"ASIA` + strings.Repeat("A", 16) + `","SecretAccessKey":"` + faultRandom(40) + `","SessionToken":"x"}}`
+	text := `{"Credentials":{"AccessKeyId":"ASIA` + strings.Repeat("A", 16) + `","SecretAccessKey":"` + testRandom(40) + `","SessionToken":"x"}}`
 	testPut(t, m, file, text)
 	found, err := awsFind(t.Context(), m, nil)
 	if err != nil || len(found) != 1 {
@@ -409,7 +409,7 @@ func TestAWSPlaces(t *testing.T) {
 			if id.Answer != c.want || err != nil || !strings.Contains(id.Note, c.note) {
 				t.Errorf("%+v %v, want %v", id, err, c.want)
 			}
-			if d := cmp.Diff(forgeDistinct(f.hosts), c.hosts); d != "" {
+			if d := cmp.Diff(distinct(f.hosts), c.hosts); d != "" {
 				t.Errorf("asked (- got, + want):\n%s", d)
 			}
 		})

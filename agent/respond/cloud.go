@@ -71,7 +71,7 @@ func cloudFiles(m *Machine, paths []string, files []string, patterns ...string) 
 			}
 		}
 	}
-	return slices.DeleteFunc(forgeDistinct(files), func(p string) bool { return !cloudMay(paths, p) })
+	return slices.DeleteFunc(distinct(files), func(p string) bool { return !cloudMay(paths, p) })
 }
 
 // cloudRead hands each file to take. What cannot be read or used is told of by

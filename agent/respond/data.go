@@ -163,7 +163,7 @@ func (p *spot) files(m *Machine) []string {
 		if !filepath.IsAbs(v) || len(files) > 20 {
 			continue
 		}
-		moved := dataTilde(m, filepath.Clean(v))
+		moved := m.tilde(v)
 		if folder {
 			moved += strings.TrimPrefix(p.path, dir)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,17 +15,6 @@ import (
 )
 
 // How the rows of [services] are found in files, put in place and removed.
-
-// dataTilde returns an absolute path of this system with ~ and slashes.
-func dataTilde(m *Machine, abs string) string {
-	if rel, err := filepath.Rel(m.Home, abs); err == nil && filepath.IsLocal(rel) {
-		if rel == "." {
-			return "~"
-		}
-		return "~/" + filepath.ToSlash(rel)
-	}
-	return filepath.ToSlash(abs)
-}
 
 // dataMay reports whether a file may be opened; see Kind.Find.
 func dataMay(paths []string, path string) bool { return paths == nil || slices.Contains(paths, path) }

@@ -47,7 +47,7 @@ func shellFiles(m *Machine) []string {
 				if moved.env == "ZDOTDIR" {
 					rest = ".z" + rest
 				}
-				files = append(files, dataTilde(m, filepath.Clean(dir))+"/"+rest)
+				files = append(files, m.tilde(dir)+"/"+rest)
 			}
 		}
 	}

@@ -118,17 +118,7 @@ func (b *faultBench) Canary(s string) string {
 }
 
 // Token makes a canary: prefix and n random letters and digits.
-func (b *faultBench) Token(prefix string, n int) string { return b.Canary(prefix + faultRandom(n)) }
-
-// faultRandom returns n random letters and digits. The first is no digit, so
-// that no checksum of a token comes out right by chance and with a zero.
-func faultRandom(n int) string {
-	var s strings.Builder
-	for s.Len() < n {
-		s.WriteString(rand.Text()) // 26 of A-Z2-7
-	}
-	return s.String()[:n]
-}
+func (b *faultBench) Token(prefix string, n int) string { return b.Canary(prefix + testRandom(n)) }
 
 // Write makes a faultBench the writer of its own log.
 func (b *faultBench) Write(p []byte) (int, error) {
@@ -179,9 +169,10 @@ func faults() []faultMeans {
 	}
 }
 
-// faultEach runs an operation with everything going wrong at every request,
-// and returns the requests that it sends when nothing does.
-func faultEach(t *testing.T, start func(*testing.T, *faultBench) faultSubject) []string {
+// faultEach runs an operation with everything going wrong at every request, or
+// with the faults named only, and returns the requests that it sends when
+// nothing does.
+func faultEach(t *testing.T, start func(*testing.T, *faultBench) faultSubject, only ...string) []string {
 	t.Helper()
 	clean := faultOnce(t, start, faultMeans{}, -1, false)
 	if len(clean.Sent) == 0 {
@@ -192,6 +183,9 @@ func faultEach(t *testing.T, start func(*testing.T, *faultBench) faultSubject) [
 	}
 	for at, request := range clean.Sent {
 		for _, f := range faults() {
+			if len(only) > 0 && !slices.Contains(only, f.name) {
+				continue
+			}
 			for _, lasting := range []bool{false, true} {
 				name := fmt.Sprintf("%s at %d %s", f.name, at, request)
 				if lasting {
@@ -204,6 +198,68 @@ func faultEach(t *testing.T, start func(*testing.T, *faultBench) faultSubject) [
 		}
 	}
 	return clean.Sent
+}
+
+// faultAsk is [Kind.Identify], or another question made into one.
+type faultAsk = func(context.Context, *Machine, Token) (Identity, error)
+
+// faultBare makes a faultAsk of [Kind.IsDead], whose answers come without a note.
+func faultBare(ask func(context.Context, *Machine, Token) (Answer, error)) faultAsk {
+	return func(ctx context.Context, m *Machine, old Token) (Identity, error) {
+		answer, err := ask(ctx, m, old)
+		return Identity{Answer: answer, Note: "-"}, err
+	}
+}
+
+// faultAnswer is faultEach for questions about the token that start returns,
+// which are asked one after the other. Each answer must be one of those that
+// truth allows for the run; one that is none must say why; and only a caller who
+// gave up gets an error.
+func faultAnswer(t *testing.T, start func(*testing.T, *faultBench) (http.Handler, *Machine, Token), truth func(*testing.T, faultRun) []Answer, asks ...faultAsk) {
+	t.Helper()
+	faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+		service, m, old := start(t, b)
+		var told []Identity
+		return faultSubject{Service: service, Run: func(ctx context.Context) error {
+			for _, ask := range asks {
+				id, err := ask(ctx, m, old)
+				b.Log.Debug("told", "identity", fmt.Sprintf("%+v", id)) // where no canary may be
+				if told = append(told, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, After: func(t *testing.T, r faultRun) {
+			if cancelled := strings.HasPrefix(r.Fault, "cancelled"); cancelled != (r.Err != nil) || cancelled && !errors.Is(r.Err, context.Canceled) {
+				t.Errorf("error %v", r.Err)
+			}
+			may := truth(t, r)
+			for i, id := range told {
+				if r.Err != nil && i == len(told)-1 {
+					may = append(may, CouldNotTell) // the error says why
+				} else if id.Answer == CouldNotTell && id.Note == "" {
+					t.Error("it does not say why it could not tell")
+				}
+				if !slices.Contains(may, id.Answer) {
+					t.Errorf("%v (%v), want one of %v", id.Answer, r.Err, may)
+				}
+			}
+		}}
+	})
+}
+
+// faultTruth allows truth, that nobody can tell if something goes wrong, and
+// that the token is dead where that is what the service says by a fault.
+func faultTruth(truth Answer, dead ...string) func(*testing.T, faultRun) []Answer {
+	return func(_ *testing.T, r faultRun) []Answer {
+		switch {
+		case r.Fault == "":
+			return []Answer{truth}
+		case slices.Contains(dead, r.Fault):
+			return []Answer{truth, CouldNotTell, Dead}
+		}
+		return []Answer{truth, CouldNotTell}
+	}
 }
 
 // faultOnce runs it with f at request at; -1 is never.

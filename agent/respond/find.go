@@ -1,9 +1,11 @@
 package respond
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,22 +43,36 @@ func Find(ctx context.Context, m *Machine, kinds []Kind, paths []string) ([]Toke
 	return all, errors.Join(errs...)
 }
 
-// merge adds t to all, or its places to the token that it is.
+// merge adds t to all, or to the token there that it is: its places, and what
+// that one does not know yet of its owner and other facts.
 func merge(all []Token, t Token) []Token {
 	for i := range all {
 		same := &all[i]
 		if same.Kind != t.Kind || same.Site != t.Site || !same.Value.Equal(t.Value) {
 			continue
 		}
-		same.Places = slices.Clone(same.Places)
-		for _, p := range t.Places {
-			if !slices.Contains(same.Places, p) {
-				same.Places = append(same.Places, p)
-			}
+		same.Places = distinct(append(slices.Clone(same.Places), t.Places...))
+		same.Owner = cmp.Or(same.Owner, t.Owner)
+		facts := Facts{}
+		maps.Copy(facts, same.Facts)
+		for name, fact := range t.Facts {
+			facts[name] = cmp.Or(facts[name], fact)
 		}
+		same.Facts = facts
 		return all
 	}
 	return append(all, t)
+}
+
+// distinct returns each of list once, in the order in which they first stand.
+func distinct[T comparable](list []T) []T {
+	var once []T
+	for _, v := range list {
+		if !slices.Contains(once, v) {
+			once = append(once, v)
+		}
+	}
+	return once
 }
 
 // name makes the names different: the second one of a name becomes name#2.
@@ -100,14 +116,12 @@ func where(t Token) string {
 		if n == "" {
 			n = p.String()
 		}
-		if !slices.Contains(names, n) {
-			names = append(names, n)
-		}
+		names = append(names, n)
 	}
 	if len(names) == 0 {
 		return "its place"
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(distinct(names), ", ")
 }
 
 // paths are the files of t, for Kind.Find; never nil, which would mean all.

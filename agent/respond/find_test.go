@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -50,6 +53,55 @@ func TestFindMergesAndNames(t *testing.T) {
 	}
 	if a := Elsewhere(got, got[0]); len(a) != 1 || a[0].Name != "one:b" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestFindMergesFacts: what one of two finds does not say of a token, the other does.
+func TestFindMergesFacts(t *testing.T) {
+	t.Parallel()
+	found := []Token{
+		{Name: "a", Value: secret.Of("v"), Places: []Place{{Path: "~/.a"}}, Facts: Facts{"host": "h", "login": ""}},
+		{Name: "b", Value: secret.Of("v"), Places: []Place{{Path: "~/.b"}}, Owner: "alice", Facts: Facts{"host": "other", "login": "alice", "cli": "gh"}},
+		{Name: "c", Value: secret.Of("v"), Places: []Place{{Path: "~/.a"}}, Owner: "bob"},
+	}
+	got, err := Find(t.Context(), testMachine(t), []Kind{{ID: "k", Find: func(context.Context, *Machine, []string) ([]Token, error) { return found, nil }}}, nil)
+	want := []Token{{Kind: "k", Name: "a", Value: secret.Of("v"), Owner: "alice", Places: []Place{{Path: "~/.a"}, {Path: "~/.b"}}, Facts: Facts{"host": "h", "login": "alice", "cli": "gh"}}}
+	if diff := cmp.Diff(want, got, cmp.Comparer(secret.Value.Equal)); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if diff := cmp.Diff(Facts{"host": "h", "login": ""}, found[0].Facts); diff != "" {
+		t.Errorf("what was found is changed: %s", diff)
+	}
+}
+
+// TestMachineTilde: a path has one name, however it is written, and leads back.
+func TestMachineTilde(t *testing.T) {
+	t.Parallel()
+	m := testMachine(t)
+	slash := filepath.ToSlash(m.Home)
+	for _, c := range []struct{ in, want string }{
+		{m.Home, "~"},
+		{m.Home + "/", "~"},
+		{m.Home + "/.npmrc", "~/.npmrc"},
+		{m.Home + "/a/../.npmrc", "~/.npmrc"},
+		{m.Home + "//a/./b/", "~/a/b"},
+		{m.Home + "/..a", "~/..a"},
+		{m.Home + "/~", "~/~"},
+		{m.Home + "2/.npmrc", slash + "2/.npmrc"},
+		{m.Home + "/../other/.npmrc", path.Dir(slash) + "/other/.npmrc"},
+		{"a//b", "a/b"},
+	} {
+		if got := m.tilde(c.in); got != c.want || m.Abs(got) != filepath.Clean(c.in) {
+			t.Errorf("%q: %q, want %q; it leads to %q", c.in, got, c.want, m.Abs(got))
+		}
+	}
+	odd := m.Home + `/a\b` // a name of one file, but on Windows
+	want := `~/a\b`
+	if runtime.GOOS == "windows" {
+		odd, want = strings.ToUpper(m.Home)+`\a`, "~/a"
+	}
+	if got := m.tilde(odd); got != want {
+		t.Errorf("%q: %q, want %q", odd, got, want)
 	}
 }
 

@@ -27,10 +27,10 @@ func forgeFiles(m *Machine) []string {
 		"~/.yarnrc.yml", "~/.bunfig.toml", "~/.config/.bunfig.toml", "~/.docker/config.json", "~/.config/containers/auth.json"}
 	if dir := m.Getenv("XDG_CONFIG_HOME"); dir != "" {
 		for _, f := range []string{"git/credentials", "pnpm/rc", "pnpm/auth.ini", ".bunfig.toml"} {
-			files = append(files, forgeTilde(m, dir+"/"+f))
+			files = append(files, m.tilde(dir+"/"+f))
 		}
 	}
-	return forgeDistinct(files)
+	return distinct(files)
 }
 
 // forgeStores are the IDs of the stores of forgeFiles and of more.
@@ -38,26 +38,6 @@ func forgeStores(more ...string) []string {
 	all := append([]string{"bun", "docker", "git", "netrc", "npm", "pnpm", "yarn"}, more...)
 	slices.Sort(all)
 	return all
-}
-
-// forgeTilde writes an absolute path in the home with ~.
-func forgeTilde(m *Machine, abs string) string {
-	abs = strings.ReplaceAll(abs, `\`, "/")
-	home := strings.TrimSuffix(strings.ReplaceAll(m.Home, `\`, "/"), "/")
-	if rest, ok := strings.CutPrefix(abs, home+"/"); ok {
-		return "~/" + path.Clean(rest)
-	}
-	return path.Clean(abs)
-}
-
-func forgeDistinct(list []string) []string {
-	var out []string
-	for _, s := range list {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // forgeHeld is a value in a file that may be a token.
@@ -314,29 +294,6 @@ func forgeFind(ctx context.Context, m *Machine, files, paths []string, take func
 	return errors.Join(errs...)
 }
 
-// forgeMerge adds a token that stands at p, or the place to the token of that
-// value and site that there is already.
-func forgeMerge(all []Token, t Token, p Place) []Token {
-	for i := range all {
-		if o := &all[i]; o.Site == t.Site && o.Value.Equal(t.Value) {
-			if !slices.Contains(o.Places, p) {
-				o.Places = append(o.Places, p)
-			}
-			if o.Owner == "" {
-				o.Owner = t.Owner
-			}
-			for k, v := range t.Facts {
-				if o.Facts[k] == "" {
-					o.Facts[k] = v
-				}
-			}
-			return all
-		}
-	}
-	t.Places = []Place{p}
-	return append(all, t)
-}
-
 // forgeName names tokens by kind, host if it is not the usual one, and what
 // holds them: "github:alice", "gitlab:gitlab.example.com/netrc". Two may get the
 // same name; [Find] tells them apart.
@@ -450,7 +407,7 @@ func forgeEach(ctx context.Context, m *Machine, t Token, change func([]forgeHeld
 	keys := map[string][]string{}
 	for _, p := range t.Places {
 		if p.Path != "" {
-			files = forgeDistinct(append(files, p.Path))
+			files = distinct(append(files, p.Path))
 			keys[p.Path] = append(keys[p.Path], p.Key)
 			continue
 		}

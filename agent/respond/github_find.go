@@ -21,7 +21,7 @@ import (
 func githubFind(ctx context.Context, m *Machine, paths []string) ([]Token, error) {
 	var all []Token
 	add := func(p Place, h forgeHeld, host string, login bool) {
-		t := Token{Kind: "github", Site: githubSite(m, host), Value: secret.Of(h.value),
+		t := Token{Kind: "github", Site: githubSite(m, host), Value: secret.Of(h.value), Places: []Place{p},
 			Facts: Facts{"host": host, "type": githubType(h.value)}}
 		if t.Facts["type"] == "" {
 			t.Facts["type"] = githubUnknown
@@ -36,7 +36,7 @@ func githubFind(ctx context.Context, m *Machine, paths []string) ([]Token, error
 			t.Facts["beside"] = h.file
 		}
 		t.Note = githubNote(m, t)
-		all = forgeMerge(all, t, p)
+		all = merge(all, t)
 	}
 	inFile := map[string]bool{}
 	errFile := forgeFind(ctx, m, githubFiles(m), paths, func(p Place, h forgeHeld) {
@@ -101,7 +101,7 @@ func githubLoginsIn(file string, data []byte) (all []githubLogin) {
 		if u := hosts[host].User; u != "" {
 			l.users = append(l.users, u)
 		}
-		l.users = forgeDistinct(append(l.users, slices.Sorted(maps.Keys(hosts[host].Users))...))
+		l.users = distinct(append(l.users, slices.Sorted(maps.Keys(hosts[host].Users))...))
 		all = append(all, l)
 	}
 	return all
@@ -111,12 +111,12 @@ func githubLoginsIn(file string, data []byte) (all []githubLogin) {
 func githubFiles(m *Machine) []string {
 	files := []string{"~/.config/gh/hosts.yml", "~/AppData/Roaming/GitHub CLI/hosts.yml"}
 	if dir := m.Getenv("XDG_CONFIG_HOME"); dir != "" {
-		files = append(files, forgeTilde(m, dir+"/gh/hosts.yml"))
+		files = append(files, m.tilde(dir+"/gh/hosts.yml"))
 	}
 	if dir := m.Getenv("GH_CONFIG_DIR"); dir != "" {
-		files = append(files, forgeTilde(m, dir+"/hosts.yml"))
+		files = append(files, m.tilde(dir+"/hosts.yml"))
 	}
-	return forgeDistinct(files)
+	return distinct(files)
 }
 
 // githubKeychain hands take what gh keeps in the keychain: items of the service

@@ -16,26 +16,7 @@ import (
 
 func TestGithubIsDeadFaults(t *testing.T) {
 	t.Parallel()
-	for _, revoked := range []bool{false, true} {
-		faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-			m, f, old := githubStart(t, b, "ghp_", "repo")
-			f.tokens[old.Value.Reveal()].revoked = revoked
-			var answer Answer
-			return faultSubject{Service: f, Run: func(ctx context.Context) (err error) {
-				answer, err = github().IsDead(ctx, m, old)
-				return err
-			}, After: func(t *testing.T, r faultRun) {
-				if len(r.Sent) > 4 {
-					t.Errorf("%d requests", len(r.Sent))
-				}
-				if !revoked {
-					githubJudge(t, r, answer, "-")
-				} else if answer == Alive || r.Fault == "" && answer != Dead {
-					t.Errorf("a revoked token is %v", answer)
-				}
-			}}
-		})
-	}
+	forgeIsDeadFaults(t, github(), githubTwo)
 }
 
 func TestGithubRevokeFaults(t *testing.T) {
@@ -235,23 +216,5 @@ func TestGithubWorks(t *testing.T) {
 
 func TestGithubWorksFaults(t *testing.T) {
 	t.Parallel()
-	faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-		m, f, old := githubStart(t, b, "ghp_", "repo")
-		new := Token{Site: b.URL, Value: secret.Of(githubToken(b, "ghp_"))}
-		f.add(new.Value.Reveal(), "alice", "repo")
-		var got Answer
-		return faultSubject{Service: f, Run: func(ctx context.Context) (err error) {
-			got, err = github().Works(ctx, m, old, new)
-			return err
-		}, After: func(t *testing.T, r faultRun) {
-			switch {
-			case r.Fault == "" && got != Alive:
-				t.Errorf("%v", got)
-			case got == Dead && r.Fault != "401":
-				t.Errorf("%v, though the service said no such thing", got)
-			case r.At == 0 && got == Alive && r.Lasting:
-				t.Errorf("%v, though the service never said so", got)
-			}
-		}}
-	})
+	forgeWorksFaults(t, github(), githubTwo)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -198,6 +199,14 @@ func githubStart(t *testing.T, b *faultBench, prefix, scopes string) (*Machine, 
 	return m, f, Token{Kind: "github", Site: b.URL, Value: secret.Of(value), Facts: Facts{"host": githubHost, "type": githubType(value)}}
 }
 
+// githubTwo makes a fake with two tokens of alice's.
+func githubTwo(t *testing.T, b *faultBench) forgeSubject {
+	m, f, old := githubStart(t, b, "ghp_", "repo")
+	new := Token{Site: b.URL, Value: secret.Of(githubToken(b, "ghp_"))}
+	f.add(new.Value.Reveal(), "alice", "repo")
+	return forgeSubject{f, m, old, new, func() { f.tokens[old.Value.Reveal()].revoked = true }}
+}
+
 func TestGithubIdentify(t *testing.T) {
 	t.Parallel()
 	f := newGithubFake(t)
@@ -237,42 +246,9 @@ func TestGithubIdentify(t *testing.T) {
 func TestGithubIdentifyFaults(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range []string{"ghp_", "ghs_"} {
-		faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+		faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
 			m, f, old := githubStart(t, b, prefix, "repo")
-			var id Identity
-			return faultSubject{Service: f, Run: func(ctx context.Context) (err error) {
-				id, err = github().Identify(ctx, m, old)
-				b.Log.Debug("told", "note", id.Note)
-				return err
-			}, After: func(t *testing.T, r faultRun) {
-				githubJudge(t, r, id.Answer, id.Note)
-			}}
-		})
-	}
-}
-
-// githubJudge asserts that an answer about a living token is what the service
-// said, and nothing that it did not say.
-func githubJudge(t *testing.T, r faultRun, got Answer, note string) {
-	t.Helper()
-	want := CouldNotTell
-	recovers := !r.Lasting && (r.Status >= 500 || r.Fault == "429" || slices.Contains([]string{"time-out before", "time-out after", "cut before", "cut after", "half", "huge", "not reached"}, r.Fault))
-	switch {
-	case r.Fault == "" || recovers || r.At > 0:
-		want = Alive
-	case r.Fault == "401":
-		want = Dead // the service's word
-	}
-	if strings.HasPrefix(r.Fault, "cancelled") {
-		if !errors.Is(r.Err, context.Canceled) {
-			t.Errorf("error %v", r.Err)
-		}
-		return
-	}
-	if got != want || r.Err != nil {
-		t.Errorf("%v (%v), want %v", got, r.Err, want)
-	}
-	if got == CouldNotTell && note == "" {
-		t.Error("it does not say why it could not tell")
+			return f, m, old
+		}, forgeSaid, github().Identify)
 	}
 }

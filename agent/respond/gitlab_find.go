@@ -17,7 +17,7 @@ import (
 func gitlabFind(ctx context.Context, m *Machine, paths []string) ([]Token, error) {
 	var all []Token
 	add := func(p Place, h forgeHeld, at gitlabAt, login bool) {
-		t := Token{Kind: "gitlab", Site: at.site(m), Value: secret.Of(h.value), Facts: Facts{"host": at.host, "web": at.web(), "type": "token"}}
+		t := Token{Kind: "gitlab", Site: at.site(m), Value: secret.Of(h.value), Places: []Place{p}, Facts: Facts{"host": at.host, "web": at.web(), "type": "token"}}
 		if login {
 			t.Owner, t.Facts["cli"] = h.user, "glab"
 			switch {
@@ -31,7 +31,7 @@ func gitlabFind(ctx context.Context, m *Machine, paths []string) ([]Token, error
 		if p.Path == "" {
 			t.Facts["beside"] = at.file
 		}
-		all = forgeMerge(all, t, p)
+		all = merge(all, t)
 	}
 	own := gitlabHosts(m, paths)
 	inFile := map[string]bool{}
@@ -59,11 +59,11 @@ func gitlabFiles(m *Machine) []string {
 	files := []string{"~/.config/glab-cli/config.yml"}
 	for name, under := range map[string]string{"XDG_CONFIG_HOME": "/glab-cli/config.yml", "GLAB_CONFIG_DIR": "/config.yml"} {
 		if dir := m.Getenv(name); dir != "" {
-			files = append(files, forgeTilde(m, dir+under))
+			files = append(files, m.tilde(dir+under))
 		}
 	}
 	slices.Sort(files)
-	return forgeDistinct(files)
+	return distinct(files)
 }
 
 // gitlabAt is how a server is reached.

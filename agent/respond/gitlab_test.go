@@ -160,6 +160,15 @@ func gitlabStart(t *testing.T, b *faultBench, expires string, scopes ...string) 
 		Facts: Facts{"host": gitlabHost, "web": "https://gitlab.com", "type": "token"}}
 }
 
+// gitlabTwo makes a fake with two tokens of user 7.
+func gitlabTwo(t *testing.T, b *faultBench) forgeSubject {
+	m, f, old := gitlabStart(t, b, "2026-09-01", "api")
+	new := old
+	new.Value = secret.Of(b.Token("glpat-", 20))
+	f.add(new.Value.Reveal(), 7, "2026-09-01", "api")
+	return forgeSubject{f, m, old, new, func() { f.tokens[0].revoked = true }}
+}
+
 // gitlabServe is a fake without faults.
 func gitlabServe(t *testing.T) (*Machine, *gitlabFake, func(expires string, scopes ...string) Token) {
 	f := newGitlabFake(t, func() string { return "glpat-" + testRandom(30) })
@@ -198,38 +207,15 @@ func TestGitlabIdentify(t *testing.T) {
 
 func TestGitlabIdentifyFaults(t *testing.T) {
 	t.Parallel()
-	faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+	faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
 		m, f, old := gitlabStart(t, b, "2026-09-01", "api")
-		var id Identity
-		return faultSubject{Service: f, Run: func(ctx context.Context) (err error) {
-			id, err = gitlab().Identify(ctx, m, old)
-			b.Log.Debug("told", "note", id.Note)
-			return err
-		}, After: func(t *testing.T, r faultRun) {
-			githubJudge(t, r, id.Answer, id.Note)
-		}}
-	})
+		return f, m, old
+	}, forgeSaid, gitlab().Identify)
 }
 
 func TestGitlabIsDeadFaults(t *testing.T) {
 	t.Parallel()
-	for _, revoked := range []bool{false, true} {
-		faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-			m, f, old := gitlabStart(t, b, "2026-09-01", "api")
-			f.tokens[0].revoked = revoked
-			var answer Answer
-			return faultSubject{Service: f, Run: func(ctx context.Context) (err error) {
-				answer, err = gitlab().IsDead(ctx, m, old)
-				return err
-			}, After: func(t *testing.T, r faultRun) {
-				if !revoked {
-					githubJudge(t, r, answer, "-")
-				} else if answer == Alive || r.Fault == "" && answer != Dead {
-					t.Errorf("a revoked token is %v", answer)
-				}
-			}}
-		})
-	}
+	forgeIsDeadFaults(t, gitlab(), gitlabTwo)
 }
 
 func TestGitlabRevokeFaults(t *testing.T) {
@@ -429,26 +415,7 @@ func TestGitlabWorks(t *testing.T) {
 
 func TestGitlabWorksFaults(t *testing.T) {
 	t.Parallel()
-	faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-		m, f, old := gitlabStart(t, b, "2026-09-01", "api")
-		new := old
-		new.Value = secret.Of(b.Token("glpat-", 20))
-		f.add(new.Value.Reveal(), 7, "2026-09-01", "api")
-		var got Answer
-		return faultSubject{Service: f, Run: func(ctx context.Context) (err error) {
-			got, err = gitlab().Works(ctx, m, old, new)
-			return err
-		}, After: func(t *testing.T, r faultRun) {
-			switch {
-			case r.Fault == "" && got != Alive:
-				t.Errorf("%v", got)
-			case got == Dead && r.Fault != "401":
-				t.Errorf("%v, though the service said no such thing", got)
-			case r.At == 0 && got == Alive && r.Lasting:
-				t.Errorf("%v, though the service never said so", got)
-			}
-		}}
-	})
+	forgeWorksFaults(t, gitlab(), gitlabTwo)
 }
 
 func TestGitlabLogin(t *testing.T) {

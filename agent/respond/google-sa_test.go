@@ -1,18 +1,15 @@
 package respond
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http/httptest"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"wormbell/agent/respond/call"
 	"wormbell/agent/respond/edit"
 	"wormbell/internal/secret"
 )
@@ -128,7 +125,7 @@ func TestGoogleSAAnswers(t *testing.T) {
 				return was().Add(9 * time.Hour)
 			}
 		}, CouldNotTell},
-		{"no key", func(_ *Machine, _ *googleFake, old *Token) { old.Value = secret.Of("-----BEGIN " + faultRandom(20)) }, CouldNotTell},
+		{"no key", func(_ *Machine, _ *googleFake, old *Token) { old.Value = secret.Of("-----BEGIN " + testRandom(20)) }, CouldNotTell},
 		{"another cloud", func(_ *Machine, _ *googleFake, old *Token) { old.Facts["universe"] = "example.com" }, CouldNotTell},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -270,110 +267,20 @@ func TestGoogleSAInstall(t *testing.T) {
 
 func TestGoogleSAFaults(t *testing.T) {
 	t.Parallel()
-	type world struct {
-		f        *googleFake
-		m        *Machine
-		old, new Token
+	start := func(t *testing.T, b *faultBench) cloudSubject {
+		m := b.Machine(t, "google-sa")
+		f := newGoogleFake(m.Now, googleMint(b))
+		old := googlesaPut(t, m, f)
+		return cloudSubject{f, m, old, func() Token { return googlesaSecond(f, old) }}
 	}
-	start := func(t *testing.T, b *faultBench) *world {
-		w := &world{m: b.Machine(t, "google-sa")}
-		w.f = newGoogleFake(w.m.Now, googleMint(b))
-		w.old = googlesaPut(t, w.m, w.f)
-		return w
-	}
-	for name, op := range map[string]func(ctx context.Context, m *Machine, old Token) (Answer, error){
-		"identify": func(ctx context.Context, m *Machine, old Token) (Answer, error) {
-			id, err := googlesaIdentify(ctx, m, old)
-			return id.Answer, err
-		},
-		"is dead": googlesaIsDead,
-	} {
+	for name, ask := range map[string]faultAsk{"identify": googlesaIdentify, "is dead": faultBare(googlesaIsDead)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+			faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
 				w := start(t, b)
-				var a Answer
-				return faultSubject{Service: w.f, Run: func(ctx context.Context) (err error) { a, err = op(ctx, w.m, w.old); return err },
-					After: func(t *testing.T, r faultRun) {
-						if a == Dead || r.Err != nil && !errors.Is(r.Err, context.Canceled) || r.Fault == "" && a != Alive {
-							t.Errorf("%v %v", a, r.Err)
-						}
-					}}
-			})
+				return w.f, w.m, w.old
+			}, faultTruth(Alive), ask)
 		})
 	}
-	t.Run("create", func(t *testing.T) {
-		t.Parallel()
-		faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-			w := start(t, b)
-			var made Token
-			return faultSubject{Service: w.f, Run: func(ctx context.Context) (err error) {
-				made, err = googlesaCreate(ctx, w.m, w.old, "label")
-				return err
-			},
-				After: func(t *testing.T, r faultRun) {
-					ids := w.f.ids(w.old.ID)
-					if w.f.count("keys.create") > 1 || w.f.state(w.old.ID) != "enabled" || (r.Err == nil) == made.Value.Empty() {
-						t.Errorf("a key was asked for twice, the old one is gone, or there is no key and no error: %v", r.Err)
-					}
-					if r.Err == nil {
-						return
-					}
-					var lost *call.LostError
-					if len(ids) > 0 && !errors.As(r.Err, &lost) {
-						t.Errorf("a key was made, and the error does not say that it may have been: %v", r.Err)
-					}
-					w.m.Call = call.New(call.Config{Sleep: func(context.Context, time.Duration) error { return nil }, Log: w.m.Log})
-					server := httptest.NewServer(w.f)
-					defer server.Close()
-					w.m.Sites["google-sa"] = server.URL
-					if found, err := googlesaLost(t.Context(), w.m, w.old, "label"); err != nil || found != (len(ids) > 0) || len(w.f.ids()) != 1 {
-						t.Errorf("found %v of %d: %v", found, len(ids), err)
-					}
-				}}
-		})
-	})
-	for _, self := range []bool{false, true} {
-		t.Run(fmt.Sprintf("revoke, self %v", self), func(t *testing.T) {
-			t.Parallel()
-			faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-				w := start(t, b)
-				by := Token{}
-				if !self {
-					by = googlesaSecond(w.f, w.old)
-				}
-				return faultSubject{Service: w.f, Run: func(ctx context.Context) error { return googlesaRevoke(ctx, w.m, w.old, by) },
-					After: func(t *testing.T, r faultRun) {
-						if !self && w.f.state(by.ID) != "enabled" {
-							t.Error("the new key is gone")
-						}
-						if r.Err == nil && w.f.state(w.old.ID) == "enabled" {
-							t.Error("it is said to be revoked, and is enabled")
-						}
-					}}
-			})
-		})
-	}
-	t.Run("rotate", func(t *testing.T) {
-		t.Parallel()
-		cloudEach(t, func(t *testing.T, b *faultBench) faultSubject {
-			w := start(t, b)
-			var o Outcome
-			return faultSubject{Service: w.f,
-				Run: func(ctx context.Context) (err error) {
-					o, err = (&Rotator{Machine: w.m, Kinds: []Kind{googlesaKind()}}).Rotate(ctx, w.old, Options{})
-					return err
-				},
-				After: func(t *testing.T, r faultRun) {
-					found, err := googlesaFind(t.Context(), w.m, nil)
-					if err != nil || len(found) != 1 || w.f.state(found[0].ID) != "enabled" {
-						t.Fatalf("the key in its place does not work: %+v %v", o, r.Err)
-					}
-					moved := found[0].ID != w.old.ID
-					if o.Works == NewWorks && !moved || o.Works == OldWorks && moved || o.Done && (!moved || w.f.state(w.old.ID) == "enabled") || r.Fault == "" && !o.Done {
-						t.Errorf("it says that %s works, and moved is %v, done %v: %v", o.Works, moved, o.Done, r.Err)
-					}
-				}}
-		})
-	})
+	cloudKeyFaults(t, googlesaKind(), "enabled", "keys.create", start)
 }

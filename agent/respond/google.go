@@ -76,7 +76,7 @@ type googleFile struct {
 func googleFiles(m *Machine, paths []string) []string {
 	dirs := []string{"~/.config/gcloud", "~/AppData/Roaming/gcloud"}
 	if dir := m.Getenv("CLOUDSDK_CONFIG"); dir != "" {
-		dirs = append(dirs, forgeTilde(m, dir))
+		dirs = append(dirs, m.tilde(dir))
 	}
 	var files, patterns []string
 	for _, dir := range dirs {
@@ -84,7 +84,7 @@ func googleFiles(m *Machine, paths []string) []string {
 		patterns = append(patterns, dir+"/legacy_credentials/*/adc.json")
 	}
 	if f := m.Getenv("GOOGLE_APPLICATION_CREDENTIALS"); f != "" {
-		files = append(files, forgeTilde(m, f))
+		files = append(files, m.tilde(f))
 	}
 	return cloudFiles(m, paths, files, patterns...)
 }

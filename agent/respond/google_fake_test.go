@@ -23,19 +23,13 @@ import (
 // googleFake is Google's token endpoint and the part of IAM that keeps the keys
 // of service accounts, as their documents have them. It checks what is signed.
 type googleFake struct {
-	mu     sync.Mutex // guards all
-	now    func() time.Time
-	mint   func(prefix string, n int) string
+	cloudFake[*googleFakeKey] // an action is a right: "keys.create"
+
 	logins map[string]*googleFakeLogin // by refresh token
-	keys   map[string]*googleFakeKey   // by ID
 	access map[string]string           // tokens, whose they are
-	deny   []string                    // "keys.create": rights that nobody has
 	say    string                      // status of the next refusal by IAM, such as FAILED_PRECONDITION
 	rapt   bool                        // it wants people to log in again now and then
-	listed int                         // how many listings still leave out the newest key
-	made   int
-	fails  bool // it makes keys and says 500
-	said   []string
+	minted int                         // how many keys were made
 }
 
 type googleFakeLogin struct {
@@ -53,8 +47,17 @@ type googleFakeKey struct {
 	known    int // how many are taken after it is dead
 }
 
+func (k *googleFakeKey) state() string {
+	if k.disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func (k *googleFakeKey) made() time.Time { return k.created }
+
 func newGoogleFake(now func() time.Time, mint func(string, int) string) *googleFake {
-	return &googleFake{now: now, mint: mint, logins: map[string]*googleFakeLogin{}, keys: map[string]*googleFakeKey{}, access: map[string]string{}}
+	return &googleFake{cloudFake: newCloudFake[*googleFakeKey](now, mint), logins: map[string]*googleFakeLogin{}, access: map[string]string{}}
 }
 
 // googleFakeRSA are RSA keys: making one takes a while.
@@ -79,8 +82,8 @@ func (f *googleFake) add() (id, file string) {
 }
 
 func (f *googleFake) make(created time.Time) (id, file string) {
-	private := googleFakeRSA()[f.made%6]
-	f.made++
+	private := googleFakeRSA()[f.minted%6]
+	f.minted++
 	id = fmt.Sprintf("%040x", sha256.Sum256([]byte(f.mint("", 30))))[:40]
 	f.keys[id] = &googleFakeKey{email: googleFakeEmail, public: &private.PublicKey, created: created}
 	der, _ := x509.MarshalPKCS8PrivateKey(private)
@@ -94,42 +97,6 @@ func (f *googleFake) make(created time.Time) (id, file string) {
 func googleCanary(file string) string {
 	_, key, _ := strings.Cut(file, "BEGIN PRIVATE KEY-----\\n")
 	return key[100:130] // within a line of it
-}
-
-func (f *googleFake) state(id string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	k := f.keys[id]
-	switch {
-	case k == nil:
-		return ""
-	case k.disabled:
-		return "disabled"
-	}
-	return "enabled"
-}
-
-func (f *googleFake) ids(but ...string) (ids []string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for id := range f.keys {
-		if !slices.Contains(but, id) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-func (f *googleFake) count(what string) (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.said {
-		if s == what {
-			n++
-		}
-	}
-	return n
 }
 
 func (f *googleFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -301,21 +268,8 @@ func (f *googleFake) iam(w http.ResponseWriter, r *http.Request) {
 func (f *googleFake) mintCanary(file string) { f.mint("\x00"+googleCanary(file), 0) }
 
 func (f *googleFake) list() (rows []map[string]string) {
-	type key struct {
-		id string
-		*googleFakeKey
-	}
-	var all []key
-	for id, k := range f.keys {
-		all = append(all, key{id, k})
-	}
-	slices.SortFunc(all, func(a, b key) int { return a.created.Compare(b.created) })
-	if f.listed > 0 && len(all) > 1 {
-		f.listed--
-		all = all[:len(all)-1]
-	}
-	for _, k := range all {
-		rows = append(rows, map[string]string{"name": "projects/proj-1/serviceAccounts/" + googleFakeEmail + "/keys/" + k.id, "validAfterTime": k.created.UTC().Format(time.RFC3339), "keyType": "USER_MANAGED"})
+	for _, id := range f.listing(func(*googleFakeKey) bool { return true }) {
+		rows = append(rows, map[string]string{"name": "projects/proj-1/serviceAccounts/" + googleFakeEmail + "/keys/" + id, "validAfterTime": f.keys[id].created.UTC().Format(time.RFC3339), "keyType": "USER_MANAGED"})
 	}
 	return rows
 }
@@ -334,7 +288,7 @@ func googleMint(b *faultBench) func(prefix string, n int) string {
 func googleMachine(t *testing.T) (*Machine, *googleFake) {
 	t.Helper()
 	m := testMachine(t)
-	f := newGoogleFake(m.Now, func(prefix string, n int) string { return prefix + faultRandom(n) })
+	f := newGoogleFake(m.Now, func(prefix string, n int) string { return prefix + testRandom(n) })
 	googleServe(t, m, f)
 	return m, f
 }

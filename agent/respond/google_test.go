@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -207,42 +208,37 @@ func TestGoogleRevokeOnly(t *testing.T) {
 
 func TestGoogleFaults(t *testing.T) {
 	t.Parallel()
-	for name, op := range map[string]func(ctx context.Context, m *Machine, old Token) (Answer, error){
-		"identify": func(ctx context.Context, m *Machine, old Token) (Answer, error) {
-			id, err := googleIdentify(ctx, m, old)
-			if err == nil && id.Answer == CouldNotTell && id.Note == "" {
-				err = errors.New("no note")
-			}
-			return id.Answer, err
-		},
-		"is dead": googleIsDead,
-		"revoke": func(ctx context.Context, m *Machine, old Token) (Answer, error) {
-			return CouldNotTell, googleRevoke(ctx, m, old, Token{})
-		},
-	} {
+	start := func(t *testing.T, b *faultBench) (*googleFake, *Machine, Token) {
+		m := b.Machine(t, "google")
+		f := newGoogleFake(m.Now, googleMint(b))
+		return f, m, googlePut(t, m, f)
+	}
+	stays := func(t *testing.T, m *Machine, old Token) {
+		if data := testText(t, m, googleADC); !strings.Contains(data, old.Value.Reveal()) {
+			t.Error("the login is gone from its file")
+		}
+	}
+	for name, ask := range map[string]faultAsk{"identify": googleIdentify, "is dead": faultBare(googleIsDead)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
-				m := b.Machine(t, "google")
-				f := newGoogleFake(m.Now, googleMint(b))
-				old := googlePut(t, m, f)
-				var a Answer
-				return faultSubject{Service: f, Run: func(ctx context.Context) (err error) { a, err = op(ctx, m, old); return err },
-					After: func(t *testing.T, r faultRun) {
-						if a == Dead {
-							t.Error("it is dead, it says")
-						}
-						if name == "revoke" && r.Err == nil && !f.logins[old.Value.Reveal()].revoked {
-							t.Error("it is said to be revoked, and was not")
-						}
-						if name != "revoke" && r.Err != nil && !errors.Is(r.Err, context.Canceled) {
-							t.Error(r.Err)
-						}
-						if data := testText(t, m, googleADC); !strings.Contains(data, old.Value.Reveal()) {
-							t.Error("the login is gone from its file")
-						}
-					}}
-			})
+			faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
+				f, m, old := start(t, b)
+				t.Cleanup(func() { stays(t, m, old) })
+				return f, m, old
+			}, faultTruth(Alive), ask)
 		})
 	}
+	t.Run("revoke", func(t *testing.T) {
+		t.Parallel()
+		faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+			f, m, old := start(t, b)
+			return faultSubject{Service: f, Run: func(ctx context.Context) error { return googleRevoke(ctx, m, old, Token{}) },
+				After: func(t *testing.T, r faultRun) {
+					if r.Err == nil && !f.logins[old.Value.Reveal()].revoked {
+						t.Error("it is said to be revoked, and was not")
+					}
+					stays(t, m, old)
+				}}
+		})
+	})
 }

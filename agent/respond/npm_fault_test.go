@@ -3,6 +3,7 @@ package respond
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -37,34 +38,17 @@ func npmCertain(r faultRun) bool {
 
 func TestNpmFaultsOfIdentify(t *testing.T) {
 	t.Parallel()
-	faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+	faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
 		d, m, old := npmFaulty(t, b, accounts.Config{})
-		var id Identity
-		var answer Answer
-		return faultSubject{
-			Service: d,
-			Run: func(ctx context.Context) (err error) {
-				if id, err = npmIdentify(ctx, m, old); err == nil {
-					answer, err = npmIsDead(ctx, m, old)
-				}
-				return err
-			},
-			After: func(t *testing.T, r faultRun) {
-				// A registry that refuses with 401, or with 403 only those who have
-				// a token, has said that it is dead.
-				may := r.Fault == "401" || r.Fault == "403" && !r.Lasting || r.Fault == "blank" && r.Lasting
-				if (id.Answer == Dead || answer == Dead) && !may {
-					t.Errorf("%v, %v", id.Answer, answer)
-				}
-				if r.Fault == "" && (id.Answer != Alive || answer != Alive) {
-					t.Errorf("%v, %v", id.Answer, answer)
-				}
-				if r.Err != nil && !errors.Is(r.Err, context.Canceled) {
-					t.Error(r.Err)
-				}
-			},
+		return d, m, old
+	}, func(t *testing.T, r faultRun) []Answer {
+		// A registry that refuses with 401, or with 403 only those who have
+		// a token, has said that it is dead.
+		if r.Fault == "403" && !r.Lasting || r.Fault == "blank" && r.Lasting {
+			return []Answer{Alive, CouldNotTell, Dead}
 		}
-	})
+		return faultTruth(Alive, "401")(t, r)
+	}, npmIdentify, faultBare(npmIsDead))
 }
 
 func TestNpmFaultsOfCreate(t *testing.T) {

@@ -68,14 +68,6 @@ func npmFiles(m *Machine, paths []string) []string {
 	return slices.Compact(all)
 }
 
-// tilde returns path with ~ and slashes.
-func (m *Machine) tilde(path string) string {
-	if rel, err := filepath.Rel(m.Home, path); err == nil && filepath.IsLocal(rel) {
-		return "~/" + filepath.ToSlash(rel)
-	}
-	return filepath.ToSlash(path)
-}
-
 // npmReader returns what reads a file of this name, nil if nothing does.
 func npmReader(p string) func([]byte) ([]npmEntry, error) {
 	switch path.Base(p) {

@@ -211,10 +211,26 @@ func (m *Machine) Site(id, usual string) string {
 
 // Abs returns the path on this system that p, with ~ and slashes, stands for.
 func (m *Machine) Abs(p string) string {
+	if p == "~" {
+		return m.Home
+	}
 	if rest, ok := strings.CutPrefix(p, "~/"); ok {
 		return filepath.Join(m.Home, filepath.FromSlash(rest))
 	}
 	return filepath.FromSlash(p)
+}
+
+// tilde is the reverse of [Machine.Abs]: it returns abs, a path on this system,
+// clean, with slashes, and with ~ if it is the home or in it.
+func (m *Machine) tilde(abs string) string {
+	rel, err := filepath.Rel(m.Home, abs)
+	switch {
+	case err != nil || !filepath.IsLocal(rel):
+		return filepath.ToSlash(filepath.Clean(abs))
+	case rel == ".":
+		return "~"
+	}
+	return "~/" + filepath.ToSlash(rel)
 }
 
 // Person is who sits in front of the machine. Every func is set; those that

@@ -124,32 +124,20 @@ func TestDataFaults(t *testing.T) {
 		for _, dead := range []bool{false, true} {
 			t.Run(fmt.Sprintf("identify %s dead=%v", id, dead), func(t *testing.T) {
 				t.Parallel()
-				faultEach(t, func(t *testing.T, b *faultBench) faultSubject {
+				truth := faultTruth(Alive)
+				switch {
+				case dead:
+					truth = faultTruth(Dead)
+				case id == "huggingface" || id == "docker-hub":
+					truth = faultTruth(Alive, "401") // with an error in JSON is how these two say it
+				}
+				faultAnswer(t, func(t *testing.T, b *faultBench) (http.Handler, *Machine, Token) {
 					fake := &dataFake{}
 					m := b.Machine(t, id)
-					k, token := dataTold(t, id, b.URL, fake, b.Canary(dataPaste()[id]()))
+					_, token := dataTold(t, id, b.URL, fake, b.Canary(dataPaste()[id]()))
 					fake.tokens[token.Value.Reveal()].dead = dead
-					var got Identity
-					return faultSubject{Service: fake, Run: func(ctx context.Context) (err error) {
-						got, err = k.Identify(ctx, m, token)
-						return err
-					}, After: func(t *testing.T, r faultRun) {
-						// A 401 with an error in JSON is how these two say it.
-						says401 := r.Status == 401 && (id == "huggingface" || id == "docker-hub")
-						if got.Answer == Dead && !dead && !says401 || got.Answer == Alive && dead {
-							t.Errorf("it is said to be %v", got.Answer)
-						}
-						if r.Err != nil && !errors.Is(r.Err, context.Canceled) {
-							t.Errorf("Identify: %v", r.Err)
-						}
-						if r.Err == nil && got.Answer == CouldNotTell && got.Note == "" {
-							t.Error("it does not say why it could not tell")
-						}
-						if r.Fault == "" && got.Answer == CouldNotTell {
-							t.Error("it could not tell without any fault")
-						}
-					}}
-				})
+					return fake, m, token
+				}, truth, dataKind(t, id).Identify)
 			})
 		}
 		if dataKind(t, id).Revoke == nil {

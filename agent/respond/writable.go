@@ -27,7 +27,7 @@ func (k *Kind) writes(t Token) []string {
 	var files []string
 	for _, p := range t.Places {
 		if p.Path != "" {
-			files = forgeDistinct(append(files, p.Path))
+			files = distinct(append(files, p.Path))
 		}
 	}
 	return files
