@@ -233,15 +233,16 @@ type memory struct {
 
 // memory reads arguments and environment, or gives up. On a starved machine a
 // reader can come too late for no reason of the process's, so there is a second
-// one; what really hangs is bounded all the same.
+// one; what really hangs is bounded all the same, and both together are over
+// before an opener that waits for the answer is let go (100 ms).
 func (r *Reader) memory(dir int) (args []string, env *Env, stalled bool) {
-	if args, env, stalled = r.try(dir); stalled {
-		args, env, stalled = r.try(dir)
+	if args, env, stalled = r.try(dir, stall); stalled {
+		args, env, stalled = r.try(dir, stall/2)
 	}
 	return args, env, stalled
 }
 
-func (r *Reader) try(dir int) (args []string, env *Env, stalled bool) {
+func (r *Reader) try(dir int, within time.Duration) (args []string, env *Env, stalled bool) {
 	if len(r.hung) == hungMax {
 		return nil, nil, true
 	}
@@ -259,7 +260,7 @@ func (r *Reader) try(dir int) (args []string, env *Env, stalled bool) {
 		return m.args, m.env, false
 	default:
 	}
-	r.timer.Reset(stall)
+	r.timer.Reset(within)
 	select {
 	case m := <-r.worker.answer:
 		r.timer.Stop()
