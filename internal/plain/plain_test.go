@@ -1,0 +1,45 @@
+package plain_test
+
+import (
+	"testing"
+	"unicode/utf8"
+
+	"wormbell/internal/plain"
+)
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"evil@1.0.0":       "evil@1.0.0",
+		"日本語":              "日本語",
+		"a\x1b]0;x\x07":    `a\x1b]0;x\x07`,
+		"a\u202eb":         `a\u202eb`,
+		"a\u200bb":         `a\u200bb`,
+		"a\U000e0041b":     `a\U000e0041b`,
+		"a\xffb":           `a\xffb`,
+		"two\nlines\t\r":   `two\nlines\t\r`,
+		"<b>&amp;</b>":     "<b>&amp;</b>",
+		"a\u2028b\u0085c":  `a\u2028b\u0085c`,
+		string(rune(0x7f)): `\x7f`,
+	} {
+		if got := plain.Text(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if got := plain.Cut("日本語テスト", 4); got != "日本語…" {
+		t.Error(got)
+	}
+	if got := plain.Cut("abc", 3); got != "abc" {
+		t.Error(got)
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("a\x1b[31mb\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := plain.Text(s)
+		if !utf8.ValidString(got) || plain.Text(got) != got {
+			t.Errorf("%q: %q", s, got)
+		}
+	})
+}

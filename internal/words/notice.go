@@ -1,0 +1,4 @@
+package words
+
+// noticeTexts are the sentences of the notice.
+var noticeTexts = map[Key]text{}
