@@ -10,9 +10,15 @@ import (
 func TestText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
+		"":                 "",
 		"evil@1.0.0":       "evil@1.0.0",
+		"naïve 日本 🐛":       "naïve 日本 🐛",
 		"日本語":              "日本語",
 		"a\x1b]0;x\x07":    `a\x1b]0;x\x07`,
+		"\u009b31m":        `\u009b31m`, // C1 CSI
+		"\x9b31m":          `\x9b31m`,   // the same, as a bare byte
+		"b\ufeffc\u2066d":  `b\ufeffc\u2066d`,
+		"nbsp\u00a0x":      `nbsp\u00a0x`,
 		"a\u202eb":         `a\u202eb`,
 		"a\u200bb":         `a\u200bb`,
 		"a\U000e0041b":     `a\U000e0041b`,

@@ -1,4 +1,76 @@
 package words
 
+// The sentences of the notifications. Their alerts' own come from
+// [Words.Alert].
+const (
+	NoticeRespond  Key = "notice-respond"   // buttons
+	NoticeFreeze   Key = "notice-freeze"    //
+	NoticeResume   Key = "notice-resume"    //
+	NoticeItWasMe  Key = "notice-it-was-me" //
+	NoticeDetails  Key = "notice-details"   //
+	NoticeAll      Key = "notice-all"       //
+	NoticeEndPause Key = "notice-end-pause" //
+
+	NoticeDemo    Key = "notice-demo"    // the title of an alert of a demonstration
+	NoticeFrozen  Key = "notice-frozen"  // before the sentence of an alert
+	NoticeUnknown Key = "notice-unknown" // the title of an alert without one
+
+	NoticeMore     Key = "notice-more"      // the digest
+	NoticeOpen     Key = "notice-open"      // the digest at the start
+	NoticeGravest  Key = "notice-gravest"   //
+	NoticeTheAlert Key = "notice-the-alert" //
+
+	NoticePaused       Key = "notice-paused"        // while alerts are kept back
+	NoticePausedBody   Key = "notice-paused-body"   //
+	NoticeResumed      Key = "notice-resumed"       // when they no longer are
+	NoticeMissedNone   Key = "notice-missed-none"   //
+	NoticeMissed       Key = "notice-missed"        //
+	NoticeAbsent       Key = "notice-absent"        // the agent does not answer
+	NoticeAbsentBody   Key = "notice-absent-body"   //
+	NoticeSeeAlert     Key = "notice-see-alert"     // where there are no buttons
+	NoticeSeeAlerts    Key = "notice-see-alerts"    //
+	NoticeSeeDoctor    Key = "notice-see-doctor"    //
+	NoticeTerminal     Key = "notice-terminal"      // a line on a terminal: severity, title, sentence
+	NoticeLowWord      Key = "notice-low-word"      // severities on a terminal
+	NoticeMediumWord   Key = "notice-medium-word"   //
+	NoticeHighWord     Key = "notice-high-word"     //
+	NoticeCriticalWord Key = "notice-critical-word" //
+)
+
 // noticeTexts are the sentences of the notice.
-var noticeTexts = map[Key]text{}
+var noticeTexts = map[Key]text{
+	NoticeRespond:  {En: "Respond…", Ja: "対処する…"},
+	NoticeFreeze:   {En: "Freeze it", Ja: "一時停止"},
+	NoticeResume:   {En: "Let it go on", Ja: "再開する"},
+	NoticeItWasMe:  {En: "It was me…", Ja: "自分の操作です…"},
+	NoticeDetails:  {En: "Details", Ja: "詳細"},
+	NoticeAll:      {En: "Show all", Ja: "すべて表示"},
+	NoticeEndPause: {En: "Show alerts again", Ja: "通知を再開する"},
+
+	NoticeDemo:    {En: "Demonstration: %[1]s", Ja: "デモ：%[1]s"},
+	NoticeFrozen:  {En: "Its processes are frozen and do nothing for now.", Ja: "関係するプロセスは一時停止中です。"},
+	NoticeUnknown: {En: "Wormbell has an alert", Ja: "Wormbell の警告"},
+
+	NoticeMore:     {En: "%[1]d more alerts", One: "%[1]d more alert", Ja: "ほかに %[1]d 件の警告"},
+	NoticeOpen:     {En: "%[1]d critical alerts are still open", One: "%[1]d critical alert is still open", Ja: "未対応の重大な警告が %[1]d 件あります"},
+	NoticeGravest:  {En: "The gravest: %[1]s", Ja: "最も深刻なもの：%[1]s"},
+	NoticeTheAlert: {En: "%[1]s: %[2]s", Ja: "%[1]s：%[2]s"},
+
+	NoticePaused:     {En: "Alerts are kept back until %[1]s", Ja: "%[1]s まで通知を止めています"},
+	NoticePausedBody: {En: "Wormbell goes on watching and writes everything down. You are told at the end what came up.", Ja: "監視と記録は続いています。終わりに、その間の警告をまとめてお知らせします。"},
+	NoticeResumed:    {En: "Wormbell shows alerts again", Ja: "通知を再開しました"},
+	NoticeMissedNone: {En: "The pause is over. No alert came up while it lasted.", Ja: "一時停止が終わりました。その間に警告はありませんでした。"},
+	NoticeMissed:     {En: "%[1]d alerts came up during the pause. The gravest: %[2]s", One: "%[1]d alert came up during the pause: %[2]s", Ja: "一時停止中に %[1]d 件の警告がありました。最も深刻なもの：%[2]s"},
+	NoticeAbsent:     {En: "Wormbell is not watching", Ja: "Wormbell は監視していません"},
+	NoticeAbsentBody: {En: "The background service has not answered for a minute. Until it runs again, nothing is seen.", Ja: "常駐サービスが 1 分間応答していません。再び動くまで、何も検知できません。"},
+
+	NoticeSeeAlert:  {En: "To see it and to respond: wormbell alert show %[1]s", Ja: "確認と対処：wormbell alert show %[1]s"},
+	NoticeSeeAlerts: {En: "To see them: wormbell alerts", Ja: "確認：wormbell alerts"},
+	NoticeSeeDoctor: {En: "To see why: wormbell doctor", Ja: "原因の確認：wormbell doctor"},
+
+	NoticeTerminal:     {En: "Wormbell, %[1]s: %[2]s: %[3]s", Ja: "Wormbell（%[1]s）%[2]s：%[3]s"},
+	NoticeLowWord:      {En: "low", Ja: "低"},
+	NoticeMediumWord:   {En: "medium", Ja: "中"},
+	NoticeHighWord:     {En: "high", Ja: "高"},
+	NoticeCriticalWord: {En: "critical", Ja: "重大"},
+}

@@ -1,4 +1,116 @@
 package words
 
-// trayTexts are the sentences of the tray.
-var trayTexts = map[Key]text{}
+// The sentences of the tray: its menu, and what it says of what a click did.
+const (
+	TrayConnecting Key = "tray-connecting" // the first line: how it is
+	TrayAbsent     Key = "tray-absent"     //
+	TrayForbidden  Key = "tray-forbidden"  //
+	TrayImpostor   Key = "tray-impostor"   //
+	TrayWatching   Key = "tray-watching"   //
+	TrayLess       Key = "tray-less"       //
+	TrayOpen       Key = "tray-open"       //
+
+	TrayStart       Key = "tray-start"        // below it: why, and what to do
+	TrayNotYours    Key = "tray-not-yours"    //
+	TrayDistrust    Key = "tray-distrust"     //
+	TraySensorDown  Key = "tray-sensor-down"  //
+	TrayBlind       Key = "tray-blind"        //
+	TrayAndMore     Key = "tray-and-more"     //
+	TrayLost        Key = "tray-lost"         //
+	TrayPausedUntil Key = "tray-paused-until" //
+
+	TrayNoAlerts  Key = "tray-no-alerts" // the alerts
+	TrayUnknown   Key = "tray-unknown"   //
+	TrayAlert     Key = "tray-alert"     //
+	TrayFrozen    Key = "tray-frozen"    //
+	TrayUntitled  Key = "tray-untitled"  //
+	TrayMore      Key = "tray-more"      //
+	TrayShow      Key = "tray-show"      //
+	TrayRespond   Key = "tray-respond"   //
+	TrayFreeze    Key = "tray-freeze"    //
+	TrayResume    Key = "tray-resume"    //
+	TrayItWasMe   Key = "tray-it-was-me" //
+	TrayClose     Key = "tray-close"     //
+	TrayMoreShell Key = "tray-more-shell"
+
+	TrayPause         Key = "tray-pause"          // the rest of the menu
+	TrayEndPause      Key = "tray-end-pause"      //
+	TrayProtect       Key = "tray-protect"        //
+	TrayProtectCannot Key = "tray-protect-cannot" //
+	TrayDashboard     Key = "tray-dashboard"      //
+	TrayNoBrowser     Key = "tray-no-browser"     //
+	TrayQuit          Key = "tray-quit"           //
+	TrayTip           Key = "tray-tip"            // at the icon
+
+	TrayRefused       Key = "tray-refused"        // notices: what a click did
+	TrayRefusedHint   Key = "tray-refused-hint"   //
+	TrayFroze         Key = "tray-froze"          //
+	TrayResumed       Key = "tray-resumed"        //
+	TrayClosed        Key = "tray-closed"         //
+	TrayClosedBody    Key = "tray-closed-body"    //
+	TrayCannotShow    Key = "tray-cannot-show"    //
+	TrayInsteadRun    Key = "tray-instead-run"    //
+	TrayEnterToClose  Key = "tray-enter-to-close" // in a terminal
+	TrayAlreadyThere  Key = "tray-already-there"  // to the terminal that it was started from
+	TrayNoDesktop     Key = "tray-no-desktop"     //
+	TrayNotHere       Key = "tray-not-here"       //
+	TrayProgramFailed Key = "tray-program-failed" //
+)
+
+// trayTexts are the sentences of the tray. Lines of a menu are short: a menu is
+// as wide as its longest.
+var trayTexts = map[Key]text{
+	TrayConnecting: {En: "Asking the agent…", Ja: "エージェントに接続中…"},
+	TrayAbsent:     {En: "Nothing is watched: the agent is not running", Ja: "監視されていません：エージェントが動いていません"},
+	TrayForbidden:  {En: "Nothing is known: the agent may not be asked", Ja: "状態不明：エージェントへの接続が許可されていません"},
+	TrayImpostor:   {En: "Beware: another program poses as the agent", Ja: "注意：別のプログラムがエージェントを装っています"},
+	TrayWatching:   {En: "Watching", Ja: "監視中"},
+	TrayLess:       {En: "Watching less than it should", Ja: "一部しか監視できていません"},
+	TrayOpen:       {En: "%[1]d open alerts", One: "1 open alert", Ja: "未対応の警告 %[1]d 件"},
+
+	TrayStart:       {En: "Start it: sudo systemctl start wormbell", Ja: "起動するには：sudo systemctl start wormbell"},
+	TrayNotYours:    {En: "It is another user's agent", Ja: "別のユーザーのエージェントです"},
+	TrayDistrust:    {En: "Believe nothing it says, and look who made that socket", Ja: "その表示を信用せず、誰がソケットを作ったか確認してください"},
+	TraySensorDown:  {En: "The sensor %[1]s is down", Ja: "センサー %[1]s が停止しています"},
+	TrayBlind:       {En: "Cannot be seen here: %[1]s", Ja: "ここでは検知できません：%[1]s"},
+	TrayAndMore:     {En: "%[1]s (and %[2]d more)", Ja: "%[1]s（ほか %[2]d 件）"},
+	TrayLost:        {En: "%[1]d events were lost", One: "1 event was lost", Ja: "%[1]d 件のイベントを取りこぼしました"},
+	TrayPausedUntil: {En: "Notifications are paused until %[1]s", Ja: "通知を %[1]s まで停止中"},
+
+	TrayNoAlerts:  {En: "No open alerts", Ja: "未対応の警告はありません"},
+	TrayUnknown:   {En: "Alerts cannot be read now", Ja: "現在、警告を読み込めません"},
+	TrayAlert:     {En: "%[1]s · %[2]s", Ja: "%[1]s・%[2]s"},
+	TrayFrozen:    {En: "%[1]s (frozen)", Ja: "%[1]s（一時停止中）"},
+	TrayUntitled:  {En: "Alert %[1]s", Ja: "警告 %[1]s"},
+	TrayMore:      {En: "%[1]d more in the dashboard…", Ja: "ほか %[1]d 件はダッシュボードで…"},
+	TrayMoreShell: {En: "%[1]d more: wormbell alerts", Ja: "ほか %[1]d 件：wormbell alerts"},
+	TrayShow:      {En: "Show", Ja: "表示"},
+	TrayRespond:   {En: "Respond…", Ja: "対処する…"},
+	TrayFreeze:    {En: "Freeze its processes", Ja: "プロセスを一時停止"},
+	TrayResume:    {En: "Let its processes go on", Ja: "プロセスを再開"},
+	TrayItWasMe:   {En: "It was me…", Ja: "自分の操作です…"},
+	TrayClose:     {En: "Close: it is dealt with", Ja: "対応済みにする"},
+
+	TrayPause:         {En: "Pause notifications for an hour", Ja: "通知を 1 時間止める"},
+	TrayEndPause:      {En: "End the pause (until %[1]s)", Ja: "通知を再開する（%[1]s まで停止中）"},
+	TrayProtect:       {En: "Protect: deny reads that would ring", Ja: "保護：警告になる読み取りを拒否"},
+	TrayProtectCannot: {En: "Protect: not possible here (%[1]s)", Ja: "保護：ここでは使えません（%[1]s）"},
+	TrayDashboard:     {En: "Open the dashboard", Ja: "ダッシュボードを開く"},
+	TrayNoBrowser:     {En: "Dashboard: there is no browser here", Ja: "ダッシュボード：ブラウザがありません"},
+	TrayQuit:          {En: "Quit this icon (watching goes on)", Ja: "アイコンを終了（監視は続きます）"},
+	TrayTip:           {En: "Wormbell: %[1]s", Ja: "Wormbell：%[1]s"},
+
+	TrayRefused:       {En: "This was not done", Ja: "実行されませんでした"},
+	TrayRefusedHint:   {En: "The agent says: %[1]s. What to do: %[2]s.", Ja: "エージェントの回答：%[1]s。対処：%[2]s。"},
+	TrayFroze:         {En: "Freeze: done", Ja: "一時停止の結果"},
+	TrayResumed:       {En: "Going on again: done", Ja: "再開の結果"},
+	TrayClosed:        {En: "The alert is closed", Ja: "警告を対応済みにしました"},
+	TrayClosedBody:    {En: "'wormbell alert reopen %[1]s' opens it again.", Ja: "元に戻すには：wormbell alert reopen %[1]s"},
+	TrayCannotShow:    {En: "It cannot be shown here", Ja: "ここでは表示できません"},
+	TrayInsteadRun:    {En: "Run this in a terminal: wormbell %[1]s. Why: %[2]s.", Ja: "ターミナルで実行してください：wormbell %[1]s。理由：%[2]s。"},
+	TrayEnterToClose:  {En: "Press Enter to close this window.", Ja: "Enter キーで閉じます。"},
+	TrayAlreadyThere:  {En: "wormbell-tray runs in this session already", Ja: "wormbell-tray はこのセッションですでに動いています"},
+	TrayNoDesktop:     {En: "there is no desktop session here (%[1]s); 'wormbell alerts --follow' shows alerts in a terminal", Ja: "デスクトップセッションがありません（%[1]s）。ターミナルでは 'wormbell alerts --follow' で警告を表示できます"},
+	TrayNotHere:       {En: "this wormbell-tray was built without an icon: %[1]s", Ja: "この wormbell-tray はアイコンなしでビルドされています：%[1]s"},
+	TrayProgramFailed: {En: "%[1]s ended: %[2]s", Ja: "%[1]s が終了しました：%[2]s"},
+}

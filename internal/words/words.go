@@ -2,8 +2,9 @@
 // dashboard show to a person, in English and in Japanese, and tells what an
 // alert says in either.
 //
-// A sentence says what happened, to what, by whom, and what to do next. It
-// knows the dictionary and nothing of menus, pages or D-Bus.
+// A sentence says what happened, to what, by whom, and what to do next. The
+// package knows the dictionary, the stores and how an ancestry is read, and
+// nothing of menus, pages or D-Bus.
 package words
 
 import (
@@ -26,7 +27,7 @@ type text struct{ En, Ja, One string }
 
 // tables are the sentences, a table for each part of the program; see the
 // files of their names.
-var tables = []map[Key]text{alertTexts, trayTexts, noticeTexts, dashboardTexts}
+var tables = []map[Key]text{alertTexts, whoTexts, storeTexts, timeTexts, trustTexts, trayTexts, noticeTexts, dashboardTexts}
 
 // Words says sentences in one language. It is safe for concurrent use.
 type Words struct {

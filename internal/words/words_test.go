@@ -26,7 +26,7 @@ func TestComplete(t *testing.T) {
 			if text.En == "" || text.Ja == "" {
 				t.Errorf("%s: not in every language: %+v", key, text)
 			}
-			if strings.ContainsAny(text.Ja, "aeiou") && !strings.ContainsFunc(text.Ja, func(r rune) bool { return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) }) {
+			if rest := strings.ReplaceAll(verb.ReplaceAllString(text.Ja, ""), "Wormbell", ""); strings.ContainsAny(rest, "aeiou") && !strings.ContainsFunc(text.Ja, func(r rune) bool { return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) }) {
 				t.Errorf("%s: not Japanese: %q", key, text.Ja)
 			}
 			want := verbs(t, key, text.En)

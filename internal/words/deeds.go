@@ -1,0 +1,462 @@
+package words
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"wormbell"
+	"wormbell/internal/ancestry"
+	"wormbell/internal/plain"
+	"wormbell/internal/stores"
+)
+
+// The detectors that are told, by their IDs. Those that the agent does not
+// have yet are told from what any finding holds.
+const (
+	credentialRead             = "credential-read"
+	credentialSweep            = "credential-sweep"
+	publishLoop                = "publish-loop"
+	publishByInstallScript     = "publish-by-install-script"
+	privateFlagRemoved         = "private-flag-removed"
+	historySecret              = "history-secret"
+	guardTampering             = "guard-tampering"
+	wormCommand                = "worm-command"
+	persistenceByInstallScript = "persistence-by-install-script"
+	decoyRead                  = "decoy-read"
+)
+
+// who is the process that f is about. Over the agent's socket it is told by
+// the evidence alone, which ends with the event that led to the finding.
+func who(f wormbell.Finding) *wormbell.Process {
+	for _, e := range slices.Backward(f.Evidence) {
+		if e.Process != nil {
+			return e.Process
+		}
+	}
+	return f.Process
+}
+
+// of returns the evidence of one kind.
+func of(f wormbell.Finding, kind wormbell.Kind) (events []wormbell.Event) {
+	for _, e := range f.Evidence {
+		if e.Kind == kind {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// readsOf returns the reads of credentials that f rests on.
+func readsOf(f wormbell.Finding) []wormbell.Event {
+	return slices.DeleteFunc(of(f, wormbell.FileRead), func(e wormbell.Event) bool { return stores.Of(e.Path) == nil })
+}
+
+// files says what was read, each store and file once: "npm tokens (~/.npmrc)".
+func (w *Words) files(reads []wormbell.Event) (list string, first *stores.Store, kinds int) {
+	var order []*stores.Store
+	paths := map[string][]string{}
+	for _, e := range reads {
+		s := stores.Of(e.Path)
+		if paths[s.ID] == nil {
+			order = append(order, s)
+		}
+		if p := file(e.Path); !slices.Contains(paths[s.ID], p) {
+			paths[s.ID] = append(paths[s.ID], p)
+		}
+	}
+	var said []string
+	for _, s := range order {
+		said = append(said, w.Say(listFile, w.Store(s.ID), w.List(paths[s.ID])))
+	}
+	return w.List(said), order[0], len(order)
+}
+
+func (w *Words) read(group []wormbell.Finding, f wormbell.Finding) (deed, bool) {
+	var reads []wormbell.Event
+	for _, g := range group {
+		reads = append(reads, readsOf(g)...)
+	}
+	if len(reads) == 0 {
+		return deed{}, false
+	}
+	list, first, kinds := w.files(reads)
+	d := deed{who: who(f), did: w.Say(didRead, list), title: titleRead, object: w.spaced(w.Store(first.ID))}
+	if kinds > 1 {
+		d.title, d.object = titleReads, ""
+	}
+	return d, true
+}
+
+func (w *Words) sweep(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
+	swept := readsOf(f)
+	if len(swept) == 0 {
+		return deed{}, false
+	}
+	reads := slices.Clone(swept)
+	for _, o := range a.Findings {
+		if o.Detector == credentialRead {
+			reads = append(reads, readsOf(o)...)
+		}
+	}
+	slices.SortStableFunc(reads, func(x, y wormbell.Event) int { return x.Time.Compare(y.Time) })
+	list, _, kinds := w.files(reads)
+	took := w.span(reads[len(reads)-1].Time.Sub(reads[0].Time))
+	return deed{who: who(f), did: w.Say(didSweep, kinds, took, list), title: titleSweep}, true
+}
+
+func (w *Words) published(group []wormbell.Finding, f wormbell.Finding) (deed, bool) {
+	var what []string
+	var starts []wormbell.Event
+	for _, g := range group {
+		starts = append(starts, of(g, wormbell.ProcessStart)...)
+		if s := file(g.Subject); s != "" && !slices.Contains(what, s) {
+			what = append(what, s)
+		}
+	}
+	clients := clients(starts)
+	return deed{who: who(f), did: w.Say(didPublish, w.List(what), w.List(clients)), title: titlePublish}, len(what) > 0 && len(clients) > 0
+}
+
+// loop tells a loop of publishes. Which rule held is told by the subject.
+func (w *Words) loop(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
+	attempts := slices.DeleteFunc(of(f, wormbell.ProcessStart), func(e wormbell.Event) bool { return e.Process == nil })
+	if len(attempts) < 2 {
+		return deed{}, false
+	}
+	last := attempts[len(attempts)-1]
+	client := strings.Join(clients(attempts), "/")
+	if client == "" {
+		return deed{}, false
+	}
+	const kept = 20 // events that the agent keeps of a finding
+	count := w.Say(loopCount, len(attempts))
+	if len(attempts) >= kept {
+		count = w.Say(loopCountLeast, len(attempts))
+	}
+	took := w.span(last.Time.Sub(attempts[0].Time))
+	names, all := published(attempts)
+	d := deed{who: whose(last.Process), title: titleLoop}
+	subject, listed := file(f.Subject), w.List(names)
+	say := func(key Key, data ...any) (deed, bool) {
+		d.did = w.Say(key, append([]any{client, count, took}, data...)...)
+		return d, true
+	}
+	switch dependency := ancestry.Dependency(last.Process); {
+	case f.Subject == "temporary folder":
+		for _, e := range attempts {
+			if folder := temporary(e.Process); folder != "" {
+				return say(loopTemporary, file(tilde(folder)))
+			}
+		}
+		return say(loopTemporaryAny)
+	case f.Subject == "npm publish":
+		if len(names) == 0 {
+			for _, e := range attempts {
+				if folder := file(tilde(e.Process.Cwd)); folder != "" && !slices.Contains(names, folder) {
+					names = append(names, folder)
+				}
+			}
+		}
+		return say(loopNobody, w.List(names))
+	case dependency != nil && f.Subject == dependency.Package.String():
+		return say(loopDependency)
+	case strings.HasSuffix(f.Subject, "/package.json"):
+		packed := 0
+		for _, e := range attempts {
+			if tarball(e.Process) != "" {
+				packed++
+			}
+		}
+		private := slices.ContainsFunc(a.Findings, func(o wormbell.Finding) bool {
+			return o.Detector == privateFlagRemoved && o.Subject == f.Subject
+		})
+		switch {
+		case packed == len(attempts) && !private:
+			return say(loopRenamed, subject)
+		case packed == 0 || private:
+			return say(loopPrivate, subject)
+		}
+	case strings.HasPrefix(f.Subject, "@") || !strings.Contains(f.Subject, "/") || len(names) < 2:
+		return say(loopRepeat, subject)
+	case !all:
+		return say(loopNamesAmong, subject, listed)
+	default:
+		return say(loopNames, subject, listed)
+	}
+	return deed{}, false
+}
+
+// published returns the names of the packages that attempts are known to
+// publish, and whether that is all of them.
+func published(attempts []wormbell.Event) (names []string, all bool) {
+	all = true
+	for _, e := range attempts {
+		switch {
+		case e.Package == nil || e.Package.Name == "":
+			all = false
+		case !slices.Contains(names, plain.Cut(e.Package.Name, maxName)):
+			names = append(names, plain.Cut(e.Package.Name, maxName))
+		}
+	}
+	return names, all
+}
+
+// clients returns the package managers that starts are of.
+func clients(starts []wormbell.Event) (names []string) {
+	for _, e := range starts {
+		if name, _, ok := ancestry.Client(e.Process); ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// tarball is the packed package among p's arguments, "" if there is none.
+func tarball(p *wormbell.Process) string {
+	_, args, _ := ancestry.Client(p)
+	for _, a := range args {
+		if strings.HasSuffix(a, ".tgz") || strings.HasSuffix(a, ".tar.gz") || strings.HasSuffix(a, ".tar") {
+			return a
+		}
+	}
+	return ""
+}
+
+// temporary is the temporary folder that p publishes from, or the tarball in
+// one; "" if there is none.
+func temporary(p *wormbell.Process) string {
+	for _, place := range []string{tarball(p), p.Cwd} {
+		place = strings.ReplaceAll(place, `\`, "/")
+		for _, dir := range []string{"/tmp/", "/var/tmp/", "/dev/shm/", "/private/tmp/", "/var/folders/", "/private/var/folders/", "/run/user/", "C:/Windows/Temp/", "C:/Temp/"} {
+			if strings.HasPrefix(place+"/", dir) {
+				return place
+			}
+		}
+		if strings.Contains(place, "/AppData/Local/Temp/") {
+			return place
+		}
+	}
+	return ""
+}
+
+// removal is what a finding says of a lost private flag.
+type removal struct {
+	path    string
+	who     *wormbell.Process // nil: nobody saw it, unless a publish told
+	nobody  bool              // nobody saw who removed it
+	client  string            // of the publish that followed, "" if none did
+	between time.Duration     // the two
+}
+
+// removed reads a finding of a lost private flag.
+func removed(f wormbell.Finding) (removal, bool) {
+	changes := of(f, wormbell.ManifestChange)
+	if own := slices.DeleteFunc(slices.Clone(changes), func(e wormbell.Event) bool { return e.Path != f.Subject }); len(own) > 0 {
+		changes = own // a publish rests on all removals of its tree
+	}
+	if len(changes) == 0 {
+		return removal{}, false
+	}
+	change := changes[len(changes)-1]
+	r := removal{path: change.Path, who: change.Process, nobody: change.Process == nil}
+	if f.Severity != wormbell.Critical {
+		return r, true
+	}
+	for _, start := range of(f, wormbell.ProcessStart) {
+		if client, _, ok := ancestry.Client(start.Process); ok && !start.Time.Before(change.Time) {
+			r.who, r.client, r.between = whose(start.Process), client, start.Time.Sub(change.Time)
+			return r, true
+		}
+	}
+	return removal{}, false
+}
+
+// private tells lost flags that one program removed in the same way: f's, and
+// those of rest. It returns which of rest are told.
+func (w *Words) private(f wormbell.Finding, rest []wormbell.Finding) (d deed, told []int, ok bool) {
+	first, ok := removed(f)
+	if !ok {
+		return deed{}, nil, false
+	}
+	paths := []string{file(first.path)}
+	for i, o := range rest {
+		r, ok := removed(o)
+		if o.Detector != f.Detector || !ok || r.nobody || first.nobody || !same(r.who, first.who) || (r.client == "") != (first.client == "") {
+			continue
+		}
+		told = append(told, i)
+		if p := file(r.path); !slices.Contains(paths, p) {
+			paths = append(paths, p)
+		}
+	}
+	d = deed{who: first.who, title: titlePrivate}
+	if first.client != "" {
+		d.title = titlePrivatePublish
+	}
+	switch list := w.List(paths); {
+	case first.client == "" && first.nobody:
+		d.whole = w.Say(whatPrivateNobody, list)
+	case first.client == "":
+		d.did = w.Say(didPrivate, list)
+	case first.nobody:
+		d.did = w.Say(didPrivateMaybe, list, first.client, w.span(first.between))
+	case len(paths) > 1:
+		d.did = w.Say(didPrivateThen, list, first.client)
+	default:
+		d.did = w.Say(didPrivatePublish, list, first.client, w.span(first.between))
+	}
+	return d, told, true
+}
+
+func (w *Words) history(f wormbell.Finding) (deed, bool) {
+	commands := of(f, wormbell.ShellCommand)
+	if len(commands) == 0 || len(commands[len(commands)-1].Secrets) == 0 {
+		return deed{}, false
+	}
+	e := commands[len(commands)-1]
+	var kinds []string
+	for _, k := range e.Secrets {
+		if k = w.secret(k); !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
+		}
+	}
+	where := file(e.Path)
+	if where == "" {
+		where = w.Say(whatHistoryAny)
+	}
+	return deed{whole: w.Say(whatHistory, where, w.List(kinds), plain.Cut(e.Line, 120))}, true
+}
+
+// secretWords are the last words of the kinds of secrets that are masked in
+// command lines, "GitHub token", longest first.
+var secretWords = []string{"access token", "client secret", "API key", "secret", "webhook", "token", "key"}
+
+// secret names a kind of secret.
+func (w *Words) secret(kind string) string {
+	for _, s := range secretWords {
+		if name, ok := strings.CutSuffix(kind, " "+s); ok {
+			return w.Say(Key("secret-"+strings.ReplaceAll(s, " ", "-")), plain.Cut(name, maxName))
+		}
+	}
+	return plain.Cut(kind, maxName)
+}
+
+// tampering tells what somebody asked the agent for in vain. The subject is
+// the call, "close AB12CD34".
+func (w *Words) tampering(f wormbell.Finding) (deed, bool) {
+	if len(of(f, wormbell.AgentCall)) == 0 {
+		return deed{}, false
+	}
+	verb, rest, _ := strings.Cut(f.Subject, " ")
+	if verb == "remove" || verb == "protect" {
+		verb, rest = f.Subject, ""
+		if strings.HasPrefix(f.Subject, "remove trust row") {
+			verb = "untrust"
+		}
+	}
+	key := Key("call-" + strings.ReplaceAll(verb, " ", "-"))
+	if _, ok := alertTexts[key]; !ok {
+		key = callOther
+	}
+	return deed{who: who(f), title: titleTampering, did: w.Say(didAsk, w.Say(key, plain.Cut(rest, maxName)))}, true
+}
+
+// command tells a command that worms use: one that ran, or one of a history.
+func (w *Words) command(f wormbell.Finding) (deed, bool) {
+	if len(f.Evidence) == 0 {
+		return deed{}, false
+	}
+	switch e := f.Evidence[len(f.Evidence)-1]; {
+	case e.Kind == wormbell.ProcessStart && e.Process != nil:
+		return deed{who: e.Process, did: w.Say(didCommand, commandLine(e.Process)), title: titleCommand}, true
+	case e.Kind == wormbell.ShellCommand && e.Line != "":
+		return deed{who: e.Process, did: w.Say(didCommand, plain.Cut(e.Line, 120)), title: titleCommand}, true
+	}
+	return deed{}, false
+}
+
+// touched tells a finding about one file.
+func (w *Words) touched(f wormbell.Finding, key Key, kind wormbell.Kind) (deed, bool) {
+	events := of(f, kind)
+	if len(events) == 0 || events[len(events)-1].Path == "" {
+		return deed{}, false
+	}
+	e := events[len(events)-1]
+	return deed{who: e.Process, did: w.Say(key, file(e.Path))}, true
+}
+
+// List joins things as a sentence does, at most [maxListed] of them.
+func (w *Words) List(things []string) string {
+	n := len(things)
+	switch {
+	case n == 0:
+		return ""
+	case n > maxListed:
+		return w.Say(listRest, w.commas(things[:maxListed-1]), n-maxListed+1)
+	case n == 1:
+		return things[0]
+	}
+	return w.Say(listLast, w.commas(things[:n-1]), things[n-1])
+}
+
+func (w *Words) commas(things []string) string {
+	out := things[0]
+	for _, t := range things[1:] {
+		out = w.Say(listNext, out, t)
+	}
+	return out
+}
+
+// span says how long something took.
+func (w *Words) span(d time.Duration) string {
+	switch d = max(d, time.Second); {
+	case d < 2*time.Minute:
+		return w.Say(spanSeconds, int(d.Round(time.Second).Seconds()))
+	case d < 2*time.Hour:
+		return w.Say(spanMinutes, int(d.Round(time.Minute).Minutes()))
+	case d < 48*time.Hour:
+		return w.Say(spanHours, int(d.Round(time.Hour).Hours()))
+	}
+	return w.Say(spanDays, int(d.Hours()/24+0.5))
+}
+
+// spaced puts a space before Latin letters that follow Japanese ones.
+func (w *Words) spaced(s string) string {
+	if w.japanese() && s != "" && s[0] < utf8.RuneSelf {
+		return " " + s
+	}
+	return s
+}
+
+// file is a path fit for a sentence: the end of a long one, which says most.
+func file(p string) string {
+	p = plain.Text(p)
+	if r := []rune(p); len(r) > maxPath {
+		p = "…" + string(r[len(r)-maxPath+1:])
+	}
+	return p
+}
+
+// tilde writes a path inside a home, where systems keep those, with ~.
+func tilde(p string) string {
+	if p == "" {
+		return ""
+	}
+	p = path.Clean(strings.ReplaceAll(p, `\`, "/"))
+	if p == "/root" || strings.HasPrefix(p, "/root/") {
+		return "~" + strings.TrimPrefix(p, "/root")
+	}
+	for _, parent := range []string{"/home/", "/Users/", "C:/Users/"} {
+		if rest, ok := strings.CutPrefix(p, parent); ok && rest != "" {
+			_, rest, inside := strings.Cut(rest, "/")
+			if inside {
+				return "~/" + rest
+			}
+			return "~"
+		}
+	}
+	return p
+}
