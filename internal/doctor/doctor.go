@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/tray/notify"
 )
 
 // State is how a check came out.
@@ -40,6 +41,8 @@ type Machine struct {
 	Shell  string // the user's login shell, $SHELL
 	Root   bool   // we run as root ourselves
 	Proc   string // where /proc is; tests put a folder of theirs here
+
+	Desktop *notify.Desktop // what this session has; nil: Examine looks
 }
 
 // Check is one thing to look at.
@@ -62,10 +65,18 @@ var All = []Check{
 	{"inotify", inotify},
 	{"npm", npm},
 	{"history", history},
+	{"tray", trayHost},
+	{"notifications", notifications},
+	{"terminals", terminals},
+	{"keychain", keychain},
 }
 
 // Examine runs every check.
 func Examine(ctx context.Context, m Machine) []Result {
+	if m.Desktop == nil {
+		d := notify.Inspect(ctx, "")
+		m.Desktop = &d
+	}
 	results := make([]Result, 0, len(All))
 	for _, c := range All {
 		r := c.Run(ctx, m)

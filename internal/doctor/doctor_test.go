@@ -10,6 +10,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/doctor"
+	"wormbell/tray/notify"
 )
 
 var now = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
@@ -98,6 +99,25 @@ func TestChecks(t *testing.T) {
 				t.Error(err)
 			}
 		}, want: doctor.Warn},
+		{name: "tray", check: "tray", change: desktop(notify.Desktop{TrayHost: true, Watcher: true}), want: doctor.OK},
+		{name: "GNOME without the extension", check: "tray", change: desktop(notify.Desktop{GNOME: true}), want: doctor.Warn},
+		{name: "nobody draws icons", check: "tray", change: desktop(notify.Desktop{Watcher: true}), want: doctor.Warn},
+		{name: "no tray", check: "tray", change: desktop(notify.Desktop{}), want: doctor.Warn},
+		{name: "tray over ssh", check: "tray", change: desktop(notify.Desktop{Bus: errors.New("no bus")}), want: doctor.Unknown},
+		{name: "session not looked at", check: "tray", want: doctor.Unknown},
+		{name: "notifications", check: "notifications", change: desktop(notify.Desktop{Daemon: "x 1", Buttons: true}), want: doctor.OK},
+		{name: "no buttons", check: "notifications", change: desktop(notify.Desktop{Daemon: "x 1"}), want: doctor.Warn},
+		{name: "started when needed", check: "notifications", change: desktop(notify.Desktop{Starts: true}), want: doctor.OK},
+		{name: "no daemon", check: "notifications", change: desktop(notify.Desktop{Terminals: 1}), want: doctor.Warn},
+		{name: "notifications over ssh", check: "notifications", change: desktop(notify.Desktop{Bus: errors.New("no bus")}), want: doctor.Unknown},
+		{name: "a terminal", check: "terminals", change: desktop(notify.Desktop{Terminals: 1, Bus: errors.New("no bus")}), want: doctor.OK},
+		{name: "terminals", check: "terminals", change: desktop(notify.Desktop{Terminals: 3}), want: doctor.OK},
+		{name: "no terminal needed", check: "terminals", change: desktop(notify.Desktop{Daemon: "x 1"}), want: doctor.OK},
+		{name: "nobody to tell", check: "terminals", change: desktop(notify.Desktop{Bus: errors.New("no bus")}), want: doctor.Warn},
+		{name: "terminals not looked at", check: "terminals", want: doctor.Unknown},
+		{name: "keychain", check: "keychain", change: desktop(notify.Desktop{Keychain: true}), want: doctor.OK},
+		{name: "no keychain", check: "keychain", change: desktop(notify.Desktop{}), want: doctor.Warn},
+		{name: "keychain over ssh", check: "keychain", change: desktop(notify.Desktop{Bus: errors.New("no bus")}), want: doctor.Unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := machine(t, tt.sysctl)
@@ -120,6 +140,10 @@ func TestChecks(t *testing.T) {
 			t.Errorf("there is no check %q", tt.check)
 		})
 	}
+}
+
+func desktop(d notify.Desktop) func(*doctor.Machine) {
+	return func(m *doctor.Machine) { m.Desktop = &d }
 }
 
 func noAgent(m *doctor.Machine) { m.Status, m.Err = nil, errors.New("connection refused") }

@@ -1,0 +1,102 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"wormbell/tray/notify"
+)
+
+// noSession is what is said of the desktop where none can be seen. That there
+// is none is not known: over ssh, that of the screen is out of sight.
+func noSession(d *notify.Desktop) (Result, bool) {
+	switch {
+	case d == nil:
+		return unknown("the session was not looked at"), true
+	case runtime.GOOS != "linux":
+		return Result{}, false
+	case d.Bus != nil:
+		return Result{State: Unknown, Says: "no desktop session is to be seen from here: " + d.Bus.Error(),
+			Do: "where there is a desktop, run this in a terminal of it"}, true
+	}
+	return Result{}, false
+}
+
+// trayHost: somebody has to show the tray's icon.
+func trayHost(_ context.Context, m Machine) Result {
+	d := m.Desktop
+	if r, done := noSession(d); done {
+		return r
+	}
+	const meanwhile = "; until then, notifications and the command line do without it"
+	switch {
+	case runtime.GOOS != "linux":
+		return ok("this system shows tray icons")
+	case d.TrayHost:
+		return ok("this desktop shows tray icons")
+	case d.GNOME:
+		return warn("GNOME shows tray icons with an extension only, and none does now",
+			"install and switch on the AppIndicator extension (package gnome-shell-extension-appindicator), then log in again"+meanwhile)
+	case d.Watcher:
+		return warn("a list of tray icons is kept, but nothing shows them", "add a notification area to the panel"+meanwhile)
+	}
+	return warn("nothing in this session shows tray icons (org.kde.StatusNotifierWatcher)", "use a panel with a notification area"+meanwhile)
+}
+
+// notifications: somebody has to show notices of alerts.
+func notifications(_ context.Context, m Machine) Result {
+	d := m.Desktop
+	switch runtime.GOOS {
+	case "linux":
+	case "windows":
+		return ok("toasts of Windows, with buttons while the tray runs")
+	case "darwin":
+		return warn("notifications of macOS have no buttons, as Wormbell is no signed application", "use the command that each names")
+	default:
+		return warn("no notifications on "+runtime.GOOS, "look at 'wormbell alerts'")
+	}
+	if r, done := noSession(d); done {
+		return r
+	}
+	switch {
+	case d.Daemon != "" && d.Buttons:
+		return ok(d.Daemon + " shows notifications, with buttons")
+	case d.Daemon != "":
+		return warn(d.Daemon+" shows notifications, without buttons", "use the command that each names")
+	case d.Starts:
+		return ok("a notification daemon is started when it is needed; whether it has buttons shows then")
+	}
+	return warn("no notification daemon runs in this session", "start one, for example dunst or xfce4-notifyd; until then alerts are written to your terminals")
+}
+
+// terminals: where notices go without a notification daemon.
+func terminals(_ context.Context, m Machine) Result {
+	d := m.Desktop
+	switch {
+	case runtime.GOOS != "linux":
+		return ok("not needed on " + runtime.GOOS)
+	case d == nil:
+		return unknown("the session was not looked at")
+	case d.Terminals == 1:
+		return ok("one terminal of yours takes messages")
+	case d.Terminals > 0:
+		return ok(fmt.Sprintf("%d terminals of yours take messages", d.Terminals))
+	case d.Daemon != "" || d.Starts:
+		return ok("none of your terminals takes messages, and none needs to: there are notifications")
+	}
+	return warn("none of your terminals takes messages, and there are no notifications: an alert would reach nobody by itself", "run 'mesg y' in a terminal")
+}
+
+// keychain: where new tokens are kept.
+func keychain(_ context.Context, m Machine) Result {
+	d := m.Desktop
+	if r, done := noSession(d); done {
+		return r
+	}
+	if runtime.GOOS != "linux" || d.Keychain {
+		return ok("this session has a keychain")
+	}
+	return warn("this session has no keychain (org.freedesktop.secrets)",
+		"install one, for example gnome-keyring or KeePassXC; until then secrets are kept in a file under a passphrase")
+}
