@@ -4,7 +4,9 @@ GO    ?= go
 # Where the tests find a Node and an npm that suit them: the machine's own, or those that .ci/deps installed.
 TOOLS = PATH="$$(bash .ci/deps --path)"
 export CGO_ENABLED = 0
-BINARIES := wormbell wormbelld
+BINARIES := wormbell wormbelld wormbell-tray
+# On macOS the tray's icon needs the command-line tools; without them it builds, and says so when it is started.
+TRAY_CGO = $(if $(filter Darwin,$(shell uname)),$(if $(shell command -v cc),1,0),0)
 # In runs, not seconds: a deadline that comes while a worker is busy counts as a failure.
 FUZZTIME ?= 20000x
 
@@ -27,7 +29,8 @@ RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 all: build
 
 build:
-	$(GO) build -trimpath -o bin/ $(BINARIES:%=./cmd/%)
+	$(GO) build -trimpath -o bin/ $(patsubst %,./cmd/%,$(filter-out wormbell-tray,$(BINARIES)))
+	CGO_ENABLED=$(TRAY_CGO) $(GO) build -trimpath -o bin/ ./cmd/wormbell-tray
 
 # Guards this machine in the foreground and prints alerts as they come: as root if that needs no password, else as you.
 run: build
@@ -56,6 +59,7 @@ cross:
 	@set -e; for t in linux/arm64 darwin/arm64 windows/amd64; do echo "build and vet for $$t"; \
 	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/wormbell; \
 	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/wormbelld; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/wormbell-tray; \
 	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./...; done
 
 # What was skipped is listed with the reason; of a failure, everything but the tests that passed. One package at a
@@ -70,7 +74,8 @@ unit:
 
 race:
 	@if command -v gcc >/dev/null; then \
-	$(TOOLS) $(RACE) $(call gotest,-count=1 -race -p 1 -timeout 12m,$$($(GO) list ./agent/... ./watchers/... ./internal/mask ./internal/publish | grep -v '/agent/respond$$'),quiet); \
+	$(TOOLS) $(RACE) $(call gotest,-count=1 -race -p 1 -timeout 12m,$$($(GO) list ./agent/... ./watchers/... ./internal/mask ./internal/publish | grep -v '/agent/respond$$'),quiet) && \
+	$(TOOLS) $(RACE) $(call gotest,-count=1 -race -short -timeout 5m,./tray ./tray/icons/...,quiet); \
 	else echo "race: skipped, there is no C compiler (gcc)"; fi
 
 # Some runs of every fuzz target.

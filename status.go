@@ -16,6 +16,7 @@ type Status struct {
 	State       string           `json:"state"` // folder of the store
 	Homes       []string         `json:"homes"`
 	Protect     bool             `json:"protect"`
+	ProtectWhy  string           `json:"protect_why,omitempty"` // why this agent cannot deny reads; "" if it can
 	PausedUntil *time.Time       `json:"paused_until,omitempty"`
 	Sensors     []Sensor         `json:"sensors"`
 	Detectors   []DetectorStatus `json:"detectors"`

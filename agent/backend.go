@@ -91,6 +91,9 @@ func (a *agent) setProtect(on bool) error {
 	return nil
 }
 
+// protectWhy is what protect is not, in this version.
+const protectWhy = "this version only observes"
+
 // protectProblem is said as long as protect is on.
 const protectProblem = "protect is on, but this version only observes: no read is denied"
 
@@ -112,7 +115,7 @@ func (a *agent) status() wormbell.Status {
 	a.ask(func() { s.Problems = a.engine.Problems() })
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Protect, s.Events, s.Lost = a.protect, a.events, lost+a.lost
+	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost+a.lost
 	if a.protect {
 		s.Problems = append(s.Problems, protectProblem)
 	}

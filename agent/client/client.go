@@ -369,6 +369,20 @@ func (c *Client) Events(ctx context.Context, each func(wormbell.Event) error) er
 	})
 }
 
+// Changes calls changed at once and then whenever an alert may have changed,
+// until ctx is done or changed returns an error, which it then returns. Unlike
+// [Client.Watch] it does not reconnect: when the agent goes away, it returns an
+// error that wraps [ErrNoAgent] at once, for who shows that.
+func (c *Client) Changes(ctx context.Context, changed func() error) error {
+	return c.lines(ctx, "watch", func(b json.RawMessage) error {
+		var t struct{ Changed bool }
+		if json.Unmarshal(b, &t) != nil || !t.Changed {
+			return nil
+		}
+		return changed()
+	})
+}
+
 // Watch calls changed at once and then whenever an alert may have changed, until
 // ctx is done. When the agent goes away it tries again, later each time, for a
 // minute; then it returns an error that wraps [ErrNoAgent]. changed ends it by

@@ -1,0 +1,237 @@
+// Package draw makes the tray's icons from the drawings in tray/icons/svg: the
+// bell in each state, with a sign or a count over its corner, in every size.
+//
+// It is run by `make generate`. The tray itself holds the results only; it
+// links none of this.
+package draw
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/image/vector"
+)
+
+// Sizes are the widths of the PNGs, in pixels: those of panels, and twice.
+var Sizes = []int{16, 22, 32, 44}
+
+// icoSizes are those of the icons in a Windows file: 100, 125, 150 and 200 %.
+var icoSizes = []int{16, 20, 24, 32}
+
+// templateSize is the width of the image for macOS, which shows it at half.
+const templateSize = 44
+
+// Names are the icons: a state, and for an alert how many are open.
+var Names = []string{"quiet", "paused", "less", "alert-1", "alert-2", "alert-3", "alert-4", "alert-5", "alert-6", "alert-7", "alert-8", "alert-9", "alert-9+"}
+
+// All returns the generated files by name, below folder, which holds the
+// drawings in its folder svg.
+func All(folder string) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, name := range Names {
+		state, sign, _ := strings.Cut(name, "-")
+		switch state {
+		case "less":
+			sign = "!"
+		case "paused":
+			sign = "="
+		}
+		f, err := os.Open(filepath.Join(folder, "svg", state+".svg"))
+		if err != nil {
+			return nil, err
+		}
+		d, err := read(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		file := strings.ReplaceAll(name, "+", "plus") // "+" is not for embedded files
+		for _, size := range Sizes {
+			if out[path.Join("png", fmt.Sprintf("%s-%d.png", file, size))], err = encode(d.draw(size, sign, false)); err != nil {
+				return nil, err
+			}
+		}
+		if out[path.Join("template", file+".png")], err = encode(d.draw(templateSize, sign, true)); err != nil {
+			return nil, err
+		}
+		var images []*image.NRGBA
+		for _, size := range icoSizes {
+			images = append(images, d.draw(size, sign, false))
+		}
+		out[path.Join("ico", file+".ico")] = ico(images)
+	}
+	return out, nil
+}
+
+func encode(m image.Image) ([]byte, error) {
+	var b bytes.Buffer
+	err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, m)
+	return b.Bytes(), err
+}
+
+// smallestWorm is the width of the smallest icon that shows the worm beside a
+// sign; in a smaller one only half of it is left, which looks like dirt.
+const smallestWorm = 20
+
+// draw draws at a size with a sign over the corner. A template is black, and
+// its sign is cut out: macOS gives it the colour of the menu bar.
+func (d *drawing) draw(size int, sign string, template bool) *image.NRGBA {
+	out := image.NewNRGBA(image.Rect(0, 0, size, size))
+	scale := float64(size) / d.size
+	cut := cover(size, scale, d.mask)
+	for _, s := range d.shapes {
+		colour := s.colour
+		if template {
+			colour = color.NRGBA{A: 255}
+		}
+		a := cover(size, scale, []shape{s})
+		for i := range a.Pix {
+			if s.masked && (sign == "" || size >= smallestWorm) {
+				a.Pix[i] = uint8(int(a.Pix[i]) * (255 - int(cut.Pix[i])) / 255)
+			}
+		}
+		paint(out, a, colour)
+	}
+	if sign != "" {
+		colour := d.shapes[0].colour
+		if template {
+			colour = color.NRGBA{A: 255}
+		}
+		corner(out, sign, colour, template)
+	}
+	return out
+}
+
+// cover says how much of each pixel the shapes cover.
+func cover(size int, scale float64, shapes []shape) *image.Alpha {
+	z := vector.NewRasterizer(size, size)
+	for _, s := range shapes {
+		for _, area := range s.areas() {
+			for i, p := range area {
+				x, y := float32(p.x*scale), float32(p.y*scale)
+				if i == 0 {
+					z.MoveTo(x, y)
+				} else {
+					z.LineTo(x, y)
+				}
+			}
+			z.ClosePath()
+		}
+	}
+	out := image.NewAlpha(image.Rect(0, 0, size, size))
+	z.Draw(out, out.Bounds(), image.Opaque, image.Point{})
+	return out
+}
+
+// paint lays a colour over the picture where a covers it. All shapes of a
+// drawing have one colour, so where they touch they only add up.
+func paint(out *image.NRGBA, a *image.Alpha, c color.NRGBA) {
+	for i, v := range a.Pix {
+		if v == 0 {
+			continue
+		}
+		have := out.Pix[4*i+3]
+		out.Pix[4*i], out.Pix[4*i+1], out.Pix[4*i+2] = c.R, c.G, c.B
+		out.Pix[4*i+3] = uint8(255 - (255-int(have))*(255-int(v))/255)
+	}
+}
+
+// glyphs are the signs as rows of dots. Dots are whole pixels, so that a count
+// is sharp also where a vector would be a grey spot.
+var glyphs = map[rune][]string{
+	'1': {".#", "##", ".#", ".#", ".#"},
+	'2': {"###", "..#", "###", "#..", "###"},
+	'3': {"###", "..#", "###", "..#", "###"},
+	'4': {"#.#", "#.#", "###", "..#", "..#"},
+	'5': {"###", "#..", "###", "..#", "###"},
+	'6': {"###", "#..", "###", "#.#", "###"},
+	'7': {"###", "..#", "..#", "..#", "..#"},
+	'8': {"###", "#.#", "###", "#.#", "###"},
+	'9': {"###", "#.#", "###", "..#", "###"},
+	'+': {"...", ".#.", "###", ".#.", "..."},
+	'!': {"#", "#", "#", ".", "#"},
+	'=': {"#.#", "#.#", "#.#", "#.#", "#.#"},
+}
+
+// corner puts the sign on a plate in the lower right corner, with a gap around
+// that keeps it apart from the bell.
+func corner(out *image.NRGBA, sign string, colour color.NRGBA, template bool) {
+	size := out.Bounds().Dx()
+	dot := max(1, (size+4)/14) // 16 to 23: 1, 24 to 37: 2, 38 to 51: 3
+	width := 0
+	for i, r := range sign {
+		if i > 0 {
+			width += dot
+		}
+		width += dot * len(glyphs[r][0])
+	}
+	pad, gap := max(dot, 2), max(1, size/16)
+	w, h := max(width+2*pad, 5*dot+2*pad-2*dot), 5*dot+2*pad
+	left, top := size-w, size-h
+	for y := max(0, top-gap); y < size; y++ {
+		for x := max(0, left-gap); x < size; x++ {
+			out.SetNRGBA(x, y, color.NRGBA{})
+		}
+	}
+	for y := top; y < size; y++ {
+		for x := left; x < size; x++ {
+			// Round the corners by as much as a dot.
+			dx, dy := min(x-left, size-1-x), min(y-top, size-1-y)
+			if dx+dy >= dot {
+				out.SetNRGBA(x, y, colour)
+			}
+		}
+	}
+	ink := color.NRGBA{255, 255, 255, 255}
+	if template {
+		ink = color.NRGBA{}
+	}
+	x0, y0 := left+(w-width)/2, top+pad
+	for _, r := range sign {
+		for row, line := range glyphs[r] {
+			for col, c := range line {
+				for k := 0; c == '#' && k < dot*dot; k++ {
+					out.SetNRGBA(x0+col*dot+k%dot, y0+row*dot+k/dot, ink)
+				}
+			}
+		}
+		x0 += dot * (len(glyphs[r][0]) + 1)
+	}
+}
+
+// ico writes a Windows icon file with 32 bit bitmaps, which every version
+// reads: a directory, and for each image a BITMAPINFOHEADER of twice the
+// height, the pixels from the bottom up, and an empty mask of one bit.
+func ico(images []*image.NRGBA) []byte {
+	var head, body bytes.Buffer
+	le := binary.LittleEndian
+	put := func(b *bytes.Buffer, values ...any) {
+		for _, v := range values {
+			binary.Write(b, le, v) // to a Buffer, which takes everything
+		}
+	}
+	put(&head, uint16(0), uint16(1), uint16(len(images)))
+	for _, m := range images {
+		size := m.Bounds().Dx()
+		maskRow := (size + 31) / 32 * 4
+		length := 40 + size*size*4 + size*maskRow
+		put(&head, uint8(size), uint8(size), uint8(0), uint8(0), uint16(1), uint16(32), uint32(length), uint32(6+16*len(images)+body.Len()))
+		put(&body, uint32(40), int32(size), int32(2*size), uint16(1), uint16(32), uint32(0), uint32(size*size*4), int32(0), int32(0), uint32(0), uint32(0))
+		for y := size - 1; y >= 0; y-- {
+			for x := range size {
+				c := m.NRGBAAt(x, y)
+				body.Write([]byte{c.B, c.G, c.R, c.A})
+			}
+		}
+		body.Write(make([]byte, size*maskRow))
+	}
+	return append(head.Bytes(), body.Bytes()...)
+}

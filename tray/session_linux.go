@@ -1,0 +1,135 @@
+package tray
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// The names on the session bus.
+const (
+	ownName     = "org.wormbell.Tray"
+	watcherName = "org.kde.StatusNotifierWatcher" // StatusNotifierItem specification, StatusNotifierWatcher
+	watcherPath = "/StatusNotifierWatcher"
+	busName     = "org.freedesktop.DBus"
+)
+
+// Session is the desktop session that the tray is in.
+type Session struct {
+	conn  *dbus.Conn
+	shown atomic.Bool
+	done  chan struct{} // the goroutine that listens has ended
+}
+
+// Join finds the desktop session of this process and makes it the only tray
+// there. The error wraps [ErrNoDesktop] or [ErrRunning].
+func Join(getenv func(string) string) (*Session, error) {
+	if getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" {
+		return nil, fmt.Errorf("%w: neither DISPLAY nor WAYLAND_DISPLAY is set", ErrNoDesktop)
+	}
+	// Not one that would be started for us: nobody would be there.
+	conn, err := dbus.SessionBusPrivateNoAutoStartup()
+	if err == nil {
+		if err = errors.Join(conn.Auth(nil)); err == nil {
+			err = conn.Hello()
+		}
+		if err != nil {
+			conn.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: the session bus does not answer: %w", ErrNoDesktop, err)
+	}
+	reply, err := conn.RequestName(ownName, dbus.NameFlagDoNotQueue)
+	if err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+		conn.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%w: take the name %q: %w", ErrNoDesktop, ownName, err)
+		}
+		return nil, ErrRunning
+	}
+	s := &Session{conn: conn, done: make(chan struct{})}
+	if err := s.watch(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// watch keeps an eye on whether there is a panel that shows icons.
+func (s *Session) watch() error {
+	signals := make(chan *dbus.Signal, 16) // changes of the panel: a few a day
+	s.conn.Signal(signals)
+	for _, match := range [][]dbus.MatchOption{
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, watcherName)},
+		{dbus.WithMatchSender(watcherName), dbus.WithMatchInterface(watcherName), dbus.WithMatchObjectPath(watcherPath)},
+	} {
+		if err := s.conn.AddMatchSignal(match...); err != nil {
+			return fmt.Errorf("watch for a panel: %w", err)
+		}
+	}
+	s.look()
+	go func() { // ends with the connection
+		defer close(s.done)
+		for range signals {
+			s.look()
+		}
+	}()
+	return nil
+}
+
+// look asks whether there is a panel. A watcher without a host shows nothing.
+func (s *Session) look() {
+	var host dbus.Variant
+	call := s.conn.Object(watcherName, watcherPath).Call("org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, watcherName, "IsStatusNotifierHostRegistered")
+	shown, ok := false, false
+	if call.Store(&host) == nil {
+		shown, ok = host.Value().(bool)
+	}
+	s.shown.Store(shown && ok)
+}
+
+// Shown reports whether something in the session shows icons.
+func (s *Session) Shown() bool { return s.shown.Load() }
+
+// Ended is closed when the session has ended.
+func (s *Session) Ended() <-chan struct{} { return s.conn.Context().Done() }
+
+// Leave lets another tray in.
+func (s *Session) Leave() error {
+	err := s.conn.Close()
+	<-s.done
+	return err
+}
+
+// HasBrowser reports whether a page can be opened in a browser: by $BROWSER or
+// xdg-open. Root has none, as in internal/browser.
+func HasBrowser(getenv func(string) string, lookPath func(string) (string, error)) bool {
+	if getenv("BROWSER") != "" {
+		return true
+	}
+	_, err := lookPath("xdg-open")
+	return err == nil && os.Geteuid() != 0
+}
+
+// terminals are the programs that open a terminal window and run a command in
+// it, and what they want to read before the command. The first is the person's
+// own choice, where the distribution knows such a thing.
+var terminals = [][]string{
+	{"x-terminal-emulator", "-e"},
+	{"xdg-terminal-exec"},
+	{"gnome-terminal", "--"},
+	{"kgx", "--"},
+	{"konsole", "-e"},
+	{"xfce4-terminal", "-x"},
+	{"mate-terminal", "-x"},
+	{"tilix", "-e"},
+	{"kitty"},
+	{"alacritty", "-e"},
+	{"foot"},
+	{"wezterm", "start", "--"},
+	{"xterm", "-e"},
+}
