@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"wormbell/internal/plain"
 )
 
 func (a *app) alertCommand() *cobra.Command {
@@ -20,6 +22,7 @@ refuses them, and rings.`,
 		a.showCommand(),
 		a.stateCommand("close", "Close it: it is dealt with", "The alert is closed. What happens next begins a new one.", Agent.Close),
 		a.stateCommand("mute", "Mute it: go on recording, but do not show it", "The alert is muted.", Agent.Mute),
+		a.alertTrustCommand(),
 		a.stateCommand("reopen", "Open it again", "The alert is open again.", Agent.Reopen),
 		a.processCommand("freeze", "Stop the whole process tree of it, for now", `Stops every process that the alert is about, and everything they started, without
 ending them: they neither run on nor lose anything. Never stops your shell, terminal or
@@ -112,6 +115,6 @@ func (a *app) done(text string) error {
 	if a.json {
 		return a.print(map[string]any{"version": 1, "outcome": text})
 	}
-	fmt.Fprintln(a.streams.Out, clean(text))
+	fmt.Fprintln(a.streams.Out, plain.Text(text))
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell"
+	"wormbell/internal/plain"
 )
 
 func (a *app) alertsCommand() *cobra.Command {
@@ -148,10 +149,10 @@ func followText(ctx context.Context, c Agent, p *printer, wanted func(wormbell.A
 			p.alert(x)
 		case len(x.Findings) > len(before.Findings):
 			for _, f := range x.Findings[len(before.Findings):] {
-				p.line("%s  %s  %s", p.clock(x.Last), p.look(severityLook(f.Severity), clean(x.ID)), shorten(clean(f.Summary), max(24, p.width-20)))
+				p.line("%s  %s  %s", p.clock(x.Last), p.look(severityLook(f.Severity), plain.Text(x.ID)), shorten(plain.Text(f.Summary), max(24, p.width-20)))
 			}
 		case x.State != before.State:
-			p.line("%s  %s  %s", p.clock(x.Last), clean(x.ID), "is "+string(x.State))
+			p.line("%s  %s  %s", p.clock(x.Last), plain.Text(x.ID), "is "+string(x.State))
 		}
 		return p.err
 	})

@@ -22,6 +22,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/exposure"
+	"wormbell/internal/plain"
 )
 
 // Exit statuses (docs/architecture.md).
@@ -71,7 +72,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	default:
 		p = &problem{err: err}
 	}
-	fmt.Fprintln(s.Err, "wormbell: "+clean(p.Error()))
+	fmt.Fprintln(s.Err, "wormbell: "+plain.Text(p.Error()))
 	for _, h := range p.hints {
 		fmt.Fprintln(s.Err, "hint: "+h)
 	}
@@ -136,7 +137,7 @@ Exit status: 0 fine; 1 alerts are present where a script would want to know
 	})
 	root.AddCommand(a.statusCommand(), a.alertsCommand(), a.alertCommand(), a.trustCommand(), a.credentialsCommand(),
 		a.pauseCommand(), a.protectCommand(), a.callsCommand(), a.doctorCommand(), a.recordCommand(), a.replayCommand(),
-		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.versionCommand())
+		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.dashboardCommand(), a.versionCommand())
 	usage(root)
 	return root
 }
@@ -275,7 +276,7 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 			fmt.Fprintln(a.streams.Out, "wormbell "+version())
 			if agent != "" {
-				fmt.Fprintln(a.streams.Out, "agent "+clean(agent))
+				fmt.Fprintln(a.streams.Out, "agent "+plain.Text(agent))
 			}
 			return nil
 		},

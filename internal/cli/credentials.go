@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell"
+	"wormbell/internal/plain"
 )
 
 func (a *app) credentialsCommand() *cobra.Command {
@@ -48,19 +49,19 @@ func (p *printer) credentials(files []wormbell.Guarded, all bool) {
 			hidden++
 			continue
 		}
-		state := clean(f.State)
+		state := plain.Text(f.State)
 		if f.Why != "" {
-			state += " (" + clean(f.Why) + ")"
+			state += " (" + plain.Text(f.Why) + ")"
 		}
 		read := ""
 		if f.LastRead != nil {
-			read = p.ago(*f.LastRead) + " by " + clean(f.LastBy)
+			read = p.ago(*f.LastRead) + " by " + plain.Text(f.LastBy)
 		}
-		name := clean(f.Path)
+		name := plain.Text(f.Path)
 		if len(users) > 1 {
-			name += " of user " + clean(f.User)
+			name += " of user " + plain.Text(f.User)
 		}
-		rows = append(rows, []string{name, clean(f.Kind), state, read})
+		rows = append(rows, []string{name, plain.Text(f.Kind), state, read})
 	}
 	if len(rows) > 0 {
 		p.table([]string{"FILE", "HOLDS", "STATE", "LAST READ"}, rows)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell/internal/doctor"
+	"wormbell/internal/plain"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -55,7 +56,7 @@ func (p *printer) checks(results []doctor.Result) {
 	for _, r := range results {
 		head := []string{string(r.State), r.Check}
 		indent := 9 + names + 2
-		for i, l := range wrap(clean(r.Says), p.width-indent) {
+		for i, l := range wrap(plain.Text(r.Says), p.width-indent) {
 			if i == 0 {
 				p.line("%s  %-*s  %s", p.look(looks[r.State], pad(head[0], 7)), names, head[1], l)
 			} else {
@@ -63,7 +64,7 @@ func (p *printer) checks(results []doctor.Result) {
 			}
 		}
 		if r.Do != "" {
-			for i, l := range wrap(clean(r.Do), p.width-indent-2) {
+			for i, l := range wrap(plain.Text(r.Do), p.width-indent-2) {
 				mark := "  "
 				if i == 0 {
 					mark = "→ "

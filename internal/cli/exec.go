@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wormbell/internal/plain"
 	"wormbell/internal/publish"
 	"wormbell/internal/vault"
 )
@@ -166,7 +167,7 @@ func (h *handing) refuse(ctx context.Context, err error) error {
 // plain runs the program as it would run without us, and says why.
 func (h *handing) plain(ctx context.Context, why string) error {
 	if why != "" {
-		fmt.Fprintf(h.streams.Err, "wormbell: %s runs without the vault's tokens: %s\n", clean(h.args[0]), clean(why))
+		fmt.Fprintf(h.streams.Err, "wormbell: %s runs without the vault's tokens: %s\n", plain.Text(h.args[0]), plain.Text(why))
 	}
 	cmd := h.command()
 	cmd.Env = vault.WithPath(os.Environ(), h.path)
@@ -187,7 +188,7 @@ func (h *handing) inPipe(ctx context.Context, v *vault.Vault, file string) error
 	cmd.Env, cmd.ExtraFiles = pipe.Env(os.Environ(), h.path), pipe.Files
 	err = h.wait(ctx, cmd, pipe.Serve)
 	if closeErr := pipe.Close(); closeErr != nil {
-		fmt.Fprintln(h.streams.Err, "wormbell: "+clean(closeErr.Error()))
+		fmt.Fprintln(h.streams.Err, "wormbell: "+plain.Text(closeErr.Error()))
 	}
 	return err
 }
@@ -244,7 +245,7 @@ func (h *handing) wait(ctx context.Context, cmd *exec.Cmd, serve func(context.Co
 	if serve != nil {
 		wg.Go(func() { // ends when the program has read its settings, or has ended
 			if err := serve(ctx); err != nil {
-				fmt.Fprintln(h.streams.Err, "wormbell: hand over the tokens: "+clean(err.Error()))
+				fmt.Fprintln(h.streams.Err, "wormbell: hand over the tokens: "+plain.Text(err.Error()))
 			}
 		})
 	}

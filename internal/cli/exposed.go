@@ -14,6 +14,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/exposure"
+	"wormbell/internal/plain"
 )
 
 // exposure is what an alert laid open, with what services and files have to
@@ -24,7 +25,7 @@ func (a *app) exposure(ctx context.Context, alert wormbell.Alert) exposure.Expos
 		return x
 	}
 	if err := a.expose(ctx, alert, &x); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(a.streams.Err, "warning: not all of what was exposed is known: "+clean(err.Error()))
+		fmt.Fprintln(a.streams.Err, "warning: not all of what was exposed is known: "+plain.Text(err.Error()))
 	}
 	return x
 }
@@ -107,7 +108,7 @@ const maxTakenBack = 6
 // exposed writes what an alert laid open.
 func (p *printer) exposed(id string, x exposure.Exposure) {
 	if doubt := exposure.Doubt(x.Unwatched); doubt != "" { // whatever else there is to say
-		defer p.wrapped("", clean(doubt))
+		defer p.wrapped("", plain.Text(doubt))
 		defer p.line("")
 	}
 	if x.Changed = nil; x.Empty() { // what was changed stands above already
@@ -116,7 +117,7 @@ func (p *printer) exposed(id string, x exposure.Exposure) {
 	p.line("")
 	p.line("%s", p.look(bold, "Exposed"))
 	row := func(label, format string, args ...any) {
-		for i, l := range wrap(clean(fmt.Sprintf(format, args...)), p.width-13) {
+		for i, l := range wrap(plain.Text(fmt.Sprintf(format, args...)), p.width-13) {
 			if i > 0 {
 				label = ""
 			}
@@ -183,5 +184,5 @@ func (p *printer) takeBack(id string, commands []exposure.Command) {
 		}
 	}
 	p.line("")
-	p.line("  %s%s", p.look(bold, "wormbell alert show "+clean(id)+" --report"), p.look(dim, "  all of it as a text to send"))
+	p.line("  %s%s", p.look(bold, "wormbell alert show "+plain.Text(id)+" --report"), p.look(dim, "  all of it as a text to send"))
 }

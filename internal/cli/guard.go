@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"wormbell/internal/plain"
 )
 
 // defaultPause is how long notifications rest when nobody says.
@@ -101,7 +103,7 @@ func (a *app) callsCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, e := range calls {
-				rows = append(rows, []string{p.at(e.Time), clean(e.User), clean(e.Process.String()), clean(e.Line)})
+				rows = append(rows, []string{p.at(e.Time), plain.Text(e.User), plain.Text(e.Process.String()), plain.Text(e.Line)})
 			}
 			p.table([]string{"WHEN", "USER", "BY", "WHAT"}, rows)
 			return nil

@@ -15,6 +15,7 @@ import (
 	"wormbell/agent/respond"
 	"wormbell/agent/respond/call"
 	"wormbell/agent/respond/keychain"
+	"wormbell/internal/plain"
 	"wormbell/internal/secret"
 )
 
@@ -78,7 +79,7 @@ func (a *app) machine(t *typist) (*respond.Machine, error) {
 // secret. Where that fails the person is told: the way of least harm is to go on.
 func (a *app) hide() {
 	if err := secret.Hide(); err != nil {
-		fmt.Fprintln(a.streams.Err, "warning: other programs of yours might read this one's memory: "+clean(err.Error()))
+		fmt.Fprintln(a.streams.Err, "warning: other programs of yours might read this one's memory: "+plain.Text(err.Error()))
 	}
 }
 
@@ -97,7 +98,7 @@ func (a *app) keys(ctx context.Context, m *respond.Machine, t *typist) (why erro
 	if t.terminal() == nil {
 		return err
 	}
-	fmt.Fprintln(t.out, clean(err.Error()))
+	fmt.Fprintln(t.out, plain.Text(err.Error()))
 	yes, askErr := t.confirm(ctx, "Keep new tokens in a file sealed with a passphrase until they are in place?")
 	if askErr != nil || !yes {
 		return errors.Join(err, askErr)

@@ -14,6 +14,7 @@ import (
 
 	"wormbell/agent/respond"
 	"wormbell/internal/browser"
+	"wormbell/internal/plain"
 	"wormbell/internal/secret"
 )
 
@@ -48,7 +49,7 @@ func (a *app) newTypist(r responding) *typist {
 // person is the respond.Person at this terminal.
 func (t *typist) person() respond.Person {
 	return respond.Person{
-		Say:     func(line string) { fmt.Fprintln(t.out, clean(line)) },
+		Say:     func(line string) { fmt.Fprintln(t.out, plain.Text(line)) },
 		Confirm: t.confirm,
 		Secret: func(ctx context.Context, prompt string) (secret.Value, error) {
 			return t.secret(ctx, prompt, t.passwords)
@@ -76,7 +77,7 @@ func (t *typist) confirm(ctx context.Context, question string) (bool, error) {
 		return false, fmt.Errorf("%w: %s", respond.ErrNobody, question)
 	}
 	for {
-		fmt.Fprintf(t.out, "%s [y/N] ", clean(question))
+		fmt.Fprintf(t.out, "%s [y/N] ", plain.Text(question))
 		line, err := await(ctx, t.line)
 		if errors.Is(err, io.EOF) { // Ctrl-D
 			fmt.Fprintln(t.out)
@@ -100,7 +101,7 @@ func (t *typist) secret(ctx context.Context, prompt string, lines bool) (secret.
 	tty := t.terminal()
 	switch {
 	case tty != nil && !lines:
-		fmt.Fprintf(t.out, "%s: ", clean(strings.TrimRight(prompt, ": ")))
+		fmt.Fprintf(t.out, "%s: ", plain.Text(strings.TrimRight(prompt, ": ")))
 		before, err := term.GetState(int(tty.Fd()))
 		if err != nil {
 			return secret.Value{}, fmt.Errorf("ask for a secret: %w", err)
@@ -147,7 +148,7 @@ func (t *typist) browse(ctx context.Context, page string) error {
 	if err := browser.Check(page); err != nil {
 		return fmt.Errorf("the page that the service named: %w", err)
 	}
-	fmt.Fprintf(t.out, "  open %s\n", clean(page))
+	fmt.Fprintf(t.out, "  open %s\n", plain.Text(page))
 	if err := browser.Open(ctx, page, os.Getenv); err != nil && !errors.Is(err, browser.ErrNone) {
 		return err
 	}

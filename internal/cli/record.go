@@ -12,6 +12,7 @@ import (
 
 	"wormbell"
 	"wormbell/agent/detect"
+	"wormbell/internal/plain"
 	"wormbell/internal/scene"
 )
 
@@ -65,7 +66,7 @@ func (a *app) record(ctx context.Context, c Agent, file string) (err error) {
 		}
 		events = append(events, e)
 		_, what := deed(e)
-		told.line("%s  %-15s %s", told.clock(e.Time), clean(string(e.Kind)), shorten(clean(what), max(24, told.width-27)))
+		told.line("%s  %-15s %s", told.clock(e.Time), plain.Text(string(e.Kind)), shorten(plain.Text(what), max(24, told.width-27)))
 		return nil
 	})
 	if recording.Err() == nil && lost == nil {

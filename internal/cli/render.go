@@ -9,6 +9,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/exposure"
+	"wormbell/internal/plain"
 )
 
 // printer writes for a person. Everything that came from outside goes through
@@ -78,13 +79,13 @@ const (
 // alert writes the whole picture of one alert.
 func (p *printer) alert(a wormbell.Alert) {
 	head := strings.ToUpper(a.Severity.String())
-	title := clean(a.Title)
+	title := plain.Text(a.Title)
 	room := p.width - width(head) - 2 - 2 - len(a.ID)
 	if width(title) <= room {
 		p.line("%s  %s%s  %s", p.look(severityLook(a.Severity), head), p.look(bold, title),
-			strings.Repeat(" ", room-width(title)), clean(a.ID))
+			strings.Repeat(" ", room-width(title)), plain.Text(a.ID))
 	} else {
-		p.line("%s  %s", p.look(severityLook(a.Severity), head), clean(a.ID))
+		p.line("%s  %s", p.look(severityLook(a.Severity), head), plain.Text(a.ID))
 		for _, l := range wrap(title, p.width) {
 			p.line("%s", p.look(bold, l))
 		}
@@ -128,7 +129,7 @@ func (p *printer) facts(a wormbell.Alert) string {
 func (p *printer) sentences(a wormbell.Alert) {
 	findings := gravest(a)
 	for _, f := range findings[:min(len(findings), maxFindings)] {
-		lines := wrap(clean(f.Summary), p.width-4)
+		lines := wrap(plain.Text(f.Summary), p.width-4)
 		for i, l := range lines {
 			mark := "  "
 			if i == 0 {
@@ -263,7 +264,7 @@ func (p *printer) touched(all []touch) {
 			times = fmt.Sprintf(" ×%d", t.count)
 		}
 		head := fmt.Sprintf("  %s  %-*s  ", p.clock(t.first), verbs, t.verb)
-		p.line("%s%s%s", head, shorten(clean(t.what), p.width-width(head)-width(times)), p.look(dim, times))
+		p.line("%s%s%s", head, shorten(plain.Text(t.what), p.width-width(head)-width(times)), p.look(dim, times))
 	}
 }
 
@@ -274,7 +275,7 @@ func (p *printer) actions(a wormbell.Alert) {
 	p.line("")
 	p.line("%s", p.look(bold, "Done so far"))
 	for _, act := range a.Actions {
-		p.paragraph("  ", fmt.Sprintf("%s  %s: %s", p.clock(act.Time), clean(act.What), clean(act.Outcome)))
+		p.paragraph("  ", fmt.Sprintf("%s  %s: %s", p.clock(act.Time), plain.Text(act.What), plain.Text(act.Outcome)))
 	}
 }
 
@@ -286,7 +287,7 @@ func (p *printer) advice(a wormbell.Alert) {
 	p.line("")
 	p.line("%s", p.look(bold, "Do now"))
 	if a.Advice != "" {
-		p.paragraph("  ", clean(a.Advice))
+		p.paragraph("  ", plain.Text(a.Advice))
 	}
 	if p.passing {
 		return
@@ -298,7 +299,7 @@ func (p *printer) advice(a wormbell.Alert) {
 		{"alert close", "when it is dealt with"},
 	}
 	for _, n := range next {
-		cmd := "wormbell " + n[0] + " " + clean(a.ID)
+		cmd := "wormbell " + n[0] + " " + plain.Text(a.ID)
 		note := strings.Repeat(" ", max(0, len("wormbell alert freeze ")+8-len(cmd))+2) + n[1]
 		if 2+len(cmd)+len(note) > p.width {
 			note = ""
@@ -316,9 +317,9 @@ func (p *printer) brief(a wormbell.Alert) string {
 	if a.Demo {
 		state += " (demo)"
 	}
-	head := fmt.Sprintf("%s  %-8s  ", clean(a.ID), a.Severity)
+	head := fmt.Sprintf("%s  %-8s  ", plain.Text(a.ID), a.Severity)
 	tail := fmt.Sprintf("%s  %s", state, count(a.Count, "finding"))
-	return p.look(severityLook(a.Severity), head) + shorten(clean(a.Title), max(12, p.width-width(head)-width(tail))) + p.look(dim, tail)
+	return p.look(severityLook(a.Severity), head) + shorten(plain.Text(a.Title), max(12, p.width-width(head)-width(tail))) + p.look(dim, tail)
 }
 
 // count is n things: "1 finding", "3 findings".

@@ -11,6 +11,7 @@ import (
 
 	"wormbell"
 	"wormbell/agent/detect"
+	"wormbell/internal/plain"
 	"wormbell/internal/scene"
 )
 
@@ -106,7 +107,7 @@ func play(events []wormbell.Event) []wormbell.Finding {
 
 func (p *printer) scene(s *scene.Scene, found, noise []wormbell.Finding, differs bool) {
 	if s.Prose != "" {
-		p.paragraph("", clean(strings.Join(strings.Fields(s.Prose), " ")))
+		p.paragraph("", plain.Text(strings.Join(strings.Fields(s.Prose), " ")))
 		p.line("")
 	}
 	p.line("%s, %s", count(len(s.Events), "event"), count(len(found), "finding"))
@@ -124,13 +125,13 @@ func (p *printer) scene(s *scene.Scene, found, noise []wormbell.Finding, differs
 		p.line("")
 		p.line("%s", p.look(red, "The scene says that this must be found:"))
 		for line := range strings.Lines(s.Findings) {
-			p.paragraph("  ", clean(strings.TrimRight(line, "\n")))
+			p.paragraph("  ", plain.Text(strings.TrimRight(line, "\n")))
 		}
 	}
 }
 
 // finding writes one finding, wrapped below its head.
 func (p *printer) finding(f wormbell.Finding) {
-	p.line("  %s  %s  %s", p.look(severityLook(f.Severity), pad(f.Severity.String(), 8)), clean(f.Detector), p.look(dim, shorten(clean(f.Subject), 60)))
-	p.paragraph("            ", clean(f.Summary))
+	p.line("  %s  %s  %s", p.look(severityLook(f.Severity), pad(f.Severity.String(), 8)), plain.Text(f.Detector), p.look(dim, shorten(plain.Text(f.Subject), 60)))
+	p.paragraph("            ", plain.Text(f.Summary))
 }

@@ -15,6 +15,7 @@ import (
 	"wormbell/agent/respond/incident"
 	"wormbell/agent/respond/keychain"
 	"wormbell/internal/exposure"
+	"wormbell/internal/plain"
 )
 
 // patience is how long a person waits until a revoked token is refused. npm says
@@ -158,17 +159,17 @@ func (a *app) responded(result incident.Result, err error) error {
 // plan writes the steps of a plan.
 func (p *printer) plan(plan wormbell.Plan, problems []string) {
 	for _, s := range problems {
-		p.line("%s %s", p.look(yellow, "!"), clean(s))
+		p.line("%s %s", p.look(yellow, "!"), plain.Text(s))
 	}
 	p.line("%s", p.look(bold, "The plan"))
 	n := 0
 	for _, s := range plan.Steps {
 		if len(s) > 1 && s[:2] == "  " { // belongs to the step before
-			p.wrapped("      - ", clean(s[2:]))
+			p.wrapped("      - ", plain.Text(s[2:]))
 			continue
 		}
 		n++
-		p.wrapped(fmt.Sprintf("%4d. ", n), clean(s))
+		p.wrapped(fmt.Sprintf("%4d. ", n), plain.Text(s))
 	}
 }
 
@@ -179,15 +180,15 @@ func (p *printer) result(r incident.Result) {
 		if !o.Done {
 			mark = p.look(yellow, "…")
 		}
-		p.line("%s %s: %s", mark, clean(o.Token), clean(o.Sentence))
+		p.line("%s %s: %s", mark, plain.Text(o.Token), plain.Text(o.Sentence))
 	}
 	for _, s := range r.Problems {
-		p.line("%s %s", p.look(red, "✗"), clean(s))
+		p.line("%s %s", p.look(red, "✗"), plain.Text(s))
 	}
 	if len(r.Left) > 0 {
 		p.line("%s", p.look(bold, "What is left to do"))
 		for i, s := range r.Left {
-			p.wrapped(fmt.Sprintf("%4d. ", i+1), clean(s))
+			p.wrapped(fmt.Sprintf("%4d. ", i+1), plain.Text(s))
 		}
 	}
 	begun := false
@@ -197,14 +198,14 @@ func (p *printer) result(r incident.Result) {
 				p.line("  %s goes on with it", p.look(bold, "wormbell rotate --resume"))
 			}
 			begun = true
-			p.line("  %s gives up %s", p.look(bold, "wormbell rotate --give-up "+clean(o.ID)), clean(o.Token))
+			p.line("  %s gives up %s", p.look(bold, "wormbell rotate --give-up "+plain.Text(o.ID)), plain.Text(o.Token))
 		}
 	}
 	seen := map[string]bool{}
 	for _, o := range r.Rotations {
 		for _, page := range o.Pages {
 			if !seen[page.URL] && page.URL != "" {
-				p.line("  %s: %s", clean(page.Title), clean(page.URL))
+				p.line("  %s: %s", plain.Text(page.Title), plain.Text(page.URL))
 			}
 			seen[page.URL] = true
 		}

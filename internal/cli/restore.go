@@ -9,6 +9,7 @@ import (
 
 	"wormbell/agent/respond"
 	"wormbell/agent/respond/persistence"
+	"wormbell/internal/plain"
 )
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -38,7 +39,7 @@ it lists those that were not put back yet, the youngest last.`,
 			if !yes {
 				t := a.newTypist(responding{})
 				for _, line := range contents {
-					fmt.Fprintln(t.out, "  "+clean(line))
+					fmt.Fprintln(t.out, "  "+plain.Text(line))
 				}
 				agreed, err := t.confirm(cmd.Context(), "Put this back?")
 				if errors.Is(err, respond.ErrNobody) {
@@ -57,10 +58,10 @@ it lists those that were not put back yet, the youngest last.`,
 				}
 			} else {
 				for _, s := range done.Steps {
-					fmt.Fprintln(a.streams.Out, clean(s))
+					fmt.Fprintln(a.streams.Out, plain.Text(s))
 				}
 				for _, s := range done.Left {
-					fmt.Fprintln(a.streams.Out, "left: "+clean(s))
+					fmt.Fprintln(a.streams.Out, "left: "+plain.Text(s))
 				}
 			}
 			return err
@@ -83,7 +84,7 @@ func (a *app) quarantined(state string) error {
 		return a.done("Nothing is out of service.")
 	}
 	for _, n := range names {
-		fmt.Fprintln(a.streams.Out, clean(n))
+		fmt.Fprintln(a.streams.Out, plain.Text(n))
 	}
 	return nil
 }

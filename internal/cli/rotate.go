@@ -15,6 +15,7 @@ import (
 	"wormbell/agent/respond"
 	"wormbell/agent/respond/incident"
 	"wormbell/agent/respond/persistence"
+	"wormbell/internal/plain"
 )
 
 func (a *app) rotateCommand() *cobra.Command {
@@ -96,7 +97,7 @@ func (a *app) rotator(ctx context.Context, r responding) (*respond.Rotator, *typ
 		return !slices.ContainsFunc(begun, func(u respond.Outcome) bool { return u.Kind == k.ID })
 	})
 	if err := incident.Announce(ctx, m, kinds, c); err != nil {
-		fmt.Fprintln(a.streams.Err, "warning: "+clean(err.Error()))
+		fmt.Fprintln(a.streams.Err, "warning: "+plain.Text(err.Error()))
 	}
 	rotator.Did = func(alert string, did wormbell.Action) {
 		if alert == "" {
@@ -125,7 +126,7 @@ func (a *app) lookForTraps(ctx context.Context, m *respond.Machine, begun []resp
 	}
 	blocking := report.Blocking()
 	for _, f := range blocking {
-		fmt.Fprintln(a.streams.Err, clean(f.String()))
+		fmt.Fprintln(a.streams.Err, plain.Text(f.String()))
 	}
 	switch {
 	case failed != nil: // so nobody can say that there is nothing else
@@ -149,7 +150,7 @@ func (a *app) resume(ctx context.Context, r responding) error {
 	}
 	begun, err := rotator.Unfinished()
 	if err != nil {
-		fmt.Fprintln(a.streams.Err, "warning: "+clean(err.Error()))
+		fmt.Fprintln(a.streams.Err, "warning: "+plain.Text(err.Error()))
 	}
 	if len(begun) == 0 {
 		return a.done("Nothing was begun that has not ended.")

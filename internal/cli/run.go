@@ -11,6 +11,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/daemon"
+	"wormbell/internal/plain"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -26,7 +27,7 @@ an agent runs already, its alerts are shown.`,
 			ctx := cmd.Context()
 			if c, err := a.dial(); err == nil {
 				if s, err := c.Status(ctx); err == nil {
-					a.printer().line("An agent runs already (pid %d, %s). Alerts as they come; Ctrl-C ends this, not the agent.", s.PID, clean(s.Socket))
+					a.printer().line("An agent runs already (pid %d, %s). Alerts as they come; Ctrl-C ends this, not the agent.", s.PID, plain.Text(s.Socket))
 					return advise(Follow(ctx, c, a.streams.Out))
 				}
 			}
@@ -86,20 +87,20 @@ func (a *app) guard(ctx context.Context, config, state string) (err error) {
 // greeting says in a few lines what an agent sees.
 func (p *printer) greeting(s wormbell.Status) {
 	for _, h := range s.Homes {
-		p.line("Guarding %s", clean(h))
+		p.line("Guarding %s", plain.Text(h))
 	}
 	for _, sensor := range s.Sensors {
 		switch {
 		case sensor.Backend == "":
-			p.line("  %s %s: down: %s", p.look(red, "✗"), clean(sensor.Name), clean(sensor.Why))
+			p.line("  %s %s: down: %s", p.look(red, "✗"), plain.Text(sensor.Name), plain.Text(sensor.Why))
 		case sensor.Why != "":
-			p.line("  %s %s by %s: %s", p.look(yellow, "!"), clean(sensor.Name), clean(sensor.Backend), clean(sensor.Why))
+			p.line("  %s %s by %s: %s", p.look(yellow, "!"), plain.Text(sensor.Name), plain.Text(sensor.Backend), plain.Text(sensor.Why))
 		default:
-			p.line("  %s %s by %s", p.look(green, "✓"), clean(sensor.Name), clean(sensor.Backend))
+			p.line("  %s %s by %s", p.look(green, "✓"), plain.Text(sensor.Name), plain.Text(sensor.Backend))
 		}
 	}
 	for _, problem := range s.Problems {
-		p.line("  %s %s", p.look(red, "✗"), clean(problem))
+		p.line("  %s %s", p.look(red, "✗"), plain.Text(problem))
 	}
 	p.line("Alerts as they come; Ctrl-C ends it. 'wormbell demo' in another terminal rings the bell.")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell"
+	"wormbell/internal/plain"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -42,11 +43,11 @@ func (p *printer) status(s wormbell.Status) {
 		who = "as root"
 	}
 	up := time.Duration(s.Uptime * float64(time.Second)).Round(time.Second)
-	p.line("%s %s, %s, pid %d, up %v", p.look(bold, "wormbelld"), clean(s.Version), clean(who), s.PID, up)
+	p.line("%s %s, %s, pid %d, up %v", p.look(bold, "wormbelld"), plain.Text(s.Version), plain.Text(who), s.PID, up)
 	p.line("%.1f s of processor time (%.2f %% of a core), %.1f MB of memory", s.CPU, percent(s.CPU, s.Uptime), float64(s.RSS)/1e6)
-	p.line("socket %s, state %s", clean(s.Socket), clean(s.State))
+	p.line("socket %s, state %s", plain.Text(s.Socket), plain.Text(s.State))
 	for _, h := range s.Homes {
-		p.line("guards %s", clean(h))
+		p.line("guards %s", plain.Text(h))
 	}
 	if s.PausedUntil != nil {
 		p.line("%s", p.look(yellow, "notifications are paused until "+p.at(*s.PausedUntil)))
@@ -58,30 +59,30 @@ func (p *printer) status(s wormbell.Status) {
 	p.line("")
 	var rows [][]string
 	for _, sensor := range s.Sensors {
-		backend, knows := clean(sensor.Backend), "no"
+		backend, knows := plain.Text(sensor.Backend), "no"
 		if sensor.Backend == "" {
 			backend, knows = "down", "-"
 		} else if sensor.Who {
 			knows = "yes"
 		}
-		why := clean(sensor.Why)
+		why := plain.Text(sensor.Why)
 		if sensor.Restarts > 0 {
 			why = count(sensor.Restarts, "restart") + " " + why
 		}
-		rows = append(rows, []string{clean(sensor.Name), backend, knows, strconv.Itoa(sensor.Events), strconv.Itoa(sensor.Lost), why})
+		rows = append(rows, []string{plain.Text(sensor.Name), backend, knows, strconv.Itoa(sensor.Events), strconv.Itoa(sensor.Lost), why})
 	}
 	p.table([]string{"SENSOR", "BACKEND", "WHO", "EVENTS", "LOST", "WHAT IT CANNOT SEE"}, rows)
 	p.line("")
 	rows = nil
 	for _, d := range s.Detectors {
-		rows = append(rows, []string{clean(d.ID), clean(d.Sees), clean(d.Title)})
+		rows = append(rows, []string{plain.Text(d.ID), plain.Text(d.Sees), plain.Text(d.Title)})
 	}
 	p.table([]string{"DETECTOR", "HERE", "RINGS WHEN"}, rows)
 	if len(s.Problems) > 0 {
 		p.line("")
 		p.line("%s", p.look(red, "Problems"))
 		for _, problem := range s.Problems {
-			p.paragraph("  ", clean(problem))
+			p.paragraph("  ", plain.Text(problem))
 		}
 	}
 }

@@ -1,56 +1,17 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"wormbell/internal/plain"
 )
 
-// clean makes a string from outside safe to print: a file may be called
-// "\x1b]0;evil\x07", a package name may hold a right-to-left override. What a
-// terminal would act on, or a person not see, is spelled out instead.
-func clean(s string) string {
-	plain := true
-	for _, r := range s {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n <= 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		i += n
-	}
-	return b.String()
-}
-
-// arg is clean for one argument of a command line: quoted when it would not
+// arg is plain.Text for one argument of a command line: quoted when it would not
 // read as one word.
 func arg(s string) string {
-	c := clean(s)
+	c := plain.Text(s)
 	if s != "" && !strings.ContainsAny(c, " \"'`$&|;<>()*?!#\\") {
 		return c
 	}

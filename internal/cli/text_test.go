@@ -7,36 +7,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"wormbell/internal/plain"
 )
 
-func TestClean(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ in, want string }{
-		{"", ""},
-		{"~/.npmrc", "~/.npmrc"},
-		{"naïve 日本 🐛", "naïve 日本 🐛"},
-		{"a\nb\tc\rd", `a\nb\tc\rd`},
-		{"\x1b[2Jgone", `\x1b[2Jgone`},
-		{"\x1b]0;title\x07", `\x1b]0;title\x07`},
-		{"\u009b31m", `\u009b31m`},                           // C1 CSI
-		{"\x9b31m", `\x9b31m`},                               // the same, as a bare byte
-		{"gnp\u202etxt.exe", `gnp\u202etxt.exe`},             // right-to-left override
-		{"a\u200bb\ufeffc\u2066d", `a\u200bb\ufeffc\u2066d`}, // not seen
-		{"bad\xff\xfeutf8", `bad\xff\xfeutf8`},
-		{"tag\U000e0041", `tag\U000e0041`},
-		{"nbsp\u00a0x", `nbsp\u00a0x`},
-		{"\x00\x7f", `\x00\x7f`},
-	} {
-		if diff := cmp.Diff(tt.want, clean(tt.in)); diff != "" {
-			t.Errorf("clean(%q) (-want +got): %s", tt.in, diff)
-		}
-	}
-}
-
-func FuzzClean(f *testing.F) {
+func FuzzLayout(f *testing.F) {
 	f.Add("\x1b[31mred\xff\u202e")
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, out := range []string{clean(s), arg(s)} {
+		for _, out := range []string{plain.Text(s), arg(s)} {
 			if !utf8.ValidString(out) {
 				t.Fatalf("%q is not valid UTF-8", out)
 			}

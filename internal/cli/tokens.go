@@ -13,6 +13,7 @@ import (
 	"wormbell"
 	"wormbell/agent/respond"
 	"wormbell/agent/respond/incident"
+	"wormbell/internal/plain"
 )
 
 // tokenRow is one token as 'wormbell tokens' lists it; never its value.
@@ -169,24 +170,24 @@ func (p *printer) token(r tokenRow) {
 	if r.Owner != "" {
 		head += " of " + r.Owner
 	}
-	p.line("%s %s  %s, %s", mark, p.look(bold, clean(r.Name)), clean(head), clean(r.Answer))
+	p.line("%s %s  %s, %s", mark, p.look(bold, plain.Text(r.Name)), plain.Text(head), plain.Text(r.Answer))
 	for _, place := range r.Places {
-		p.wrapped("    in ", clean(place.String()))
+		p.wrapped("    in ", plain.Text(place.String()))
 	}
 	if len(r.Scopes) > 0 {
-		p.wrapped("    may ", clean(strings.Join(r.Scopes, ", ")))
+		p.wrapped("    may ", plain.Text(strings.Join(r.Scopes, ", ")))
 	}
 	for _, s := range r.Reach {
-		p.wrapped("    reaches ", clean(s))
+		p.wrapped("    reaches ", plain.Text(s))
 	}
 	if r.Expires != nil {
 		p.line("    until %s", r.Expires.In(p.zone).Format("2 Jan 2006"))
 	}
 	for _, id := range r.Exposed {
-		p.line("    %s", p.look(red, "exposed by alert "+clean(id)+": wormbell respond "+clean(id)))
+		p.line("    %s", p.look(red, "exposed by alert "+plain.Text(id)+": wormbell respond "+plain.Text(id)))
 	}
 	if r.Note != "" {
-		p.wrapped("    ", clean(r.Note))
+		p.wrapped("    ", plain.Text(r.Note))
 	}
 }
 
@@ -202,17 +203,17 @@ func (p *printer) tokens(rows []tokenRow, exported []respond.Exported, begun []r
 			if what != "" {
 				what = " (" + what + ")"
 			}
-			p.line("  %s  %s, line %d%s", clean(x.Name), clean(x.Path), x.Line, clean(what))
+			p.line("  %s  %s, line %d%s", plain.Text(x.Name), plain.Text(x.Path), x.Line, plain.Text(what))
 		}
 	}
 	if len(begun) > 0 {
 		p.line("%s", p.look(bold, "Begun and not ended: 'wormbell rotate --resume' goes on"))
 		for _, o := range begun {
-			p.wrapped("  ", clean(o.ID+"  "+o.Token+": "+o.Sentence))
+			p.wrapped("  ", plain.Text(o.ID+"  "+o.Token+": "+o.Sentence))
 		}
 	}
 	for _, s := range problems {
-		p.line("%s %s", p.look(yellow, "!"), clean(s))
+		p.line("%s %s", p.look(yellow, "!"), plain.Text(s))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/ancestry"
+	"wormbell/internal/plain"
 )
 
 // node is one process in the picture of a tree.
@@ -129,11 +130,11 @@ func (p *printer) node(n *node, first, rest string, parent *wormbell.Process, de
 	}
 	note := ""
 	if pr.Package != nil && (parent == nil || parent.Package == nil) {
-		note = clean(strings.TrimSpace(pr.Lifecycle + " of " + pr.Package.String()))
+		note = plain.Text(strings.TrimSpace(pr.Lifecycle + " of " + pr.Package.String()))
 	}
 	tail := "  pid " + strconv.Itoa(pr.PID)
 	room := max(16, p.width-width(first)-width(tail))
-	text := shorten(clean(commandLine(pr)), room)
+	text := shorten(plain.Text(commandLine(pr)), room)
 	p.line("%s%s%s", p.look(dim, first), p.who(n, text), p.look(dim, tail))
 	below := rest
 	if len(n.children) > 0 {
@@ -145,7 +146,7 @@ func (p *printer) node(n *node, first, rest string, parent *wormbell.Process, de
 		p.line("%s%s", p.look(dim, below), p.look(yellow, shorten(note, max(16, p.width-width(below)))))
 	}
 	for _, d := range n.deeds[:min(len(n.deeds), maxChildren)] {
-		p.line("%s%s", p.look(dim, below), p.look(red, shorten(clean(d), max(16, p.width-width(below)))))
+		p.line("%s%s", p.look(dim, below), p.look(red, shorten(plain.Text(d), max(16, p.width-width(below)))))
 	}
 	if more := len(n.deeds) - maxChildren; more > 0 {
 		p.line("%s%s", p.look(dim, below), p.look(red, "… and "+strconv.Itoa(more)+" more"))

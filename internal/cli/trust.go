@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell"
+	"wormbell/internal/plain"
 )
 
 func (a *app) trustCommand() *cobra.Command {
@@ -47,15 +48,15 @@ func (a *app) trustListCommand() *cobra.Command {
 			}
 			var cells [][]string
 			for _, r := range rows {
-				store := clean(r.Store)
+				store := plain.Text(r.Store)
 				if r.Path != "" {
-					store += " " + clean(r.Path)
+					store += " " + plain.Text(r.Path)
 				}
-				reason := clean(r.Reason)
+				reason := plain.Text(r.Reason)
 				if r.Until != nil {
 					reason = "until " + p.at(*r.Until) + ": " + reason
 				}
-				cells = append(cells, []string{clean(r.ID), store, clean(r.Who), clean(r.Under), clean(r.By), reason})
+				cells = append(cells, []string{plain.Text(r.ID), store, plain.Text(r.Who), plain.Text(r.Under), plain.Text(r.By), reason})
 			}
 			p.table([]string{"ID", "STORE", "WHO", "UNDER", "BY", "REASON"}, cells)
 			return nil
@@ -94,7 +95,7 @@ func (a *app) trustAddCommand() *cobra.Command {
 			if a.json {
 				return a.print(added)
 			}
-			a.printer().line("Added as %s. 'wormbell trust remove %s' takes it back.", clean(added.ID), clean(added.ID))
+			a.printer().line("Added as %s. 'wormbell trust remove %s' takes it back.", plain.Text(added.ID), plain.Text(added.ID))
 			return nil
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell/agent/respond/keychain"
+	"wormbell/internal/plain"
 	"wormbell/internal/vault"
 )
 
@@ -152,18 +153,18 @@ func (a *app) moveNpm(ctx context.Context, shim, pnpm bool) error {
 	}
 	p := a.printer()
 	for _, i := range report.Done {
-		p.line("%s: %s is in %s now.", clean(i.File), clean(i.Key), v.Keys.Where())
+		p.line("%s: %s is in %s now.", plain.Text(i.File), plain.Text(i.Key), v.Keys.Where())
 	}
 	a.left(report.Left)
 	if len(report.Done) == 0 && len(report.Left) == 0 {
-		p.line("No token stands in %s.", clean(file))
+		p.line("No token stands in %s.", plain.Text(file))
 	}
 	for _, h := range helpers {
-		p.line("pnpm asks %s.", clean(h.Program))
+		p.line("pnpm asks %s.", plain.Text(h.Program))
 	}
 	for _, path := range programs {
-		p.line("Made %s. Put its folder first on PATH, in the file that your shell reads at its start:", clean(path))
-		p.line("  export PATH=%q:\"$PATH\"", clean(filepath.Dir(path)))
+		p.line("Made %s. Put its folder first on PATH, in the file that your shell reads at its start:", plain.Text(path))
+		p.line("  export PATH=%q:\"$PATH\"", plain.Text(filepath.Dir(path)))
 	}
 	if len(report.Done) > 0 && !shim {
 		p.line("Run what needs a token as: wormbell exec -- npm publish")
@@ -238,18 +239,18 @@ func (a *app) restoreNpm(ctx context.Context) error {
 	}
 	p := a.printer()
 	for _, i := range report.Done {
-		p.line("%s: %s stands there again.", clean(i.File), clean(i.Key))
+		p.line("%s: %s stands there again.", plain.Text(i.File), plain.Text(i.Key))
 	}
 	a.left(report.Left)
 	if len(report.Done) == 0 && len(report.Left) == 0 {
-		p.line("No token of %s is in the vault.", clean(file))
+		p.line("No token of %s is in the vault.", plain.Text(file))
 	}
 	return nil
 }
 
 func (a *app) left(all []vault.Left) {
 	for _, l := range all {
-		a.printer().line("%s was left as it is: %s.", clean(l.Key), clean(l.Why))
+		a.printer().line("%s was left as it is: %s.", plain.Text(l.Key), plain.Text(l.Why))
 	}
 }
 
@@ -311,7 +312,7 @@ func (a *app) vaultListCommand() *cobra.Command {
 				if r.Why != "" {
 					how += ": " + r.Why
 				}
-				table = append(table, []string{clean(r.Key), clean(r.File), r.Since.In(a.zone).Format("2006-01-02"), clean(how)})
+				table = append(table, []string{plain.Text(r.Key), plain.Text(r.File), r.Since.In(a.zone).Format("2006-01-02"), plain.Text(how)})
 			}
 			p.table([]string{"TOKEN", "STOOD IN", "SINCE", "IS NOW"}, table)
 			return nil

@@ -1,0 +1,289 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wormbell"
+	"wormbell/agent/respond"
+	"wormbell/agent/respond/incident"
+	"wormbell/agent/respond/keychain"
+	"wormbell/internal/browser"
+	"wormbell/internal/dashboard"
+	"wormbell/internal/itwasme"
+	"wormbell/internal/plain"
+	"wormbell/internal/private"
+	"wormbell/internal/words"
+)
+
+func (a *app) dashboardCommand() *cobra.Command {
+	var page string
+	var noBrowser bool
+	cmd := &cobra.Command{
+		Use:   "dashboard",
+		Short: "See and answer alerts in your browser",
+		Long: `Serves the dashboard to your browser on this machine, and opens it: the alerts, what one
+laid open with its processes as a picture, the response to it, and what the agent sees.
+
+Its pages come from this program over loopback and from nowhere else. The link that is
+printed works once, within a minute; run the command again for another. It ends by itself
+an hour after the last page was closed, or with Ctrl-C.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !dashboard.Page(page) {
+				return hint(fmt.Errorf("the dashboard has no page %q", page), "for example: wormbell dashboard --open /status")
+			}
+			return a.dashboard(cmd.Context(), page, !noBrowser)
+		},
+	}
+	cmd.Flags().StringVar(&page, "open", "/", "open `PAGE`: /, /alerts/ID, /alerts/ID/respond, /credentials, /trust, /packages or /status")
+	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only print the link")
+	return cmd
+}
+
+// dashboard gives a link to the dashboard that runs, or becomes it.
+func (a *app) dashboard(ctx context.Context, page string, open bool) error {
+	a.hide() // before anybody is told that this program reads credentials
+	_, state, err := folders()
+	if err != nil {
+		return err
+	}
+	socket, err := a.dashboardSocket(state)
+	if err != nil {
+		return err
+	}
+	lock, err := private.TryLock(socket + ".lock")
+	if errors.Is(err, private.ErrLocked) {
+		// Who has a link is taken for the person. Where that cannot be told of the
+		// asker, a dashboard of its own has the rights of the asker, and no more.
+		if a.vouch == nil || a.vouch(ctx, "open the dashboard") == nil {
+			if link, err := dashboard.Ask(ctx, socket, page); err == nil {
+				return a.opened(ctx, link, open, true)
+			}
+		}
+	} else if err != nil {
+		return err
+	}
+	defer lock.Release(false)
+
+	host, _ := os.Hostname() // without one reports do not say it
+	w := words.For(os.Getenv)
+	s, err := dashboard.Listen(dashboard.Config{
+		Dial: func() (dashboard.Agent, error) {
+			c, err := a.connect(a.socket)
+			if err != nil {
+				return nil, err
+			}
+			d, ok := c.(dashboard.Agent)
+			if !ok {
+				return nil, errors.New("this agent tells nobody when something changes")
+			}
+			return d, nil
+		},
+		Prepare: a.prepare(w),
+		Expose:  a.reach(false),
+		Suggest: suggest(w),
+		Words:   w,
+		Zone:    a.zone,
+		Host:    host,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	if lock != nil {
+		wg.Go(func() { // gives links to others until we end
+			if err := s.Control(ctx, socket, a.admit); err != nil {
+				fmt.Fprintln(a.streams.Err, "warning: a second dashboard will not find this one: "+plain.Text(err.Error()))
+			}
+		})
+	}
+	wg.Go(func() { // the person is shown the link while it is served
+		if err := a.opened(ctx, s.Link(page), open, false); err != nil {
+			fmt.Fprintln(a.streams.Err, "warning: "+plain.Text(err.Error()))
+		}
+	})
+	return s.Serve(ctx)
+}
+
+// dashboardSocket is where the dashboard of this user that asks this agent
+// gives out links.
+func (a *app) dashboardSocket(state string) (string, error) {
+	dir := state
+	if run := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) {
+		dir = filepath.Join(run, "wormbell")
+		if err := foreign(dir); err != nil {
+			return "", err
+		}
+	}
+	if err := private.Dir(dir); err != nil {
+		return "", err
+	}
+	name := "dashboard.sock"
+	if a.socket != "" {
+		sum := sha256.Sum256([]byte(a.socket))
+		name = "dashboard-" + hex.EncodeToString(sum[:4]) + ".sock"
+	}
+	return filepath.Join(dir, name), nil
+}
+
+// opened says the link and opens it.
+func (a *app) opened(ctx context.Context, link string, open, reused bool) error {
+	if a.json {
+		if err := a.print(map[string]any{"version": 1, "link": link, "reused": reused}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.streams.Out, "%s\n", link)
+		if !reused {
+			fmt.Fprintln(a.streams.Out, "This link works once, within a minute. Ctrl-C ends the dashboard.")
+		}
+	}
+	if !open {
+		return nil
+	}
+	if err := browser.Open(ctx, link, os.Getenv); err != nil && !errors.Is(err, browser.ErrNone) {
+		return err
+	}
+	return nil // its address was said
+}
+
+// admitTime is how old the agent's word about an asker may be.
+const admitTime = 30 * time.Second
+
+// admit lets a process have a link to the running dashboard if the agent has
+// just vouched for it: only our own program, not started by a package's script,
+// is believed when it announces, and that is kept with its PID.
+func (a *app) admit(ctx context.Context, pid int) error {
+	c, err := a.connect(a.socket)
+	if err != nil {
+		return nil // nobody to ask: there is nothing to be gained either
+	}
+	if s, err := c.Status(ctx); err != nil || !s.Privileged {
+		return nil // it cannot tell programs apart
+	}
+	calls, err := c.Calls(ctx)
+	if err != nil {
+		return fmt.Errorf("ask who asks: %w", err)
+	}
+	if slices.ContainsFunc(calls, func(e wormbell.Event) bool {
+		return pid > 0 && e.Process != nil && e.Process.PID == pid && time.Since(e.Time) < admitTime
+	}) {
+		return nil
+	}
+	return errors.New("the agent does not vouch for the program that asks")
+}
+
+// prepare plans answers to alerts for the dashboard.
+func (a *app) prepare(w *words.Words) func(context.Context, string, dashboard.How, respond.Person) (*dashboard.Prepared, error) {
+	return func(ctx context.Context, id string, how dashboard.How, person respond.Person) (*dashboard.Prepared, error) {
+		c, err := a.connect(a.socket)
+		if err != nil {
+			return nil, err
+		}
+		alert, err := c.Alert(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if alert.User != "" && alert.User != strconv.Itoa(os.Getuid()) {
+			return nil, fmt.Errorf("alert %s concerns the user with uid %s: only they can answer it, their tokens are theirs", alert.ID, alert.User)
+		}
+		m, err := a.machine(a.newTypist(responding{}))
+		if err != nil {
+			return nil, err
+		}
+		m.Person = person
+		response, err := incident.Prepare(ctx, incident.Config{Machine: m, Agent: c, Alert: &alert, By: strconv.Itoa(os.Getuid()),
+			Patience: patience, ContainNow: how.ContainNow, Force: how.Force})
+		if err != nil {
+			return nil, err
+		}
+		var result incident.Result
+		plan := response.Plan(func(r incident.Result) { result = r })
+		return &dashboard.Prepared{
+			Steps: plan.Steps, Problems: response.Problems,
+			Ready: func(ctx context.Context) error {
+				// Before anything is frozen: what cannot be carried out is not begun.
+				err := keysFrom(ctx, m, w)
+				if err == nil || len(response.Tokens)+len(response.Begun) == 0 {
+					return ctx.Err()
+				}
+				return fmt.Errorf("%s: %w", w.Say(words.DashNoKeys), err)
+			},
+			Do: func(ctx context.Context) (incident.Result, error) {
+				err := plan.Do(ctx)
+				return result, err
+			},
+		}, nil
+	}
+}
+
+// suggest says in the person's language which rows "It was me" would make.
+func suggest(w *words.Words) func(wormbell.Alert, time.Duration, time.Time) ([]dashboard.Suggestion, string) {
+	return func(alert wormbell.Alert, last time.Duration, now time.Time) ([]dashboard.Suggestion, string) {
+		rows, why := itwasme.Suggest(alert, now)
+		if len(rows) > 0 {
+			var err error
+			if rows, err = itwasme.Lasting(rows, last, now); err != nil {
+				return nil, err.Error()
+			}
+		}
+		var out []dashboard.Suggestion
+		for _, r := range rows {
+			out = append(out, dashboard.Suggestion{Row: r.Row, Sentence: w.Trust(r.Row, now)})
+		}
+		if why != "" {
+			why = w.Why(why)
+		}
+		return out, why
+	}
+}
+
+// keysFrom gives m a place for new tokens, as keys does, and asks m.Person.
+func keysFrom(ctx context.Context, m *respond.Machine, w *words.Words) error {
+	chain, err := keychain.Open(ctx, keychain.Config{Getenv: m.Getenv, Log: m.Log})
+	if err == nil {
+		m.Keys, m.Items = chain, chain
+		return nil
+	}
+	if !errors.Is(err, keychain.ErrNone) {
+		return err
+	}
+	if yes, askErr := m.Person.Confirm(ctx, w.Say(words.DashAskSealed)); askErr != nil || !yes {
+		return errors.Join(err, askErr)
+	}
+	for {
+		phrase, err := m.Person.Secret(ctx, w.Say(words.DashAskPhrase, minPhrase))
+		if err != nil {
+			return err
+		}
+		if len(phrase.Reveal()) < minPhrase {
+			m.Person.Say(w.Say(words.DashShortPhrase, minPhrase))
+			continue
+		}
+		sealed, err := keychain.OpenSealed(filepath.Join(m.State, sealedName), phrase, keychain.SealedConfig{})
+		if errors.Is(err, keychain.ErrPassphrase) {
+			m.Person.Say(w.Say(words.DashWrongPhrase))
+			continue
+		} else if err != nil {
+			return err
+		}
+		m.Keys = sealed
+		return nil
+	}
+}

@@ -1,0 +1,114 @@
+package dashboard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wormbell/internal/dashboard"
+)
+
+// ask sends one request as a user, by a shell, and returns the answer.
+func ask(t *testing.T, uid uint32, host, path, cookie string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	addr, port, _ := strings.Cut(host, ":")
+	cmd := exec.CommandContext(ctx, "bash", "-c", `exec 3<>"/dev/tcp/$1/$2"; printf 'GET %s HTTP/1.1\r\nHost: %s:%s\r\nCookie: %s\r\nConnection: close\r\n\r\n' "$3" "$1" "$2" "$4" >&3; cat <&3`, "ask", addr, port, path, cookie)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+// TestSecondUser: another user of this machine is refused, with the link and
+// with the cookie that a browser may have sent to their server.
+func TestSecondUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: becomes another user")
+	}
+	t.Parallel()
+	s := serve(t, sample(), nil)
+	link := s.Link("/")
+	u, _ := url.Parse(link)
+	if got := ask(t, 65534, u.Host, u.RequestURI(), ""); !strings.HasPrefix(got, "HTTP/1.1 403") {
+		t.Errorf("another user with the link: %.60s", got)
+	}
+	b := stranger(t, s)
+	if got := b.get(link, nil); got.status != 200 { // and did not use it up
+		t.Errorf("the link after that: %d", got.status)
+	}
+	c := b.http.Jar.Cookies(&url.URL{Scheme: "http", Host: u.Host, Path: "/"})[0]
+	if got := ask(t, 65534, u.Host, "/", c.Name+"="+c.Value); !strings.HasPrefix(got, "HTTP/1.1 403") || strings.Contains(got, "evil") {
+		t.Errorf("another user with the cookie: %.60s", got)
+	}
+	if got := ask(t, 0, u.Host, "/", c.Name+"="+c.Value); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "evil") {
+		t.Errorf("the user themselves: %.60s", got)
+	}
+}
+
+// control serves links at a socket until the test ends.
+func control(t *testing.T, s *dashboard.Server, admit func(context.Context, int) error) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "d.sock")
+	if err := os.WriteFile(path, nil, 0o600); err != nil { // of one that was killed
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Control(ctx, path, admit) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("control: %v", err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the socket is left: %v", err)
+		}
+	})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 && st.Mode().Perm() == 0o600 {
+			return path
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the socket is %v, %v", st, err)
+		}
+	}
+}
+
+// TestSecondDashboard: the first gives a second one a link if it may have one.
+func TestSecondDashboard(t *testing.T) {
+	t.Parallel()
+	s := serve(t, sample(), nil)
+	var asked int
+	path := control(t, s, func(_ context.Context, pid int) error {
+		asked = pid
+		return nil
+	})
+	link, err := dashboard.Ask(t.Context(), path, "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stranger(t, s).get(link, nil); got.status != 200 || !strings.HasSuffix(got.url, "/status") {
+		t.Errorf("the link leads to %s with %d", got.url, got.status)
+	}
+	if asked != os.Getpid() {
+		t.Errorf("it was judged by pid %d, it is %d", asked, os.Getpid())
+	}
+	refused := control(t, s, func(context.Context, int) error { return fmt.Errorf("not you") })
+	if link, err := dashboard.Ask(t.Context(), refused, "/"); !errors.Is(err, dashboard.ErrNotAdmitted) || link != "" {
+		t.Errorf("one that is not admitted: %q, %v", link, err)
+	}
+	if link, err := dashboard.Ask(t.Context(), filepath.Join(t.TempDir(), "none"), "/"); err == nil {
+		t.Errorf("nobody gave %q", link)
+	}
+}

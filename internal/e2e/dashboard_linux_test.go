@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"wormbell"
+	"wormbell/internal/secretservice"
+	"wormbell/internal/verdaccio"
+)
+
+// dashboard has the person type `wormbell dashboard` at their shell, to run
+// beside it, and returns the link that it prints.
+func (s *stage) dashboard(args ...string) string {
+	s.t.Helper()
+	cmd := s.command(append([]string{"dashboard", "--no-browser"}, args...)...)
+	line := "env"
+	for _, word := range append(cmd.Env, cmd.Args...) {
+		line += " " + quoted(word)
+	}
+	before := len(s.shell.out.String())
+	s.shell.pty.WriteString(line + " & last=$!\n")
+	s.t.Cleanup(func() { s.shell.types("kill $last; wait $last") })
+	link := regexp.MustCompile(`(?m)http://127\.0\.0\.1:\d+/enter\?ticket=[A-Za-z0-9_-]{43}\r?$`)
+	var said string
+	s.until("the link", 30*time.Second, func() bool {
+		said = strings.TrimSpace(link.FindString(s.shell.out.String()[before:]))
+		return said != ""
+	})
+	return said
+}
+
+// window is a real browser of the person's.
+type window struct {
+	*stage
+	ctx context.Context
+}
+
+func (s *stage) browse(link string) window {
+	s.t.Helper()
+	exe, err := exec.LookPath("chromium")
+	if err != nil {
+		s.t.Skip("needs chromium")
+	}
+	profile := scratch(s.t, "e2e-browser")
+	if err := os.Chown(profile, person, person); err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(exe), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(profile), chromedp.Env("HOME="+profile), chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+			if cmd.SysProcAttr == nil {
+				cmd.SysProcAttr = &syscall.SysProcAttr{}
+			}
+			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(person), Gid: uint32(person)}
+		}))...)
+	s.t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	s.t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
+	s.t.Cleanup(cancel)
+	w := window{s, ctx}
+	w.do(chromedp.Navigate(link))
+	return w
+}
+
+func (w window) do(actions ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	if err := chromedp.Do(w.ctx, actions...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// text is what the page says.
+func (w window) text() string {
+	text, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string]("document.body ? location.pathname + '\\n' + document.body.innerText : ''")) // "" while it goes away
+	return text
+}
+
+// sees waits until an expression holds in the page.
+func (w window) sees(what, js string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		raw, err := chromedp.Run(w.ctx, chromedp.Evaluate[[]byte]("(() => { try { return !!("+js+") } catch { return false } })()"))
+		if err == nil && string(raw) == "true" {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("waited for %s; the page says\n%s", what, w.text())
+		}
+	}
+}
+
+// press clicks what a selector names once it is there.
+func (w window) press(selector string) {
+	w.t.Helper()
+	w.sees(selector, "document.querySelector('"+selector+"')")
+	w.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('" + selector + "').click()"))
+}
+
+func (w window) shot(name string) {
+	dir := os.Getenv("WORMBELL_SHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(w.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+// TestDashboard: a person has the dashboard open in a real browser when a worm
+// steals their token; the alert comes up, they look at it, respond, type their
+// password, and are told that all is done.
+func TestDashboard(t *testing.T) {
+	v := verdaccio.Start(t)
+	const password = "a-password-of-the-test"
+	old := v.AddToken(v.AddUser("dev", password), password, false)
+	s := setHome(t, v.URL, old, secretservice.Start(t, secretservice.Config{UID: person}))
+	link := s.dashboard()
+	w := s.browse(link)
+	w.sees("the quiet page", "document.querySelector('.calm') && document.body.dataset.topics")
+	w.do(chromedp.Evaluate[chromedp.Void]("window.same = true"))
+
+	s.steal()
+	w.sees("the alert, without a reload", "window.same && document.querySelector('[data-id=\""+s.alert.ID+"\"]')")
+	w.shot("e2e-alert-appears")
+
+	// A second one gives a link to the same dashboard.
+	if second := s.dashboard("--open", "/alerts/"+s.alert.ID); strings.Split(second, "/enter")[0] != strings.Split(link, "/enter")[0] {
+		t.Errorf("a second dashboard is at %s, the first at %s", second[:30], link[:30])
+	} else {
+		w.do(chromedp.Navigate(second))
+	}
+	w.sees("the tree as a picture", "document.querySelector('svg.tree.wide text') && document.querySelector('svg.tree.wide').getBoundingClientRect().height > 40")
+	picture, err := chromedp.Run(w.ctx, chromedp.Evaluate[string]("[...document.querySelectorAll('svg.tree.wide text')].map(t => t.textContent).join('\\n')"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"npm", "node steal.js", "postinstall script of evil@1.0.0", "read ~/.npmrc"} {
+		if !strings.Contains(picture, want) {
+			t.Errorf("the picture does not say %q:\n%s", want, picture)
+		}
+	}
+	w.shot("e2e-alert")
+
+	w.press(".actions a.main")
+	w.sees("the plan", "document.getElementById('start')")
+	if v.Whoami(old) != "dev" || state(s.pids[0]) == "T" {
+		t.Error("something was done before anybody agreed")
+	}
+	w.shot("e2e-plan")
+	w.press("#start")
+	w.sees("the question for the password", "document.getElementById('secret')")
+	w.shot("e2e-password")
+	w.do(chromedp.SendKeys("#secret", password))
+	w.press(".question button.main")
+	w.sees("that all is done", "document.getElementById('complete')")
+	w.shot("e2e-done")
+	s.quietSince() // before the test itself reads anything
+	said := w.text()
+	for _, secret := range []string{old, password, s.now()} {
+		if strings.Contains(said, secret) {
+			t.Error("a secret stands in the page")
+		}
+	}
+	if who := v.Whoami(old); who != "" {
+		t.Errorf("the registry still takes the stolen token as %q's", who)
+	}
+	fresh := s.now()
+	if fresh == old {
+		t.Error("the stolen token still stands in ~/.npmrc")
+	}
+	if who := s.whoami(); who != "dev" {
+		t.Errorf("npm whoami says %q", who)
+	}
+	for _, pid := range s.pids {
+		s.until("the worm to be gone", 10*time.Second, func() bool { st := state(pid); return st == "" || st == "Z" })
+	}
+	// It was started in a terminal, so the agent let it close the alert.
+	for _, a := range s.alerts("--all") {
+		if a.ID == s.alert.ID && a.State != wormbell.Closed {
+			t.Errorf("the alert is %s", a.State)
+		}
+	}
+	s.nowhere(fresh, password)
+}

@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"wormbell"
+)
+
+// TestItWasMe: a person says that an alert was them, and the real agent takes
+// the row: the same script is quiet from then on, a copy of it is not.
+func TestItWasMe(t *testing.T) {
+	needRoot(t)
+	// Nothing in a temporary folder is ever allowed, so the home is elsewhere.
+	home, err := os.MkdirTemp("/srv", "wormbell-e2e-home")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	m := prepare(t, options{home: home})
+	term := m.login("PATH=" + bin + ":" + os.Getenv("PATH"))
+	m.launch(options{})
+	m.ready()
+	const script = "require('fs').readFileSync(process.env.HOME + '/.npmrc'); require('fs').writeFileSync(process.env.HOME + '/done', '')"
+	m.write("~/bin/mine.js", script)
+	m.write("~/bin/copy.js", script)
+	ran := func() bool { _, err := os.Stat(filepath.Join(home, "done")); return err == nil }
+	term.types("node ~/bin/mine.js")
+	alert, _ := m.rings("credential-read")
+	term.types("wormbell --socket " + m.socket + " alert trust " + alert.ID + " --for 1d --yes")
+	m.until("the alert to be closed", 10*time.Second, func() bool { return len(m.alerts()) == 0 })
+	out, _ := m.wormbell("trust", "list", "--json")
+	var list struct{ Trust []wormbell.TrustRow }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatal(err)
+	}
+	row := list.Trust[len(list.Trust)-1]
+	if row.By == "built-in" || row.Store != "npm" || row.Path != "~/.npmrc" || row.Under != "person" || row.Until == nil || time.Until(*row.Until) > 24*time.Hour {
+		t.Errorf("the row is %+v", row)
+	}
+	os.Remove(filepath.Join(home, "done"))
+	term.types("node ~/bin/mine.js")
+	m.until("the script to run again", 10*time.Second, ran)
+	m.quiet("what was allowed")
+	term.types("node ~/bin/copy.js")
+	if a, f := m.rings("credential-read"); a.ID == alert.ID || f.Evidence[len(f.Evidence)-1].Process.Name() != "copy.js" {
+		t.Errorf("it rang for %s: %s", a.ID, f.Summary)
+	}
+}
