@@ -23,6 +23,7 @@ func TestIdle(t *testing.T) {
 	d := newDesktop(t)
 	bin := build(t, "")
 	a := d.agent(bin)
+	a.launch()
 	d.panel()
 	tray := d.start("wormbell-tray", d.command(filepath.Join(bin, "wormbell-tray"), "--socket", a.socket))
 	d.says("No open alerts")

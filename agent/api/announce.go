@@ -15,8 +15,9 @@ import (
 )
 
 // This file holds what only our own programs may do: announce which credential
-// files they are about to read, and note what a response did. They are known
-// by the file that they run, which must be the one beside the agent's.
+// files they are about to read, note what a response did, and, without a
+// terminal, loosen the guard. They are known by the file that they run, which
+// must be the one beside the agent's.
 
 // programs are ours, by the names they have beside the agent.
 var programs = []string{"wormbell", "wormbell-tray"}
@@ -81,7 +82,7 @@ func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.program(c.peer, p)
+	_, err = s.program(c.peer, p)
 	var not errNotOurs
 	switch {
 	case err == nil && c.peer.alive(): // else the PID may have been another's
@@ -151,8 +152,8 @@ func (s *Server) runsOurs(peer *peer, a *wormbell.Process) bool {
 	return false
 }
 
-// program returns nil if the peer, whose process is p, runs one of our own
-// programs and does so undisturbed.
+// program returns the name of the one of our own programs that the peer, whose
+// process is p, runs, and nil if it does so undisturbed.
 //
 // It is compared by device and inode, so that neither a copy nor a name nor a
 // mount of the caller's counts, while a hard link, which is the same file, does.
@@ -160,17 +161,17 @@ func (s *Server) runsOurs(peer *peer, a *wormbell.Process) bool {
 // LD_AUDIT and the like have nobody to read them; a Go program reads no
 // variable that makes it run code. One that was built with libraries counts
 // only if the lineage vouches for it, which judges those variables.
-func (s *Server) program(peer *peer, p *wormbell.Process) error {
+func (s *Server) program(peer *peer, p *wormbell.Process) (name string, err error) {
 	running, err := exeOf(peer.pid)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if running.id != peer.exe {
-		return errNotOurs("it has executed another program since it connected")
+		return "", errNotOurs("it has executed another program since it connected")
 	}
 	own, err := look(s.Exe)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, name := range programs {
 		file := filepath.Join(filepath.Dir(s.Exe), name)
@@ -179,18 +180,18 @@ func (s *Server) program(peer *peer, p *wormbell.Process) error {
 			continue
 		}
 		if err := ownedBy(file, own.owner, peer.uid); err != nil {
-			return err
+			return "", err
 		}
 		static, err := static(file, found)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if !static && p.Signer == "" {
-			return errNotOurs("it loads libraries, and nobody vouches for those: build it with CGO_ENABLED=0, as 'make build' does")
+			return "", errNotOurs("it loads libraries, and nobody vouches for those: build it with CGO_ENABLED=0, as 'make build' does")
 		}
-		return undisturbed(peer)
+		return name, undisturbed(peer)
 	}
-	return errNotOurs("another program asks")
+	return "", errNotOurs("another program asks")
 }
 
 // ownedBy reports whether only those who could replace the agent itself can

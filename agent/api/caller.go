@@ -45,9 +45,53 @@ func (s *Server) loosen(c *call, what string) (*wormbell.Process, error) {
 		return nil, err
 	}
 	if p.TTY == "" && c.peer.uid != 0 { // root without a terminal is configuration management
-		return nil, faultf(http.StatusForbidden, "run it in a terminal", "refused to %s: the call comes from no terminal", what)
+		return p, s.windowed(c, p, what)
 	}
 	return p, nil
+}
+
+// windowed returns nil if p, which has no terminal, is one of our own programs
+// at which a person clicks, the tray or the dashboard, and nobody but the
+// person and their desktop is behind it. A script that starts it does not
+// become a person by that: it could as well click.
+func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
+	why := "an agent that does not know its own program knows no other"
+	if s.Exe != "" {
+		name, err := s.program(c.peer, p)
+		switch {
+		case err != nil:
+			why = err.Error()
+		case !hasWindows(name, p.Args):
+			why = "it is neither the tray nor the dashboard"
+		case !c.peer.alive(): // else the PID may have been another's
+			why = "it has ended"
+		default:
+			return s.vouched(c, p, what)
+		}
+	}
+	if s.refusals.allow(c.peer.uid, s.Now()) {
+		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "no terminal", "program", why)
+	}
+	return faultf(http.StatusForbidden, "run it in a terminal, or do it in the tray or the dashboard",
+		"refused to %s: the call comes from no terminal (%s)", what, why)
+}
+
+// hasWindows reports whether a person clicks at our program of this name when
+// it was started with args, the first of which is its own name.
+func hasWindows(name string, args []string) bool {
+	if name == "wormbell-tray" {
+		return true
+	}
+	for i := 1; i < len(args); i++ {
+		switch a := args[i]; {
+		case a == "--socket":
+			i++ // its value
+		case strings.HasPrefix(a, "-"):
+		default:
+			return a == "dashboard"
+		}
+	}
+	return false
 }
 
 // clear returns the caller's process if nothing it descends from is suspect.
