@@ -4,26 +4,32 @@ import "time"
 
 // Status is what the agent says of itself.
 type Status struct {
-	Version     string           `json:"version"`
-	PID         int              `json:"pid"`
-	User        string           `json:"user"`       // uid or SID it runs as
-	Privileged  bool             `json:"privileged"` // it runs as root or SYSTEM
-	Started     time.Time        `json:"started"`
-	Uptime      float64          `json:"uptime"` // seconds
-	CPU         float64          `json:"cpu"`    // seconds of processor time used since start, watchdog included
-	RSS         int64            `json:"rss"`    // bytes resident, watchdog included
-	Socket      string           `json:"socket"`
-	State       string           `json:"state"` // folder of the store
-	Homes       []string         `json:"homes"`
-	Protect     bool             `json:"protect"`
-	ProtectWhy  string           `json:"protect_why,omitempty"` // why this agent cannot deny reads; "" if it can
-	PausedUntil *time.Time       `json:"paused_until,omitempty"`
-	Sensors     []Sensor         `json:"sensors"`
-	Detectors   []DetectorStatus `json:"detectors"`
-	Problems    []string         `json:"problems"` // what is wrong with the agent itself, in sentences; empty when all is well
-	Lost        int              `json:"lost"`     // events lost since start, by all sensors and the queue
-	Events      int              `json:"events"`   // events observed since start
-	Alerts      int              `json:"alerts"`   // open alerts
+	Version    string    `json:"version"`
+	PID        int       `json:"pid"`
+	User       string    `json:"user"`       // uid or SID it runs as
+	Privileged bool      `json:"privileged"` // it runs as root or SYSTEM
+	Started    time.Time `json:"started"`
+	Uptime     float64   `json:"uptime"` // seconds
+	CPU        float64   `json:"cpu"`    // seconds of processor time used since start, watchdog included
+	RSS        int64     `json:"rss"`    // bytes resident, watchdog included
+	Socket     string    `json:"socket"`
+	State      string    `json:"state"` // folder of the store
+	Homes      []string  `json:"homes"`
+	Protect    bool      `json:"protect"`
+	ProtectWhy string    `json:"protect_why,omitempty"` // why this agent cannot deny reads; "" if it can
+	// PausedUntil is until when notifications of who asks are paused, by their
+	// own word or, if PausedForAll, for everybody.
+	PausedUntil  *time.Time `json:"paused_until,omitempty"`
+	PausedForAll bool       `json:"paused_for_all,omitempty"`
+	// Owner says that who asks may switch what is everybody's: root, and the user
+	// that the agent runs as.
+	Owner     bool             `json:"owner"`
+	Sensors   []Sensor         `json:"sensors"`
+	Detectors []DetectorStatus `json:"detectors"`
+	Problems  []string         `json:"problems"` // what is wrong with the agent itself, in sentences; empty when all is well
+	Lost      int              `json:"lost"`     // events lost since start, by all sensors and the queue
+	Events    int              `json:"events"`   // events observed since start
+	Alerts    int              `json:"alerts"`   // open alerts
 }
 
 // Sensor is the state of one watcher.

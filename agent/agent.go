@@ -32,9 +32,6 @@ type Options struct {
 	Self    []int  // processes of the agent besides this one: its watchdog
 }
 
-// pausedSetting is where the API keeps until when notifications are paused.
-const pausedSetting = "paused_until"
-
 // ErrCannot is wrapped by errors that starting again would not mend: wrong
 // settings, another agent on the same state.
 var ErrCannot = errors.New("cannot run")
@@ -61,7 +58,6 @@ type agent struct {
 	events  int
 	lost    int // by the queue
 	protect bool
-	paused  time.Time // no notifications until then
 }
 
 // Run guards the machine until ctx is done. It returns when every goroutine
@@ -96,7 +92,6 @@ func Run(ctx context.Context, c Config, o Options) error {
 	}
 	defer a.store.Close()
 	a.trust = detect.NewTrust()
-	a.paused, _ = time.Parse(time.RFC3339, a.store.Setting(pausedSetting))
 	a.trust.SetRows(a.store.Trust())
 	a.engine = detect.NewEngine(detect.All, a.trust)
 

@@ -29,7 +29,6 @@ func (a *agent) api() api.Config {
 			Announce: a.announce,
 			Trust:    a.builtInTrust,
 			SetTrust: a.setTrust,
-			Pause:    a.pause,
 			Protect:  a.setProtect,
 			Demo:     a.demo,
 		},
@@ -75,14 +74,6 @@ func (a *agent) builtInTrust() (rows []wormbell.TrustRow) {
 
 func (a *agent) setTrust(rows []wormbell.TrustRow) { a.ask(func() { a.trust.SetRows(rows) }) }
 
-func (a *agent) pause(until time.Time) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.paused = until
-	a.log.Warn("notifications are paused", "until", until)
-	return nil
-}
-
 func (a *agent) setProtect(on bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,10 +109,6 @@ func (a *agent) status() wormbell.Status {
 	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost+a.lost
 	if a.protect {
 		s.Problems = append(s.Problems, protectProblem)
-	}
-	if time.Now().Before(a.paused) {
-		until := a.paused.UTC()
-		s.PausedUntil = &until
 	}
 	return s
 }

@@ -116,7 +116,7 @@ func (p *paper) find(t *testing.T, label string) *paperLine {
 // sample makes a model with n alerts.
 func sample(n int, change func(*Model)) Model {
 	m := Model{Agent: Here, Words: english(), Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Browser: true,
-		Status: wormbell.Status{Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}}}}
+		Status: wormbell.Status{Owner: true, Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}}}}
 	for i := range n {
 		p := &wormbell.Process{PID: i + 10, Exe: "/tmp/thief"}
 		m.Alerts = append(m.Alerts, wormbell.Alert{ID: fmt.Sprintf("abcd234%d", i), Title: fmt.Sprintf("Theft %d", i), State: wormbell.Open, Last: m.Now,

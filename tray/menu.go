@@ -231,7 +231,10 @@ func living(a wormbell.Alert) bool {
 }
 
 func pause(m Model) Item {
-	if paused(m) {
+	switch {
+	case paused(m) && m.Status.PausedForAll && !m.Status.Owner:
+		return Item{Place: "pause", Label: m.say(words.TrayPausedForAll), Disabled: true}
+	case paused(m):
 		return Item{Place: "pause", Label: m.say(words.TrayEndPause, m.clock(*m.Status.PausedUntil)), Do: Act{Verb: EndPause}}
 	}
 	return Item{Place: "pause", Label: m.say(words.TrayPause), Do: Act{Verb: Pause}, Disabled: m.Agent != Here}
@@ -243,10 +246,19 @@ func protect(m Model) Item {
 	if out.Checked {
 		out.Do.Verb = Unprotect
 	}
-	// It can always be switched off.
-	if m.Agent == Here && m.Status.ProtectWhy != "" {
-		out.Label = m.say(words.TrayProtectCannot, plain.Cut(m.Status.ProtectWhy, labelMost/2))
-		out.Disabled = !out.Checked
+	if m.Agent != Here {
+		return out
 	}
+	switch m.Status.ProtectWhy {
+	case "":
+		if !m.Status.Owner {
+			out.Label = m.say(words.TrayProtectRoot)
+		}
+	default:
+		out.Label = m.say(words.TrayProtectCannot, plain.Cut(m.Status.ProtectWhy, labelMost/2))
+		out.Disabled = !out.Checked // it can always be switched off
+	}
+	// It is everybody's: the agent lets its owner switch it, and nobody else.
+	out.Disabled = out.Disabled || !m.Status.Owner
 	return out
 }

@@ -36,7 +36,7 @@ func dependency(name string) *wormbell.Process {
 }
 
 func healthy() wormbell.Status {
-	return wormbell.Status{Events: 100_000, Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}},
+	return wormbell.Status{Owner: true, Events: 100_000, Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}},
 		Detectors: []wormbell.DetectorStatus{{ID: "credential-read", Title: "A program reads your credentials", Sees: "sees"}}}
 }
 
@@ -64,6 +64,9 @@ func models() []struct {
 	add("impostor", func(m *tray.Model) { m.Agent = tray.Impostor })
 	add("quiet", func(m *tray.Model) {})
 	add("paused", func(m *tray.Model) { m.Status.PausedUntil = &soon })
+	add("paused for everybody", func(m *tray.Model) { m.Status.PausedUntil, m.Status.PausedForAll = &soon, true })
+	add("paused for everybody, by root", func(m *tray.Model) { m.Status.PausedUntil, m.Status.PausedForAll, m.Status.Owner = &soon, true, false })
+	add("paused by themselves, root's agent", func(m *tray.Model) { m.Status.PausedUntil, m.Status.Owner = &soon, false })
 	add("paused until tomorrow", func(m *tray.Model) { m.Status.PausedUntil = &tomorrow })
 	add("the pause is over", func(m *tray.Model) { past := noon; m.Status.PausedUntil = &past })
 	add("a sensor is down", func(m *tray.Model) { m.Status.Sensors[0].Backend = "" })
@@ -78,6 +81,8 @@ func models() []struct {
 	add("a few lost", func(m *tray.Model) { m.Status.Lost = 1 })
 	add("many lost", func(m *tray.Model) { m.Status.Lost = 5000 })
 	add("protect is on", func(m *tray.Model) { m.Status.Protect = true })
+	add("protect is root's", func(m *tray.Model) { m.Status.Owner = false })
+	add("protect is root's, and on", func(m *tray.Model) { m.Status.Owner, m.Status.Protect = false, true })
 	add("protect cannot", func(m *tray.Model) { m.Status.ProtectWhy = "this version only observes" })
 	add("protect is on and cannot", func(m *tray.Model) { m.Status.Protect, m.Status.ProtectWhy = true, "this version only observes" })
 	add("an alert", func(m *tray.Model) { m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil_pkg"))} })

@@ -37,7 +37,7 @@ type fakeAgent struct {
 
 func newFakeAgent() *fakeAgent {
 	return &fakeAgent{changed: make(chan struct{}), gone: make(chan struct{}),
-		status: wormbell.Status{Version: "1", Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}}}}
+		status: wormbell.Status{Version: "1", Owner: true, Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true}}}}
 }
 
 func (f *fakeAgent) set(change func()) {

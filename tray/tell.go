@@ -109,9 +109,9 @@ func (t *teller) follow(ctx context.Context, r reading, absent time.Time) time.T
 	if t.Surroundings != nil {
 		s = t.Surroundings(ctx)
 	}
-	s.Paused, s.Absent, s.TrayShown = nil, nil, t.Shown == nil || t.Shown()
+	s.Paused, s.PauseFixed, s.Absent, s.TrayShown = nil, false, nil, t.Shown == nil || t.Shown()
 	if r.state == Here {
-		s.Paused = r.status.PausedUntil
+		s.Paused, s.PauseFixed = r.status.PausedUntil, r.status.PausedForAll && !r.status.Owner
 	} else {
 		s.Absent = &absent
 	}

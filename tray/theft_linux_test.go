@@ -146,6 +146,24 @@ func (a *agent) client() *client.Client {
 	return c
 }
 
+// status is what the agent tells the person.
+func (a *agent) status() (s wormbell.Status) {
+	a.d.t.Helper()
+	ctx, cancel := context.WithTimeout(a.d.t.Context(), patience)
+	defer cancel()
+	cmd := a.d.command(filepath.Join(a.bin, "wormbell"), "--socket", a.socket, "--json", "status")
+	run := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
+	run.Env, run.Dir, run.SysProcAttr = cmd.Env, cmd.Dir, cmd.SysProcAttr
+	out, err := run.Output()
+	if err != nil {
+		a.d.t.Fatalf("status: %v", err)
+	}
+	if err := json.Unmarshal(out, &s); err != nil {
+		a.d.t.Fatal(err)
+	}
+	return s
+}
+
 // alert waits for an open alert for which ok is true.
 func (a *agent) alert(what string, ok func(wormbell.Alert) bool) (found wormbell.Alert) {
 	a.d.t.Helper()
@@ -310,17 +328,26 @@ func session(t *testing.T, tags string) {
 	}
 	d.says("(frozen)")
 
-	if err := a.client().Pause(t.Context(), time.Hour); err != nil {
+	// A person pauses for themselves; root for everybody, and then they cannot
+	// end it.
+	d.choose("Pause notifications", func() bool { return a.status().PausedUntil != nil })
+	if s := a.status(); s.PausedForAll || time.Until(*s.PausedUntil) > time.Hour {
+		t.Errorf("paused until %v, for all: %v", s.PausedUntil, s.PausedForAll)
+	}
+	d.says("Notifications are paused until")
+	if err := a.client().Pause(t.Context(), 2*time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	d.open(at) // reads anew, as no change is told but of alerts
-	d.says("Notifications are paused until")
-	if r, ok := rowOf(d.menu(), "End the pause"); !ok || r.disabled {
-		t.Errorf("end of the pause: %+v", r)
+	if r := d.says("Paused for everybody by an administrator"); !r.disabled {
+		t.Errorf("end of root's pause: %+v", r)
 	}
 	if err := a.client().Pause(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
+	d.open(at)
+	d.choose("End the pause", func() bool { return a.status().PausedUntil == nil })
+	d.says("Pause notifications")
 
 	// The agent goes, and comes back.
 	a.end()

@@ -5,20 +5,26 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"wormbell"
 )
 
 // This file holds what the store keeps besides alerts: the calls it accepted,
-// the rows persons added to the trust table, and settings that survive a restart.
+// the rows persons added to the trust table, pauses of notifications, and
+// settings that survive a restart.
 
 const (
 	maxCalls    = 10000 // calls on disk; the oldest go first
 	maxOwed     = 1000  // calls in memory while the disk cannot be written
 	maxTrust    = 500   // rows of one user
-	maxSettings = 100
+	maxSettings = 500   // pauses are among them: one a user
 )
+
+// pauseSetting is the setting that holds until when notifications are paused,
+// RFC 3339: everybody's, and with a user after a dot, theirs.
+const pauseSetting = "paused_until"
 
 // Call is one accepted call that loosened the guard.
 type Call struct {
@@ -151,6 +157,56 @@ func (s *Store) expire() {
 	defer s.mu.Unlock()
 	s.trust = maps.Clone(s.trust)
 	maps.DeleteFunc(s.trust, func(_ string, r wormbell.TrustRow) bool { return r.Until != nil && !r.Until.After(now) })
+}
+
+// Pause keeps notifications of user ("" for everybody's) back until then; the
+// zero time ends it. The store only keeps it and notes it on what comes up; who
+// notifies asks [Store.Paused].
+func (s *Store) Pause(user string, until time.Time) error {
+	s.write.Lock()
+	now := s.cfg.Now()
+	s.mu.Lock()
+	maps.DeleteFunc(s.settings, func(key, value string) bool {
+		at, err := time.Parse(time.RFC3339, value)
+		return (key == pauseSetting || strings.HasPrefix(key, pauseSetting+".")) && (err != nil || !at.After(now))
+	})
+	s.mu.Unlock()
+	s.write.Unlock()
+	value := ""
+	if !until.IsZero() {
+		value = until.UTC().Format(time.RFC3339)
+	}
+	return s.SetSetting(pauseKey(user), value)
+}
+
+func pauseKey(user string) string {
+	if user == "" {
+		return pauseSetting
+	}
+	return pauseSetting + "." + user
+}
+
+// Paused returns until when notifications of user are paused, zero if they are
+// not; all says that it is everybody's pause, not their own. Of two the longer
+// counts.
+func (s *Store) Paused(user string) (until time.Time, all bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	now := s.cfg.Now()
+	read := func(key string) (t time.Time) {
+		if t, err := time.Parse(time.RFC3339, s.settings[key]); err == nil && t.After(now) {
+			return t
+		}
+		return time.Time{}
+	}
+	until = read(pauseSetting)
+	if user == "" {
+		return until, !until.IsZero()
+	}
+	if own := read(pauseKey(user)); own.After(until) {
+		return own, false
+	}
+	return until, !until.IsZero()
 }
 
 // Setting returns what was last set for key, "" if nothing was.

@@ -35,6 +35,9 @@ func (s *Store) Record(f wormbell.Finding, d Meta) (wormbell.Alert, error) {
 		}
 		if len(home) == 0 {
 			inc = begin(c, s.freshID())
+			if until, _ := s.Paused(c.user); !until.IsZero() {
+				inc.act(wormbell.Action{Time: c.Time, By: "agent", What: "paused", Outcome: "it came up while notifications were paused"})
+			}
 		}
 	}
 	for i, h := range home {

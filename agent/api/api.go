@@ -40,11 +40,11 @@ const (
 	shutdownTime    = 2 * time.Second
 	maxListed       = 1000 // alerts in one answer
 	maxDemo         = 15 * time.Minute
-	maxAnnounced    = 64 // files of one announcement
-	maxPause        = 24 * time.Hour
+	maxAnnounced    = 64             // files of one announcement
+	maxPause        = 24 * time.Hour // of everybody's notifications
+	maxOwnPause     = time.Hour      // of one's own
 	maxAnnouncedFor = 10 * time.Minute
 	host            = "wormbell" // the only Host that is served
-	pausedSetting   = "paused_until"
 )
 
 // ErrInUse is returned by [Listen] when a living agent serves the socket.
@@ -66,10 +66,7 @@ type Backend struct {
 	Trust func() []wormbell.TrustRow
 	// SetTrust is told the rows of persons after each change.
 	SetTrust func([]wormbell.TrustRow)
-	// Pause keeps notifications back until then; the zero time ends it. The
-	// server keeps the time in the store as the setting "paused_until", RFC 3339.
-	Pause   func(until time.Time) error
-	Protect func(on bool) error
+	Protect  func(on bool) error
 	// Demo guards a scratch home and returns once that is so. The server has
 	// checked who asks, the folder and the time.
 	Demo func(ctx context.Context, home string, within time.Duration) error

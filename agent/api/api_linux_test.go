@@ -248,7 +248,6 @@ func (r *rig) config() api.Config {
 				return nil
 			},
 			Trust:   func() []wormbell.TrustRow { return []wormbell.TrustRow{{ID: "npm-reads-npmrc", By: "built-in"}} },
-			Pause:   func(time.Time) error { return nil },
 			Protect: func(bool) error { return nil },
 			Demo: func(_ context.Context, home string, _ time.Duration) error {
 				r.mu.Lock()
@@ -342,7 +341,7 @@ func TestUsers(t *testing.T) {
 		{"GET", "status", "", 200, []string{`"alerts":1`, `"sensors":[]`, `"problems":[]`}, nil},
 		{"GET", "events", "", 200, []string{"~/nobody"}, []string{"~/root"}},
 		{"GET", "calls", "", 200, []string{`"calls":[]`}, nil},
-		{"POST", "pause", `{"seconds":60}`, 403, nil, nil},
+		{"POST", "pause", `{"seconds":7200}`, 400, nil, nil},
 		{"POST", "protect", `{"on":false}`, 403, nil, nil},
 		{"POST", "alerts/" + theirs + "/close", "", 200, []string{`"state":"closed"`}, nil},
 	} {

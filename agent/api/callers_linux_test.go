@@ -76,9 +76,9 @@ func TestLoosening(t *testing.T) {
 				{"POST", "trust", `{"store":"npm","who":"exe:/opt/x","under":"person","reason":"mine"}`, "trust exe:/opt/x with npm"},
 				{"DELETE", "trust/" + row.ID, "", "remove trust row " + row.ID},
 			}
+			calls = append(calls, struct{ method, path, body, what string }{"POST", "pause", `{"seconds":60}`, "pause"})
 			if !tt.user && os.Getuid() == 0 {
-				calls = append(calls, struct{ method, path, body, what string }{"POST", "pause", `{"seconds":60}`, "pause"},
-					struct{ method, path, body, what string }{"POST", "protect", `{"on":false}`, "protect off"})
+				calls = append(calls, struct{ method, path, body, what string }{"POST", "protect", `{"on":false}`, "protect off"})
 			}
 			for _, c := range calls {
 				before := len(r.lines())
@@ -90,7 +90,7 @@ func TestLoosening(t *testing.T) {
 				switch {
 				case tt.allowed && tt.rings == "" && !strings.HasPrefix(said, "accepted "+c.what):
 					t.Errorf("%s: event %q", c.what, said)
-				case tt.allowed && tt.rings != "" && (!strings.HasPrefix(said, "doubted "+c.what+": ") || !strings.Contains(said, tt.rings)):
+				case tt.allowed && tt.rings != "" && (!strings.HasPrefix(said, "doubted "+c.what) || !strings.Contains(said, tt.rings)):
 					t.Errorf("%s: event %q, want it doubted %s", c.what, said, tt.rings)
 				case !tt.allowed && tt.rings != "" && (!strings.HasPrefix(said, "refused "+c.what+": ") || !strings.Contains(said, tt.rings)):
 					t.Errorf("%s: event %q, want it refused %s", c.what, said, tt.rings)

@@ -26,7 +26,10 @@ func (s *Server) status(c *call) (any, error) {
 		return nil, missing("tell its status")
 	}
 	st := s.Backend.Status()
-	st.Alerts = s.Store.Count(c.sees())
+	st.Alerts, st.Owner, st.PausedUntil = s.Store.Count(c.sees()), c.owns(), nil
+	if until, all := s.Store.Paused(c.user()); !until.IsZero() {
+		st.PausedUntil, st.PausedForAll = &until, all
+	}
 	st.Problems = slices.Clone(st.Problems)
 	for _, p := range s.Store.Problems() {
 		if !slices.Contains(st.Problems, p) {
@@ -154,7 +157,7 @@ var actionForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 // token was revoked makes a person feel safe, so it must not come from the
 // thief: it comes from one of our own programs, where the agent knows them.
 func (s *Server) note(c *call, action, what string) error {
-	if !actionForm.MatchString(action) || slices.Contains([]string{"close", "mute", "reopen", "merge", "freeze", "resume", "kill"}, action) {
+	if !actionForm.MatchString(action) || slices.Contains([]string{"close", "mute", "reopen", "merge", "paused", "freeze", "resume", "kill"}, action) {
 		return faultf(http.StatusBadRequest, "", "an action needs a name of its own: lower-case letters, digits and hyphens")
 	}
 	var err error
@@ -314,19 +317,19 @@ func (s *Server) calls(c *call) (any, error) {
 	return map[string]any{"version": 1, "calls": out}, nil
 }
 
+// pause keeps notifications back: everybody's if the agent's owner asks, else
+// those of who asks. What comes up is recorded all the same.
 func (s *Server) pause(c *call) (any, error) {
 	var in struct{ Seconds float64 }
 	if err := c.body(&in); err != nil {
 		return nil, err
 	}
-	if s.Backend.Pause == nil {
-		return nil, missing("pause")
+	whose, name, most := c.user(), "your", maxOwnPause
+	if c.owns() {
+		whose, name, most = "", "everybody's", maxPause
 	}
-	if !(in.Seconds >= 0 && in.Seconds <= maxPause.Seconds()) {
-		return nil, faultf(http.StatusBadRequest, "", "a pause lasts at most %v", maxPause)
-	}
-	if !c.owns() {
-		return nil, faultf(http.StatusForbidden, "run it as root", "the agent of the whole machine is paused by root only")
+	if !(in.Seconds >= 0 && in.Seconds <= most.Seconds()) {
+		return nil, faultf(http.StatusBadRequest, "give a shorter time", "a pause of %s notifications lasts at most %v", name, most)
 	}
 	var until time.Time
 	var p *wormbell.Process
@@ -339,14 +342,14 @@ func (s *Server) pause(c *call) (any, error) {
 		until = s.Now().Add(time.Duration(in.Seconds * float64(time.Second))).UTC()
 		text = until.Format(time.RFC3339)
 	}
-	if err := s.Backend.Pause(until); err != nil {
-		return nil, err
-	}
-	if err := s.Store.SetSetting(pausedSetting, text); err != nil {
+	if err := s.Store.Pause(whose, until); err != nil {
 		return nil, err
 	}
 	if p != nil {
-		s.accepted(c, p, "pause until "+text)
+		s.accepted(c, p, "pause "+name+" notifications until "+text)
+	}
+	if left, all := s.Store.Paused(c.user()); in.Seconds == 0 && all {
+		return nil, faultf(http.StatusForbidden, "only root ends it", "notifications are paused for everybody until %s", left.Format(time.RFC3339))
 	}
 	return map[string]any{"paused_until": text}, nil
 }

@@ -141,6 +141,9 @@ func TestLooseningByAClick(t *testing.T) {
 				if status, out := r.asks(a, "trust", string(row)); status != 200 {
 					t.Errorf("trust: %d %s", status, out)
 				}
+				if status, out := r.asks(a, "pause", `{"seconds":3600}`); status != 200 {
+					t.Errorf("pause: %d %s", status, out)
+				}
 				// What needs root needs root.
 				if status, out := r.asks(a, "trust", strings.Replace(string(row), `"npm"`, `"*"`, 1)); status != 403 {
 					t.Errorf("a wide row: %d %s", status, out)

@@ -20,7 +20,11 @@ func (a *app) pauseCommand() *cobra.Command {
 		Use:   "pause [DURATION]",
 		Short: "No notifications for a while; everything is still recorded",
 		Long: `Keeps alerts from being notified for a while, an hour if nothing is said. Everything is
-still watched, recorded and listed. --end notifies again.`,
+still watched, recorded and listed, and what is critical is notified all the same. At the
+end you are told what was kept back. --end notifies again.
+
+Of an agent that guards the whole machine everybody may pause their own notifications, for
+an hour at most; root's pause is for everybody, for a day at most.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d := defaultPause

@@ -50,7 +50,11 @@ func (p *printer) status(s wormbell.Status) {
 		p.line("guards %s", plain.Text(h))
 	}
 	if s.PausedUntil != nil {
-		p.line("%s", p.look(yellow, "notifications are paused until "+p.at(*s.PausedUntil)))
+		whose := "your notifications"
+		if s.PausedForAll {
+			whose = "everybody's notifications"
+		}
+		p.line("%s", p.look(yellow, whose+" are paused until "+p.at(*s.PausedUntil)+", but for critical alerts"))
 	}
 	if s.Protect {
 		p.line("protect is on")

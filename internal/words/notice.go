@@ -57,10 +57,10 @@ var noticeTexts = map[Key]text{
 	NoticeTheAlert: {En: "%[1]s: %[2]s", Ja: "%[1]s：%[2]s"},
 
 	NoticePaused:     {En: "Alerts are kept back until %[1]s", Ja: "%[1]s まで通知を止めています"},
-	NoticePausedBody: {En: "Wormbell goes on watching and writes everything down. You are told at the end what came up.", Ja: "監視と記録は続いています。終わりに、その間の警告をまとめてお知らせします。"},
+	NoticePausedBody: {En: "Wormbell goes on watching and writes everything down. Critical alerts are shown all the same; the others you are told at the end.", Ja: "監視と記録は続いています。重大な警告はすぐに、それ以外は終わりにまとめてお知らせします。"},
 	NoticeResumed:    {En: "Wormbell shows alerts again", Ja: "通知を再開しました"},
-	NoticeMissedNone: {En: "The pause is over. No alert came up while it lasted.", Ja: "一時停止が終わりました。その間に警告はありませんでした。"},
-	NoticeMissed:     {En: "%[1]d alerts came up during the pause. The gravest: %[2]s", One: "%[1]d alert came up during the pause: %[2]s", Ja: "一時停止中に %[1]d 件の警告がありました。最も深刻なもの：%[2]s"},
+	NoticeMissedNone: {En: "The pause is over. There is nothing that you have not been told.", Ja: "一時停止が終わりました。まだお知らせしていない警告はありません。"},
+	NoticeMissed:     {En: "%[1]d alerts were kept back during the pause. The gravest: %[2]s", One: "%[1]d alert was kept back during the pause: %[2]s", Ja: "一時停止中に保留した警告が %[1]d 件あります。最も深刻なもの：%[2]s"},
 	NoticeAbsent:     {En: "Wormbell is not watching", Ja: "Wormbell は監視していません"},
 	NoticeAbsentBody: {En: "The background service has not answered for a minute. Until it runs again, nothing is seen.", Ja: "常駐サービスが 1 分間応答していません。再び動くまで、何も検知できません。"},
 

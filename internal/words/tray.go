@@ -37,6 +37,8 @@ const (
 	TrayEndPause      Key = "tray-end-pause"      //
 	TrayProtect       Key = "tray-protect"        //
 	TrayProtectCannot Key = "tray-protect-cannot" //
+	TrayProtectRoot   Key = "tray-protect-root"   //
+	TrayPausedForAll  Key = "tray-paused-for-all" //
 	TrayDashboard     Key = "tray-dashboard"      //
 	TrayNoBrowser     Key = "tray-no-browser"     //
 	TrayQuit          Key = "tray-quit"           //
@@ -95,6 +97,8 @@ var trayTexts = map[Key]text{
 	TrayEndPause:      {En: "End the pause (until %[1]s)", Ja: "通知を再開する（%[1]s まで停止中）"},
 	TrayProtect:       {En: "Protect: deny reads that would ring", Ja: "保護：警告になる読み取りを拒否"},
 	TrayProtectCannot: {En: "Protect: not possible here (%[1]s)", Ja: "保護：ここでは使えません（%[1]s）"},
+	TrayProtectRoot:   {En: "Protect: only an administrator switches it", Ja: "保護：切り替えは管理者のみ"},
+	TrayPausedForAll:  {En: "Paused for everybody by an administrator", Ja: "管理者が全員の通知を停止中"},
 	TrayDashboard:     {En: "Open the dashboard", Ja: "ダッシュボードを開く"},
 	TrayNoBrowser:     {En: "Dashboard: there is no browser here", Ja: "ダッシュボード：ブラウザがありません"},
 	TrayQuit:          {En: "Quit this icon (watching goes on)", Ja: "アイコンを終了（監視は続きます）"},

@@ -12,7 +12,8 @@ import (
 // Surroundings is what decides, besides the alerts, whether a person may be
 // spoken to. False also stands for "not known".
 type Surroundings struct {
-	Paused       *time.Time // alerts are kept back until then; nil if they are not
+	Paused       *time.Time // alerts that are not critical are kept back until then; nil if they are not
+	PauseFixed   bool       // the pause is everybody's, and not the person's to end
 	Absent       *time.Time // the agent has not answered since then; nil while it does
 	DoNotDisturb bool       // the person has switched notifications off
 	ScreenShared bool       // others can see the screen
@@ -26,7 +27,8 @@ type Surroundings struct {
 //
 // An incident has one notice, which is updated in place when it became graver
 // or says something new that matters. Beyond [perMinute] and [perHour] there
-// is one notice for all the rest, the digest. Low alerts have none.
+// is one notice for all the rest, the digest. Low alerts have none. Critical
+// ones are told whatever a person or their surroundings say.
 type Policy struct {
 	Words *words.Words // nil: English
 	// ItWasMe reports whether a trust row can be made of an alert; nil: of none.
@@ -110,9 +112,6 @@ func (p *Policy) Next(now time.Time, alerts []wormbell.Alert, s Surroundings) (s
 	for _, step := range []func(now time.Time, s Surroundings, quiet bool) ([]Notice, []string, time.Time){p.keepBack, p.tell, p.gather} {
 		notices, gone, retry := step(now, s, quiet)
 		show, withdraw, again = append(show, notices...), append(withdraw, gone...), sooner(again, retry)
-		if p.pause.on() {
-			break // what wants to be told belongs to its end
-		}
 	}
 	withdraw = slices.DeleteFunc(withdraw, func(id string) bool {
 		return slices.ContainsFunc(show, func(n Notice) bool { return n.ID == id }) // it takes the other's place

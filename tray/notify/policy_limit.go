@@ -61,6 +61,9 @@ func (p *Policy) tell(now time.Time, _ Surroundings, quiet bool) (show []Notice,
 	}
 	for _, t := range list {
 		grave := t.alert.Severity >= wormbell.Critical
+		if p.pause.on() && !grave {
+			continue // it is told at the end
+		}
 		if quiet && !grave {
 			t.held, again = true, sooner(again, now.Add(lookAgain))
 			continue
@@ -92,6 +95,7 @@ func (p *Policy) tell(now time.Time, _ Surroundings, quiet bool) (show []Notice,
 
 // gather shows the digest if it has something new to say.
 func (p *Policy) gather(now time.Time, _ Surroundings, quiet bool) (show []Notice, withdraw []string, again time.Time) {
+	quiet = quiet || p.pause.on()
 	var members, fresh []*told
 	gravest := wormbell.Severity(0)
 	for _, t := range p.alerts {

@@ -6,7 +6,7 @@ import (
 	"wormbell"
 )
 
-// pause is a time without notices.
+// pause is a time without notices but of critical alerts.
 type pause struct {
 	until   time.Time // zero: there is none
 	note    time.Time // until when the notice says that there is one; zero: it is not shown
@@ -25,7 +25,7 @@ func (p *Policy) keepBack(now time.Time, s Surroundings, quiet bool) (show []Not
 		p.pause.until, p.pause.waiting, p.pause.told = *s.Paused, false, false
 		if !s.TrayShown && !quiet && !p.pause.note.Equal(p.pause.until) {
 			p.pause.note = p.pause.until
-			show = append(show, p.pauseNotice(now))
+			show = append(show, p.pauseNotice(now, s.PauseFixed))
 		}
 		return show, nil, p.pause.until
 	}

@@ -94,11 +94,15 @@ func (p *Policy) about(a wormbell.Alert) string {
 }
 
 // pauseNotice tells that alerts are kept back.
-func (p *Policy) pauseNotice(now time.Time) Notice {
-	return Notice{
+func (p *Policy) pauseNotice(now time.Time, fixed bool) Notice {
+	n := Notice{
 		ID: PauseID, Severity: wormbell.Medium, Title: p.Words.Say(words.NoticePaused, p.pause.until.In(now.Location()).Format("15:04")),
-		Body: p.Words.Say(words.NoticePausedBody), Buttons: []Button{{EndPause, p.Words.Say(words.NoticeEndPause)}},
+		Body: p.Words.Say(words.NoticePausedBody),
 	}
+	if !fixed {
+		n.Buttons = []Button{{EndPause, p.Words.Say(words.NoticeEndPause)}}
+	}
+	return n
 }
 
 // reminder tells that alerts are shown again, and what was missed.

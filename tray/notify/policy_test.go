@@ -198,10 +198,20 @@ func TestPolicy(t *testing.T) {
 		},
 		"a pause": {
 			{around: notify.Surroundings{Paused: until(time.Hour)}, show: "pause medium", again: time.Hour},
-			{at: m, alerts: []wormbell.Alert{a, c}, around: notify.Surroundings{Paused: until(time.Hour)}, again: time.Hour},
-			{at: time.Hour, alerts: []wormbell.Alert{a, c}, around: notify.Surroundings{Paused: until(time.Hour)}, show: "pause critical!"},
+			{at: m, alerts: []wormbell.Alert{a, c}, around: notify.Surroundings{Paused: until(time.Hour)}, show: c.ID + " critical!", again: time.Hour},
+			{at: 2 * m, alerts: []wormbell.Alert{a, c}, around: notify.Surroundings{Paused: until(time.Hour)}, again: time.Hour},
+			{at: time.Hour, alerts: []wormbell.Alert{a, c}, around: notify.Surroundings{Paused: until(time.Hour)}, show: "pause high"},
 			{at: time.Hour, alerts: []wormbell.Alert{a, c}},
-			{at: 2 * time.Hour, withdraw: "pause"},
+			{at: 2 * time.Hour, withdraw: c.ID + ", pause"},
+		},
+		"it became critical in a pause": {
+			{alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, again: time.Hour},
+			{at: m, alerts: []wormbell.Alert{alert("alert--a", critical, start), b}, around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "alert--a critical!", again: time.Hour},
+			{at: time.Hour, alerts: []wormbell.Alert{alert("alert--a", critical, start), b}, show: "pause medium"},
+		},
+		"more critical ones than can be told alone, in a pause": {
+			{alerts: append(several(5, critical), a), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "critical-00 critical!, critical-01 critical!, critical-02 critical!, digest critical!", again: time.Hour},
+			{at: time.Hour, alerts: append(several(5, critical), a), show: "pause high"},
 		},
 		"a pause that the tray shows, and nothing happened": {
 			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, again: m},
@@ -424,7 +434,7 @@ func TestPolicyAtRandom(t *testing.T) {
 			paused := s.Paused != nil && now.Before(*s.Paused)
 			for _, n := range show {
 				visible[n.ID] = n
-				if quiet && n.Severity < wormbell.Critical || paused && n.ID != notify.PauseID {
+				if quiet && n.Severity < wormbell.Critical || paused && n.ID != notify.PauseID && n.Severity < wormbell.Critical {
 					t.Fatalf("seed %d step %d: %s %v is shown; %+v", seed, i, n.ID, n.Severity, s)
 				}
 				switch a := alerts[n.ID]; {
@@ -461,7 +471,7 @@ func TestPolicyAtRandom(t *testing.T) {
 			}
 			// An open critical alert stands in a notice, or will within the digest's interval.
 			for id, a := range alerts {
-				if a.State != wormbell.Open || a.Severity < wormbell.Critical || s.Absent != nil || paused {
+				if a.State != wormbell.Open || a.Severity < wormbell.Critical || s.Absent != nil {
 					delete(untold, id)
 					continue
 				}

@@ -1,0 +1,80 @@
+package api_test
+
+import (
+	"encoding/json"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"wormbell"
+)
+
+// status is what the agent tells a user.
+func (r *rig) status(uid int) (s wormbell.Status) {
+	r.t.Helper()
+	_, out := r.askAs(uid, "GET", "status", "")
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// A person pauses for themselves, for an hour at most; root for everybody.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to be another user")
+	}
+	const other = nobody - 1
+	r := newRig(t)
+	paused := func(uid int, within time.Duration, all bool) {
+		t.Helper()
+		s := r.status(uid)
+		switch {
+		case s.Owner != (uid == 0):
+			t.Errorf("uid %d is told: owner %v", uid, s.Owner)
+		case within == 0 && s.PausedUntil == nil && !s.PausedForAll:
+		case within > 0 && s.PausedUntil != nil && s.PausedForAll == all && time.Until(*s.PausedUntil) <= within && time.Until(*s.PausedUntil) > within-5*time.Minute:
+		default:
+			t.Errorf("uid %d is told: paused until %v, for all %v; want %v from now, %v", uid, s.PausedUntil, s.PausedForAll, within, all)
+		}
+	}
+	for i, tt := range []struct {
+		uid, seconds int
+		want         int
+		person       time.Duration // until when nobody is paused after it; 0: not
+		others       time.Duration // and other users
+		all          bool          // these are everybody's pauses
+	}{
+		{nobody, 3601, 400, 0, 0, false},
+		{nobody, 3600, 200, time.Hour, 0, false},
+		{nobody, 0, 200, 0, 0, false},
+		{nobody, 0, 200, 0, 0, false}, // twice does no harm
+		{0, 24 * 3600, 200, 24 * time.Hour, 24 * time.Hour, true},
+		{nobody, 0, 403, 24 * time.Hour, 24 * time.Hour, true},    // not theirs to end
+		{nobody, 3600, 200, 24 * time.Hour, 24 * time.Hour, true}, // theirs is kept beside it
+		{0, 0, 200, time.Hour, 0, false},
+		{0, 24*3600 + 1, 400, time.Hour, 0, false},
+		{nobody, -1, 400, time.Hour, 0, false},
+		{nobody, 0, 200, 0, 0, false},
+	} {
+		status, out := r.askAs(tt.uid, "POST", "pause", `{"seconds":`+strconv.Itoa(tt.seconds)+`}`)
+		if status != tt.want {
+			t.Errorf("%d: uid %d asks for %d s: %d %s, want %d", i, tt.uid, tt.seconds, status, out, tt.want)
+		}
+		paused(nobody, tt.person, tt.all)
+		paused(other, tt.others, tt.all)
+		paused(0, tt.others, tt.all)
+	}
+	// It loosens the guard: it is judged, kept and announced like all that does.
+	r.says(child(evil))
+	if status, out := r.askAs(nobody, "POST", "pause", `{"seconds":60}`); status != 403 {
+		t.Errorf("from below a postinstall: %d %s", status, out)
+	}
+	calls, err := r.store.Calls(strconv.Itoa(nobody), 10)
+	if err != nil || len(calls) != 2 {
+		t.Errorf("calls of the person: %+v, %v", calls, err)
+	}
+	paused(nobody, 0, false)
+}
