@@ -37,8 +37,9 @@ func (a *app) dashboardCommand() *cobra.Command {
 laid open with its processes as a picture, the response to it, and what the agent sees.
 
 Its pages come from this program over loopback and from nowhere else. The link that is
-printed works once, within a minute; run the command again for another. It ends by itself
-an hour after the last page was closed, or with Ctrl-C.`,
+printed works once, within a minute. Run again, the command has the dashboard that runs
+open the page, and prints no link. It ends by itself an hour after the last page was
+closed, or with Ctrl-C.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !dashboard.Page(page) {
@@ -48,11 +49,11 @@ an hour after the last page was closed, or with Ctrl-C.`,
 		},
 	}
 	cmd.Flags().StringVar(&page, "open", "/", "open `PAGE`: /, /alerts/ID, /alerts/ID/respond, /credentials, /trust, /packages or /status")
-	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only print the link")
+	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only print the link, of a dashboard of its own if one runs")
 	return cmd
 }
 
-// dashboard gives a link to the dashboard that runs, or becomes it.
+// dashboard has the dashboard that runs open a page, or becomes it.
 func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 	a.hide() // before anybody is told that this program reads credentials
 	_, state, err := folders()
@@ -65,12 +66,14 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 	}
 	lock, err := private.TryLock(socket + ".lock")
 	if errors.Is(err, private.ErrLocked) {
-		// Who has a link is taken for the person. Where that cannot be told of the
-		// asker, a dashboard of its own has the rights of the asker, and no more.
-		if a.vouch == nil || a.vouch(ctx, "open the dashboard") == nil {
-			if link, err := dashboard.Ask(ctx, socket, page); err == nil {
-				return a.opened(ctx, link, open, true)
+		// Where it cannot be told that a person asks, or that one has no browser, a
+		// dashboard of its own has the rights of the asker, and no more.
+		if open && (a.vouch == nil || a.vouch(ctx, "open the dashboard") == nil) && dashboard.Ask(ctx, socket, page) == nil {
+			if a.json {
+				return a.print(map[string]any{"version": 1, "opened": page})
 			}
+			fmt.Fprintln(a.streams.Out, "The dashboard that runs already opens it in your browser.")
+			return nil
 		}
 	} else if err != nil {
 		return err
@@ -107,22 +110,33 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 	defer wg.Wait()
 	defer stop()
 	if lock != nil {
-		wg.Go(func() { // gives links to others until we end
-			if err := s.Control(ctx, socket, a.admit); err != nil {
+		wg.Go(func() { // opens pages for others until we end
+			if err := s.Control(ctx, socket, dashboard.Browser{Admit: a.admit, Open: opener(open)}); err != nil {
 				fmt.Fprintln(a.streams.Err, "warning: a second dashboard will not find this one: "+plain.Text(err.Error()))
 			}
 		})
 	}
 	wg.Go(func() { // the person is shown the link while it is served
-		if err := a.opened(ctx, s.Link(page), open, false); err != nil {
+		if err := a.opened(ctx, s.Link(page), open); err != nil {
 			fmt.Fprintln(a.streams.Err, "warning: "+plain.Text(err.Error()))
 		}
 	})
 	return s.Serve(ctx)
 }
 
-// dashboardSocket is where the dashboard of this user that asks this agent
-// gives out links.
+// opener returns how the dashboard shows a page that another process asks for:
+// not at all where its own person wanted no browser.
+func opener(wanted bool) func(ctx context.Context, link string) error {
+	return func(ctx context.Context, link string) error {
+		if !wanted {
+			return errors.New("it was started without a browser")
+		}
+		return browser.Open(ctx, link, os.Getenv)
+	}
+}
+
+// dashboardSocket is where the dashboard of this user that asks this agent is
+// asked to open pages.
 func (a *app) dashboardSocket(state string) (string, error) {
 	dir := state
 	if run := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) {
@@ -143,16 +157,13 @@ func (a *app) dashboardSocket(state string) (string, error) {
 }
 
 // opened says the link and opens it.
-func (a *app) opened(ctx context.Context, link string, open, reused bool) error {
+func (a *app) opened(ctx context.Context, link string, open bool) error {
 	if a.json {
-		if err := a.print(map[string]any{"version": 1, "link": link, "reused": reused}); err != nil {
+		if err := a.print(map[string]any{"version": 1, "link": link}); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.streams.Out, "%s\n", link)
-		if !reused {
-			fmt.Fprintln(a.streams.Out, "This link works once, within a minute. Ctrl-C ends the dashboard.")
-		}
+		fmt.Fprintf(a.streams.Out, "%s\nThis link works once, within a minute. Ctrl-C ends the dashboard.\n", link)
 	}
 	if !open {
 		return nil
@@ -166,7 +177,7 @@ func (a *app) opened(ctx context.Context, link string, open, reused bool) error 
 // admitTime is how old the agent's word about an asker may be.
 const admitTime = 30 * time.Second
 
-// admit lets a process have a link to the running dashboard if the agent has
+// admit lets a process have the running dashboard open a page if the agent has
 // just vouched for it: only our own program, not started by a package's script,
 // is believed when it announces, and that is kept with its PID.
 func (a *app) admit(ctx context.Context, pid int) error {

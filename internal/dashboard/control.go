@@ -14,7 +14,9 @@ import (
 )
 
 // This file lets a second `wormbell dashboard` of the same user ask the first
-// for a link, over a unix socket that is closed to others.
+// to open a page in the browser, over a unix socket that is closed to others.
+// No link is handed out there: every program of the user may ask, and who has a
+// link is taken for the person.
 
 const (
 	controlTime = 5 * time.Second
@@ -28,19 +30,28 @@ type asking struct {
 }
 
 type given struct {
-	Link  string `json:"link,omitempty"`
-	Error string `json:"error,omitempty"`
+	Opened bool   `json:"opened,omitempty"`
+	Error  string `json:"error,omitempty"`
 }
 
-// ErrNotAdmitted is wrapped by the error of [Ask] when the dashboard that runs
-// does not give the asker a link.
-var ErrNotAdmitted = errors.New("the dashboard that runs gives no link")
+// ErrNotOpened is wrapped by the error of [Ask] when the dashboard that runs
+// does not open the page.
+var ErrNotOpened = errors.New("the dashboard that runs does not open it")
 
-// Control gives out links at the unix socket path until ctx is done, then
-// removes it. The folder must be the user's alone, and the caller the only one
-// who serves there. admit judges who asks by its PID, 0 where that cannot be
-// told; nil lets in every process of this user.
-func (s *Server) Control(ctx context.Context, path string, admit func(ctx context.Context, pid int) error) error {
+// Browser says how pages are opened for others, see [Server.Control].
+type Browser struct {
+	// Open shows a link to the person and returns soon.
+	Open func(ctx context.Context, link string) error
+	// Admit judges who asks by its PID, 0 where that cannot be told; nil lets
+	// every process of this user ask. A browser is told the link by its command
+	// line, so who may have one opened may still see it before it is used up.
+	Admit func(ctx context.Context, pid int) error
+}
+
+// Control opens pages in the person's browser for who asks at the unix socket
+// path until ctx is done, then removes it. The folder must be the user's alone,
+// and the caller the only one who serves there.
+func (s *Server) Control(ctx context.Context, path string, b Browser) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
 		return fmt.Errorf("remove %q: %w", path, err)
 	}
@@ -78,13 +89,13 @@ func (s *Server) Control(ctx context.Context, path string, admit func(ctx contex
 		wg.Go(func() { // answers one asker
 			defer func() { <-slots }()
 			defer c.Close()
-			s.give(ctx, c, admit)
+			s.give(ctx, c, b)
 		})
 	}
 }
 
 // give answers one asker.
-func (s *Server) give(ctx context.Context, c net.Conn, admit func(context.Context, int) error) {
+func (s *Server) give(ctx context.Context, c net.Conn, b Browser) {
 	ctx, cancel := context.WithTimeout(ctx, controlTime)
 	defer cancel()
 	c.SetDeadline(time.Now().Add(controlTime))
@@ -103,45 +114,58 @@ func (s *Server) give(ctx context.Context, c net.Conn, admit func(context.Contex
 			out.Error = "the request makes no sense"
 			break
 		}
-		if admit != nil {
-			if err := admit(ctx, pid); err != nil {
-				s.c.Log.Warn("link refused", "pid", pid, "err", err)
-				out.Error = err.Error()
-				break
-			}
+		if err := s.open(ctx, b, pid, in.Open); err != nil {
+			s.c.Log.Warn("page not opened", "pid", pid, "err", err)
+			out.Error = err.Error()
+			break
 		}
-		s.hub.touch()
-		out.Link = s.Link(in.Open)
+		out.Opened = true
 	}
-	json.NewEncoder(c).Encode(out) // an asker that went away is no error of ours
+	c.SetDeadline(time.Now().Add(controlTime)) // a browser takes its time
+	json.NewEncoder(c).Encode(out)             // an asker that went away is no error of ours
 }
 
-// Ask returns a link to page from the dashboard that serves the socket path.
-func Ask(ctx context.Context, path, page string) (string, error) {
+// open opens a page for a process.
+func (s *Server) open(ctx context.Context, b Browser, pid int, page string) error {
+	if !Page(page) {
+		return fmt.Errorf("there is no page %q", page)
+	}
+	if b.Admit != nil {
+		if err := b.Admit(ctx, pid); err != nil {
+			return err
+		}
+	}
+	s.hub.touch()
+	return b.Open(ctx, s.Link(page))
+}
+
+// Ask has the dashboard that serves the socket path open a page in the person's
+// browser.
+func Ask(ctx context.Context, path, page string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*controlTime)
 	defer cancel()
 	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
-		return "", fmt.Errorf("ask the dashboard that runs: %w", err)
+		return fmt.Errorf("ask the dashboard that runs: %w", err)
 	}
 	defer c.Close()
 	if until, ok := ctx.Deadline(); ok {
 		c.SetDeadline(until)
 	}
 	if uid, _, err := asker(c); err == nil && uid != os.Getuid() {
-		return "", fmt.Errorf("%w: it is another user's", ErrNotAdmitted)
+		return fmt.Errorf("%w: it is another user's", ErrNotOpened)
 	}
 	if err := json.NewEncoder(c).Encode(asking{page}); err != nil {
-		return "", fmt.Errorf("ask the dashboard that runs: %w", err)
+		return fmt.Errorf("ask the dashboard that runs: %w", err)
 	}
 	lines := bufio.NewScanner(c)
 	lines.Buffer(nil, maxControl)
 	var out given
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &out) != nil {
-		return "", errors.New("the dashboard that runs does not answer")
+		return errors.New("the dashboard that runs does not answer")
 	}
-	if out.Error != "" || out.Link == "" {
-		return "", fmt.Errorf("%w: %s", ErrNotAdmitted, out.Error)
+	if out.Error != "" || !out.Opened {
+		return fmt.Errorf("%w: %s", ErrNotOpened, out.Error)
 	}
-	return out.Link, nil
+	return nil
 }

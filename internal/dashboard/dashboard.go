@@ -92,6 +92,8 @@ type Config struct {
 	Zone   *time.Location   // in which times are shown; nil: local
 	Host   string           // name of this machine, for reports
 	Idle   time.Duration    // without a page open it ends; 0: an hour
+	// Ticks say when to look whether a page is open; nil: often enough for Idle.
+	Ticks <-chan time.Time
 }
 
 // Times and sizes.
@@ -242,13 +244,17 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // idle calls stop once nobody has looked for long enough.
 func (s *Server) idle(ctx context.Context, stop func()) {
-	every := time.NewTicker(min(s.c.Idle/4+time.Millisecond, time.Minute))
-	defer every.Stop()
+	ticks := s.c.Ticks
+	if ticks == nil {
+		every := time.NewTicker(min(s.c.Idle/4+time.Millisecond, time.Minute))
+		defer every.Stop()
+		ticks = every.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-every.C:
+		case <-ticks:
 			if !s.response.busy() && s.hub.idle() >= s.c.Idle {
 				s.c.Log.Info("nobody looks, ending")
 				stop()

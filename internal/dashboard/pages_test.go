@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,13 +165,36 @@ func many(n int) *agent {
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	r := &script{}
-	s, err := dashboard.Listen(dashboard.Config{Dial: func() (dashboard.Agent, error) { return sample(), nil }, Words: words.In(language.English), Prepare: r.prepare, Idle: time.Second})
+	var ahead atomic.Int64 // of the clock
+	ticks := make(chan time.Time)
+	s, err := dashboard.Listen(dashboard.Config{Dial: func() (dashboard.Agent, error) { return sample(), nil }, Words: words.In(language.English), Prepare: r.prepare,
+		Idle: time.Hour, Ticks: ticks, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// waits lets time pass and reports whether it goes on. The second tick is
+	// taken when it has judged at the first.
+	waits := func(d time.Duration) bool {
+		ahead.Add(int64(d))
+		for range 2 {
+			select {
+			case ticks <- time.Time{}:
+			case <-time.After(10 * time.Second): // nobody takes it
+				return false
+			}
+		}
+		return true
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(t.Context()) }()
 	b := visit(t, s, "/")
+	if !waits(59 * time.Minute) {
+		t.Fatal("it ended too soon")
+	}
+	b.get("/status", nil)
+	if !waits(59 * time.Minute) {
+		t.Fatal("it ended although somebody looked")
+	}
 	field := regexp.MustCompile(`name="run" value="([^"]+)"`)
 	var run []string
 	for run == nil {
@@ -180,22 +204,26 @@ func TestIdle(t *testing.T) {
 	if got := b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run[1]}, "do": {"start"}}, nil); !strings.Contains(got.body, "The page was older") {
 		t.Error("one plan was begun twice")
 	}
-	select {
-	case err := <-ended:
-		t.Fatalf("it ended while a response waited for an answer: %v", err)
-	case <-time.After(4 * time.Second): // four times as long as it would wait
+	if !waits(4 * time.Hour) {
+		t.Fatal("it ended while a response waited for an answer")
 	}
 	if got := b.post("/alerts/backup23/respond", url.Values{"csrf": {b.csrf()}, "do": {"plan"}}, nil); !strings.Contains(got.body, "Another response is under way") {
 		t.Error("a second response was begun")
 	}
 	b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run[1]}, "do": {"stop"}}, nil)
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
+	ahead.Add(int64(4 * time.Hour))
+	for late := time.After(30 * time.Second); ; {
+		select {
+		case ticks <- time.Time{}: // the response may still be ending
+			continue
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-late:
+			t.Error("it does not end")
 		}
-	case <-time.After(30 * time.Second):
-		t.Error("it does not end")
+		return
 	}
 }
 

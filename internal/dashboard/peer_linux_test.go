@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -57,8 +59,8 @@ func TestSecondUser(t *testing.T) {
 	}
 }
 
-// control serves links at a socket until the test ends.
-func control(t *testing.T, s *dashboard.Server, admit func(context.Context, int) error) string {
+// control opens pages for who asks at a socket until the test ends.
+func control(t *testing.T, s *dashboard.Server, b dashboard.Browser) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "d.sock")
 	if err := os.WriteFile(path, nil, 0o600); err != nil { // of one that was killed
@@ -66,7 +68,7 @@ func control(t *testing.T, s *dashboard.Server, admit func(context.Context, int)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Control(ctx, path, admit) }()
+	go func() { ended <- s.Control(ctx, path, b) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -85,30 +87,60 @@ func control(t *testing.T, s *dashboard.Server, admit func(context.Context, int)
 	}
 }
 
-// TestSecondDashboard: the first gives a second one a link if it may have one.
+// TestSecondDashboard: the first opens a page for a second one if that may ask,
+// in a browser of its own choice, and never says the link.
 func TestSecondDashboard(t *testing.T) {
 	t.Parallel()
 	s := serve(t, sample(), nil)
 	var asked int
-	path := control(t, s, func(_ context.Context, pid int) error {
+	var opened []string
+	b := dashboard.Browser{Admit: func(_ context.Context, pid int) error {
 		asked = pid
 		return nil
-	})
-	link, err := dashboard.Ask(t.Context(), path, "/status")
+	}, Open: func(_ context.Context, link string) error {
+		opened = append(opened, link)
+		return nil
+	}}
+	path := control(t, s, b)
+	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := stranger(t, s).get(link, nil); got.status != 200 || !strings.HasSuffix(got.url, "/status") {
-		t.Errorf("the link leads to %s with %d", got.url, got.status)
+	defer c.Close()
+	fmt.Fprintln(c, `{"open":"/status"}`)
+	said, err := io.ReadAll(c)
+	if err != nil || string(said) != "{\"opened\":true}\n" {
+		t.Errorf("it says %q, %v", said, err)
+	}
+	if err := dashboard.Ask(t.Context(), path, "/status"); err != nil {
+		t.Fatal(err)
+	}
+	if len(opened) != 2 || opened[0] == opened[1] {
+		t.Fatalf("it opened %q", opened)
+	}
+	for _, link := range opened {
+		if got := stranger(t, s).get(link, nil); got.status != 200 || !strings.HasSuffix(got.url, "/status") {
+			t.Errorf("the link leads to %s with %d", got.url, got.status)
+		}
 	}
 	if asked != os.Getpid() {
 		t.Errorf("it was judged by pid %d, it is %d", asked, os.Getpid())
 	}
-	refused := control(t, s, func(context.Context, int) error { return fmt.Errorf("not you") })
-	if link, err := dashboard.Ask(t.Context(), refused, "/"); !errors.Is(err, dashboard.ErrNotAdmitted) || link != "" {
-		t.Errorf("one that is not admitted: %q, %v", link, err)
+	for _, page := range []string{"", "//elsewhere.example.com/", "/alerts/../..", "https://elsewhere.example.com/"} {
+		if err := dashboard.Ask(t.Context(), path, page); !errors.Is(err, dashboard.ErrNotOpened) {
+			t.Errorf("a page that is none, %q: %v", page, err)
+		}
 	}
-	if link, err := dashboard.Ask(t.Context(), filepath.Join(t.TempDir(), "none"), "/"); err == nil {
-		t.Errorf("nobody gave %q", link)
+	b.Open = func(context.Context, string) error { return errors.New("there is no browser") }
+	if err := dashboard.Ask(t.Context(), control(t, s, b), "/"); !errors.Is(err, dashboard.ErrNotOpened) || !strings.Contains(err.Error(), "there is no browser") {
+		t.Errorf("one without a browser: %v", err)
+	}
+	b.Open = func(context.Context, string) error { t.Error("it was opened for one that is not admitted"); return nil }
+	b.Admit = func(context.Context, int) error { return errors.New("not you") }
+	if err := dashboard.Ask(t.Context(), control(t, s, b), "/"); !errors.Is(err, dashboard.ErrNotOpened) {
+		t.Errorf("one that is not admitted: %v", err)
+	}
+	if err := dashboard.Ask(t.Context(), filepath.Join(t.TempDir(), "none"), "/"); err == nil {
+		t.Error("nobody opened it")
 	}
 }

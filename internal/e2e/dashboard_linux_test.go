@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -18,25 +19,38 @@ import (
 	"wormbell/internal/verdaccio"
 )
 
+// linkForm is how a link to the dashboard looks.
+var linkForm = regexp.MustCompile(`http://127\.0\.0\.1:\d+/enter\?ticket=[A-Za-z0-9_-]{43}`)
+
 // dashboard has the person type `wormbell dashboard` at their shell, to run
-// beside it, and returns the link that it prints.
-func (s *stage) dashboard(args ...string) string {
+// beside it. Their browser is a program that notes the links that it is given:
+// opened are those so far.
+func (s *stage) dashboard() (link string, opened func() []string) {
 	s.t.Helper()
-	cmd := s.command(append([]string{"dashboard", "--no-browser"}, args...)...)
+	s.write("~/browser", "#!/bin/sh\necho \"$1\" >>~/opened\n")
+	if err := os.Chmod(s.path("~/browser"), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	opened = func() []string {
+		b, _ := os.ReadFile(s.path("~/opened"))
+		return strings.Fields(string(b))
+	}
+	s.shell.types("export BROWSER=" + quoted(s.path("~/browser")))
+	cmd := s.command("dashboard")
 	line := "env"
 	for _, word := range append(cmd.Env, cmd.Args...) {
 		line += " " + quoted(word)
 	}
-	before := len(s.shell.out.String())
-	s.shell.pty.WriteString(line + " & last=$!\n")
-	s.t.Cleanup(func() { s.shell.types("kill $last; wait $last") })
-	link := regexp.MustCompile(`(?m)http://127\.0\.0\.1:\d+/enter\?ticket=[A-Za-z0-9_-]{43}\r?$`)
-	var said string
+	s.shell.pty.WriteString(line + " & dashboard=$!\n")
+	s.t.Cleanup(func() { s.shell.types("kill $dashboard; wait $dashboard") })
 	s.until("the link", 30*time.Second, func() bool {
-		said = strings.TrimSpace(link.FindString(s.shell.out.String()[before:]))
-		return said != ""
+		link = linkForm.FindString(s.shell.out.String())
+		return link != "" && len(opened()) == 1
 	})
-	return said
+	if got := opened()[0]; got != link {
+		s.t.Error("what is printed and what is opened are two links")
+	}
+	return link, opened
 }
 
 // window is a real browser of the person's.
@@ -130,7 +144,7 @@ func TestDashboard(t *testing.T) {
 	const password = "a-password-of-the-test"
 	old := v.AddToken(v.AddUser("dev", password), password, false)
 	s := setHome(t, v.URL, old, secretservice.Start(t, secretservice.Config{UID: person}))
-	link := s.dashboard()
+	link, opened := s.dashboard()
 	w := s.browse(link)
 	w.sees("the quiet page", "document.querySelector('.calm') && document.body.dataset.topics")
 	w.do(chromedp.Evaluate[chromedp.Void]("window.same = true"))
@@ -139,12 +153,19 @@ func TestDashboard(t *testing.T) {
 	w.sees("the alert, without a reload", "window.same && document.querySelector('[data-id=\""+s.alert.ID+"\"]')")
 	w.shot("e2e-alert-appears")
 
-	// A second one gives a link to the same dashboard.
-	if second := s.dashboard("--open", "/alerts/"+s.alert.ID); strings.Split(second, "/enter")[0] != strings.Split(link, "/enter")[0] {
-		t.Errorf("a second dashboard is at %s, the first at %s", second[:30], link[:30])
-	} else {
-		w.do(chromedp.Navigate(second))
+	// A second one has the first open a page, and says no link.
+	var out bytes.Buffer
+	second := s.command("dashboard", "--open", "/alerts/"+s.alert.ID)
+	second.Env = append(second.Env, "BROWSER=/bin/false")
+	second.Stdout, second.Stderr = &out, &out
+	if code := s.shell.run(second); code != 0 || strings.Contains(out.String(), "ticket") {
+		t.Fatalf("a second dashboard: exit %d, %s", code, linkForm.ReplaceAllString(out.String(), "(a link)"))
 	}
+	links := opened()
+	if len(links) != 2 || !linkForm.MatchString(links[1]) || strings.Split(links[1], "/enter")[0] != strings.Split(link, "/enter")[0] {
+		t.Fatalf("%d links were opened, the second not by the first dashboard", len(links))
+	}
+	w.do(chromedp.Navigate(links[1]))
 	w.sees("the tree as a picture", "document.querySelector('svg.tree.wide text') && document.querySelector('svg.tree.wide').getBoundingClientRect().height > 40")
 	picture, err := chromedp.Run(w.ctx, chromedp.Evaluate[string]("[...document.querySelectorAll('svg.tree.wide text')].map(t => t.textContent).join('\\n')"))
 	if err != nil {
