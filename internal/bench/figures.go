@@ -24,6 +24,7 @@ var figures = []figure{
 	{"install", "npm ci of 410 packages: later edits that are seen, the agent's own processor time", measureInstall},
 	{"edit", "edit of a manifest until the finding is visible", measureEdit},
 	{"copy", "cp -a of a node_modules of 40,000 files, agent on against off", measureCopy},
+	{"dashboard", "the dashboard of an agent that has had 10,000 alerts, in a browser", measureDashboard},
 	{"idle", "30 projects, 300,000 files: start, idle, memory", measureIdle},
 }
 
