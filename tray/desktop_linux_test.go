@@ -421,15 +421,6 @@ func (d *desktop) click(r row) {
 	}
 }
 
-// open opens the menu and closes it.
-func (d *desktop) open(at image.Point) {
-	d.t.Helper()
-	closed := d.still(nil, "")
-	d.xdotool("mousemove", fmt.Sprint(at.X), fmt.Sprint(at.Y), "click", "1")
-	d.still(closed, "")
-	d.xdotool("key", "Escape")
-}
-
 // freezeWithTheMouse opens the menu at the icon with the mouse, goes into the
 // alert's submenu with the keys, and clicks on Freeze where the keys show that
 // it stands.

@@ -338,14 +338,12 @@ func session(t *testing.T, tags string) {
 	if err := a.client().Pause(t.Context(), 2*time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	d.open(at) // reads anew, as no change is told but of alerts
 	if r := d.says("Paused for everybody by an administrator"); !r.disabled {
 		t.Errorf("end of root's pause: %+v", r)
 	}
 	if err := a.client().Pause(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	d.open(at)
 	d.choose("End the pause", func() bool { return a.status().PausedUntil == nil })
 	d.says("Pause notifications")
 

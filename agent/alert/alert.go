@@ -110,6 +110,7 @@ type Store struct {
 	notes    []string // what else went wrong since start
 	subs     map[chan struct{}]struct{}
 	versions map[string]uint64 // user → changes to what that user can see; "" for everybody
+	common   uint64            // changes to what all of them can see
 }
 
 // Open opens or creates the store in cfg.Dir. A damaged database is renamed
@@ -246,11 +247,12 @@ func (s *Store) Subscribe(ctx context.Context) <-chan struct{} {
 }
 
 // Version returns a number that grows with every change to an alert of user
-// ("" for everybody's) since the store was opened.
+// ("" for everybody's), or to how their notifications are paused, since the
+// store was opened.
 func (s *Store) Version(user string) uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.versions[user]
+	return s.versions[user] + s.common
 }
 
 // Count returns how many open alerts user has ("" for everybody).

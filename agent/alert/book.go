@@ -176,7 +176,18 @@ func (s *Store) Pause(user string, until time.Time) error {
 	if !until.IsZero() {
 		value = until.UTC().Format(time.RFC3339)
 	}
-	return s.SetSetting(pauseKey(user), value)
+	if err := s.SetSetting(pauseKey(user), value); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user == "" {
+		s.common++
+	} else {
+		s.versions[user]++
+	}
+	s.wake()
+	return nil
 }
 
 func pauseKey(user string) string {

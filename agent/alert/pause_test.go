@@ -53,8 +53,28 @@ func TestPause(t *testing.T) {
 		}
 		return true
 	}
+	versions := func() [3]uint64 { return [3]uint64{s.Version("1000"), s.Version("1001"), s.Version("")} }
+	changes := s.Subscribe(t.Context())
+	// told checks whose view changed since, and that whoever listens is told.
+	told := func(when string, before, want [3]uint64) {
+		t.Helper()
+		now := versions()
+		for i := range now {
+			now[i] -= before[i]
+		}
+		if now != want {
+			t.Errorf("%s: told %v, want %v", when, now, want)
+		}
+		select {
+		case <-changes:
+		default:
+			t.Errorf("%s: nobody who listens is told", when)
+		}
+	}
 	check("at first", "1000", 0, false)
+	before := versions()
 	pause("1000", time.Hour)
+	told("their own", before, [3]uint64{1, 0, 0})
 	check("their own", "1000", time.Hour, false)
 	check("somebody else's", "1001", 0, false)
 	check("somebody else's", "0", 0, false)
@@ -62,7 +82,12 @@ func TestPause(t *testing.T) {
 	if !marked("1000") || marked("1001") {
 		t.Error("the wrong alerts are marked as come during a pause")
 	}
+	before = versions()
+	for len(changes) > 0 {
+		<-changes
+	}
 	pause("", 30*time.Minute)
+	told("everybody's", before, [3]uint64{1, 1, 1})
 	check("both, their own the longer", "1000", time.Hour, false)
 	check("everybody's", "1001", 30*time.Minute, true)
 	check("everybody's", "", 30*time.Minute, true)

@@ -369,8 +369,9 @@ func (c *Client) Events(ctx context.Context, each func(wormbell.Event) error) er
 	})
 }
 
-// Changes calls changed at once and then whenever an alert may have changed,
-// until ctx is done or changed returns an error, which it then returns. Unlike
+// Changes calls changed at once and then whenever an alert, or a pause of
+// notifications, may have changed, until ctx is done or changed returns an
+// error, which it then returns. Unlike
 // [Client.Watch] it does not reconnect: when the agent goes away, it returns an
 // error that wraps [ErrNoAgent] at once, for who shows that.
 func (c *Client) Changes(ctx context.Context, changed func() error) error {

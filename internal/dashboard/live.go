@@ -129,6 +129,7 @@ func (h *hub) alerts() (int, bool) {
 // agent goes away.
 func (s *Server) follow(ctx context.Context) {
 	const again = 2 * time.Second
+	begun := false
 	for ctx.Err() == nil {
 		if a, err := s.ask(); err == nil {
 			// Nothing says that the connection was lost until it is there again or
@@ -136,6 +137,12 @@ func (s *Server) follow(ctx context.Context) {
 			a.Watch(ctx, func() error {
 				s.hub.reach(true)
 				s.hub.tell(topicAlerts)
+				if !begun { // the list is what is looked at first, by a browser that still starts
+					begun = true
+					if _, err := s.rows(ctx, false); err != nil {
+						s.c.Log.Debug("the list is read when it is asked for", "err", err)
+					}
+				}
 				return nil
 			})
 		}
