@@ -251,6 +251,8 @@ func (w *Words) next(a wormbell.Alert, d deed) string {
 		key = nextPair
 	case d.detector == credentialRead && dependency:
 		key = nextReadDependency
+	case d.detector == guardTampering && d.severity < wormbell.Critical: // what was refused is critical
+		key = nextTamperingGot
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:
 		key = nextPrivateLow
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Critical:

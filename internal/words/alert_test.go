@@ -203,7 +203,10 @@ func names(t *testing.T, a wormbell.Alert, f wormbell.Finding) {
 	if last.Kind == wormbell.FileRead || last.Kind == wormbell.ManifestChange || last.Kind == wormbell.ShellCommand {
 		want = append(want, last.Path)
 	}
-	if strings.ContainsAny(f.Subject, "~/@") {
+	if program, ok := strings.CutPrefix(f.Subject, "trust exe:"); ok {
+		program, _, _ = strings.Cut(program, " ")
+		want = append(want, program)
+	} else if strings.ContainsAny(f.Subject, "~/@") {
 		want = append(want, f.Subject)
 	}
 	const agents = "WHAT THE AGENT SAID"

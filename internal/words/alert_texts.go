@@ -20,6 +20,9 @@ const (
 	didPrivateThen    Key = "did-private-then"
 	didPrivateMaybe   Key = "did-private-maybe"
 	didAsk            Key = "did-ask"
+	didAskGot         Key = "did-ask-got"
+	callTrustProgram  Key = "call-trust-program"
+	nextTamperingGot  Key = "next-tampering-got"
 	didCommand        Key = "did-command"
 	didPersist        Key = "did-persist"
 	didDecoy          Key = "did-decoy"
@@ -86,6 +89,7 @@ var alertTexts = map[Key]text{
 	didPrivatePublish: {En: `removed "private": true from %[1]s and ran %[2]s publish %[3]s later`, Ja: `%[1]s から "private": true を削除し、その %[3]s後に %[2]s publish を実行しました`},
 	didPrivateThen:    {En: `removed "private": true from %[1]s, and ran %[2]s publish after it`, Ja: `%[1]s から "private": true を削除し、そのあと %[2]s publish を実行しました`},
 	didPrivateMaybe:   {En: `may have removed "private": true from %[1]s, and ran %[2]s publish %[3]s later`, Ja: `%[1]s から "private": true が削除された %[3]s後に %[2]s publish を実行しました（削除したのもこのプログラムの可能性があります）`},
+	didAskGot:         {En: `asked Wormbell to %[1]s, and got it, although nobody vouches for who may be behind it`, Ja: `Wormbell に%[1]sよう要求し、背後に何があるか保証されないまま受け入れられました`},
 	didAsk:            {En: `asked Wormbell to %[1]s and was refused`, Ja: `Wormbell に%[1]sよう要求し、拒否されました`},
 	didCommand:        {En: `ran a command that worms use to collect credentials: %[1]s`, Ja: `ワームが認証情報を集めるのに使うコマンドを実行しました：%[1]s`},
 	didPersist:        {En: `changed %[1]s, from where programs start by themselves`, Ja: `プログラムの自動実行に使われる %[1]s を書き換えました`},
@@ -108,6 +112,7 @@ var alertTexts = map[Key]text{
 	"call-mute":        {En: `hide the alert %[1]s`, Ja: `警告 %[1]s を非表示にする`},
 	"call-resume":      {En: `let the frozen programs of the alert %[1]s go on`, Ja: `警告 %[1]s で一時停止したプログラムを再開する`},
 	"call-trust":       {En: `trust a program with credentials`, Ja: `認証情報の読み取りを許可する`},
+	callTrustProgram:   {En: `trust %[1]s with credentials`, Ja: `%[1]s による認証情報の読み取りを許可する`},
 	"call-untrust":     {En: `take back what it trusts`, Ja: `許可の設定を取り消す`},
 	"call-pause":       {En: `pause its notifications`, Ja: `通知を一時停止する`},
 	"call-protect-off": {En: `stop protecting the credentials`, Ja: `認証情報の保護を解除する`},
@@ -145,6 +150,7 @@ var alertTexts = map[Key]text{
 	"next-private":     {En: `Look at the file and at what changed it. If you did not do this, freeze the program and put "private": true back: it keeps npm from publishing the project.`, Ja: `ファイルと、書き換えたプログラムを確認してください。心当たりがなければ、プログラムを一時停止し、"private": true を元に戻してください。この指定があれば npm はプロジェクトを公開しません。`},
 	nextPrivateLow:     {En: `If you did this, there is nothing to do. If not, put "private": true back: it keeps npm from publishing the project.`, Ja: `ご自身の操作であれば、何もする必要はありません。心当たりがなければ、"private": true を元に戻してください。この指定があれば npm はプロジェクトを公開しません。`},
 	"next-history":     {En: `Delete the line from the history file and replace the token: worms read histories for them.`, Ja: `履歴ファイルからその行を削除し、トークンを交換してください。ワームは履歴からトークンを探し出します。`},
+	nextTamperingGot:   {En: `If it was not you, take it back: 'wormbell calls' lists what was accepted. Then freeze the program and look at what it did before.`, Ja: `自分の操作でなければ取り消してください（受け入れた要求は 'wormbell calls' で確認できます）。そのうえでプログラムを一時停止し、それまでの動作を確認してください。`},
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、控えを残したうえで無効にします。`},

@@ -344,11 +344,16 @@ func (w *Words) secret(kind string) string {
 	return plain.Cut(kind, maxName)
 }
 
-// tampering tells what somebody asked the agent for in vain. The subject is
-// the call, "close AB12CD34".
+// tampering tells what somebody asked the agent for, in vain or not. The
+// subject is the call, "close AB12CD34".
 func (w *Words) tampering(f wormbell.Finding) (deed, bool) {
-	if len(of(f, wormbell.AgentCall)) == 0 {
+	calls := of(f, wormbell.AgentCall)
+	if len(calls) == 0 {
 		return deed{}, false
+	}
+	did := didAsk
+	if strings.HasPrefix(calls[len(calls)-1].Line, "doubted ") {
+		did = didAskGot
 	}
 	verb, rest, _ := strings.Cut(f.Subject, " ")
 	if verb == "remove" || verb == "protect" {
@@ -358,10 +363,16 @@ func (w *Words) tampering(f wormbell.Finding) (deed, bool) {
 		}
 	}
 	key := Key("call-" + strings.ReplaceAll(verb, " ", "-"))
+	if program, ok := strings.CutPrefix(rest, "exe:"); ok && verb == "trust" {
+		key = callTrustProgram
+		if rest = program; strings.Contains(program, " with ") {
+			rest = program[:strings.LastIndex(program, " with ")] // the store
+		}
+	}
 	if _, ok := alertTexts[key]; !ok {
 		key = callOther
 	}
-	return deed{who: who(f), title: titleTampering, did: w.Say(didAsk, w.Say(key, plain.Cut(rest, maxName)))}, true
+	return deed{who: who(f), title: titleTampering, did: w.Say(did, w.Say(key, plain.Cut(rest, maxName)))}, true
 }
 
 // command tells a command that worms use: one that ran, or one of a history.
