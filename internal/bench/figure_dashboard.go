@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/chromedp/chromedp"
@@ -87,14 +87,14 @@ func measureDashboard(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(link)
+	base, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href"))
 	if err != nil {
-		return nil, fmt.Errorf("read the link: %w", err)
+		return nil, fmt.Errorf("ask where the link led: %w", err)
 	}
 	var paints, answers sample
 	for range rounds {
 		for _, query := range []string{"/?state=all", "/"} {
-			t, err := visit(ctx, "http://"+base.Host+query)
+			t, err := visit(ctx, strings.TrimSuffix(base, "/")+query)
 			if err != nil {
 				return nil, err
 			}

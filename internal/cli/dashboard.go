@@ -97,9 +97,12 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 		Prepare: a.prepare(w),
 		Expose:  a.reach(false),
 		Suggest: suggest(w),
-		Words:   w,
-		Zone:    a.zone,
-		Host:    host,
+		UsedTwice: func() {
+			fmt.Fprintln(a.streams.Err, "warning: one link was used by two browsers, and one of them may have stolen it: both are locked out, run 'wormbell dashboard' again")
+		},
+		Words: w,
+		Zone:  a.zone,
+		Host:  host,
 	})
 	if err != nil {
 		return err

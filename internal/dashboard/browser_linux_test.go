@@ -33,6 +33,7 @@ type tab struct {
 	problems []string   // scripts that failed, what the policy stopped, requests to elsewhere, dialogs
 	bytes    map[network.RequestID]float64
 	own      string // host that may be asked
+	at       string // path below which the pages are
 }
 
 // open starts a Chromium, or skips the test.
@@ -55,7 +56,7 @@ func open(t *testing.T, s *dashboard.Server, options ...chromedp.ExecAllocatorOp
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &tab{t: t, ctx: ctx, own: u.Host, bytes: map[network.RequestID]float64{}}
+	b := &tab{t: t, ctx: ctx, own: u.Host, at: s.At(), bytes: map[network.RequestID]float64{}}
 	if err := chromedp.Listen(ctx, b.event); err != nil {
 		t.Fatalf("start chromium: %v", err)
 	}
@@ -114,7 +115,7 @@ func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 
 func (b *tab) visit(path string) {
 	b.t.Helper()
-	b.run(chromedp.Navigate("http://"+b.own+path), chromedp.WaitReady("main"))
+	b.run(chromedp.Navigate("http://"+b.own+b.at+path), chromedp.WaitReady("main"))
 }
 
 // eval returns what an expression says; promises are awaited.

@@ -86,12 +86,15 @@ type Config struct {
 	// Expose adds to what an alert laid open what only the person's files can
 	// tell. nil: nobody is asked.
 	Expose func(ctx context.Context, a wormbell.Alert, x *exposure.Exposure) error
-	Words  *words.Words
-	Log    *slog.Logger     // nil: nothing is logged
-	Now    func() time.Time // nil: time.Now
-	Zone   *time.Location   // in which times are shown; nil: local
-	Host   string           // name of this machine, for reports
-	Idle   time.Duration    // without a page open it ends; 0: an hour
+	// UsedTwice is called when one link came from two browsers: one of them stole
+	// it, and all sessions were ended. nil: only the second browser is told.
+	UsedTwice func()
+	Words     *words.Words
+	Log       *slog.Logger     // nil: nothing is logged
+	Now       func() time.Time // nil: time.Now
+	Zone      *time.Location   // in which times are shown; nil: local
+	Host      string           // name of this machine, for reports
+	Idle      time.Duration    // without a page open it ends; 0: an hour
 	// Ticks say when to look whether a page is open; nil: often enough for Idle.
 	Ticks <-chan time.Time
 }

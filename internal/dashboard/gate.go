@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,7 @@ type gate struct {
 	now func() time.Time
 
 	mu       sync.Mutex // guards what follows
+	root     string     // path below which all but /enter is served, "" before the first use
 	tickets  map[[32]byte]ticket
 	sessions map[[32]byte]*session
 }
@@ -36,8 +39,10 @@ type ticket struct {
 
 // session is one browser that came in.
 type session struct {
-	csrf  string // what its forms carry
-	until time.Time
+	csrf   string // what its forms carry
+	until  time.Time
+	ticket [32]byte // digest of what it was made of
+	mark   [32]byte // digest of what tells this browser when its link comes again; it opens nothing
 
 	mu    sync.Mutex // guards what follows
 	flash *flash     // what the next page says
@@ -75,9 +80,41 @@ func (g *gate) issue(page string) string {
 	return text
 }
 
-// enter takes a ticket, which is then gone, and returns the page it is for and
-// the value of a new session's cookie.
-func (g *gate) enter(text string) (page, cookie string, ok bool) {
+// at is the path below which everything but the entrance is served. Browsers
+// send cookies to every port of a host, but only below the cookie's path: who
+// listens on another port of 127.0.0.1 gets ours only if they know it. It is in
+// no link, so not in a list of processes either.
+func (g *gate) at() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.path()
+}
+
+// path is at, for who holds mu.
+func (g *gate) path() string {
+	if g.root == "" {
+		g.root = "/" + secretText()
+	}
+	return g.root
+}
+
+var (
+	errNoTicket  = errors.New("no such ticket")
+	errUsedTwice = errors.New("a link was used by two browsers")
+)
+
+// entry is what a ticket gives.
+type entry struct {
+	page   string // with its path
+	root   string // path of the cookie
+	cookie string
+	mark   string // see session
+}
+
+// enter takes a ticket, which is then gone, and opens a session. When a ticket
+// comes again from a browser that has not the first one's mark, one of the two
+// stole it, and nobody can tell which: every session ends, and the path changes.
+func (g *gate) enter(text string, marks []string) (entry, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := sha256.Sum256([]byte(text))
@@ -85,7 +122,18 @@ func (g *gate) enter(text string) (page, cookie string, ok bool) {
 	delete(g.tickets, key)
 	now := g.now()
 	if !ok || !now.Before(t.until) {
-		return "", "", false
+		for _, s := range g.sessions {
+			if s.ticket != key || !now.Before(s.until) {
+				continue
+			}
+			if slices.ContainsFunc(marks, func(m string) bool { return sha256.Sum256([]byte(m)) == s.mark }) {
+				return entry{}, errNoTicket // opened once more where it was opened
+			}
+			clear(g.sessions)
+			g.root = ""
+			return entry{}, errUsedTwice
+		}
+		return entry{}, errNoTicket
 	}
 	if g.sessions == nil {
 		g.sessions = map[[32]byte]*session{}
@@ -102,9 +150,10 @@ func (g *gate) enter(text string) (page, cookie string, ok bool) {
 	if len(g.sessions) >= maxSessions {
 		delete(g.sessions, oldest)
 	}
-	cookie = secretText()
-	g.sessions[sha256.Sum256([]byte(cookie))] = &session{csrf: secretText(), until: now.Add(sessionTime)}
-	return t.page, cookie, true
+	e := entry{page: g.path() + t.page, root: g.path() + "/", cookie: secretText(), mark: secretText()}
+	g.sessions[sha256.Sum256([]byte(e.cookie))] = &session{csrf: secretText(), until: now.Add(sessionTime),
+		ticket: key, mark: sha256.Sum256([]byte(e.mark))}
+	return e, nil
 }
 
 // session returns the session that a cookie's value opens, nil if there is none.
@@ -164,7 +213,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Embedder-Policy", "require-corp")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), usb=(), payment=()")
 		h.Set("Cache-Control", "no-store")
-		if why := s.refuse(r); why != "" {
+		entrance := r.URL.Path == "/enter"
+		r, below := s.below(r)
+		why := s.refuse(r)
+		if why == "" && !entrance && !below {
+			why = "unknown path" // the same answer for all: whether there are pages is not to be learnt
+		}
+		if why != "" {
 			s.c.Log.Warn("request refused", "why", why)
 			h.Set("Content-Type", "text/plain; charset=utf-8")
 			w.WriteHeader(http.StatusForbidden)
@@ -172,7 +227,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		if r.URL.Path == "/enter" {
+		if entrance {
 			s.enter(w, r)
 			return
 		}
@@ -201,6 +256,23 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		ctx := context.WithValue(r.Context(), sessionKey{}, in)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, atKey{}, s.hub.at())))
 	})
+}
+
+// below returns a request as if its pages were served at the root, and reports
+// whether it asks for something below our path.
+func (s *Server) below(r *http.Request) (*http.Request, bool) {
+	rest, ok := strings.CutPrefix(r.URL.Path, s.gate.at())
+	if !ok || !strings.HasPrefix(rest, "/") {
+		return r, false
+	}
+	u := *r.URL
+	u.Path, u.RawPath = rest, strings.TrimPrefix(u.RawPath, s.gate.at())
+	if raw := r.URL.RawPath; raw != "" && u.RawPath == raw { // our path was written in another way
+		return r, false
+	}
+	out := r.WithContext(r.Context())
+	out.URL = &u
+	return out, true
 }
 
 // refuse says why a request is not from the person's own browser and our own
@@ -243,16 +315,32 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) {
 		s.outside(w, r, http.StatusMethodNotAllowed, "locked")
 		return
 	}
-	page, cookie, ok := s.gate.enter(r.URL.Query().Get("ticket"))
-	if !ok {
+	var marks []string
+	for _, c := range r.CookiesNamed(s.cookie + markName) {
+		marks = append(marks, c.Value)
+	}
+	e, err := s.gate.enter(r.URL.Query().Get("ticket"), marks)
+	switch {
+	case errors.Is(err, errUsedTwice):
+		s.c.Log.Warn("sessions ended", "why", err)
+		if s.c.UsedTwice != nil {
+			s.c.UsedTwice()
+		}
+		s.outside(w, r, http.StatusForbidden, "twice")
+		return
+	case err != nil:
 		s.outside(w, r, http.StatusForbidden, "locked")
 		return
 	}
 	s.hub.touch()
 	// No Max-Age: it ends with the browser, and with us, who forget the session.
-	http.SetCookie(w, &http.Cookie{Name: s.cookie, Value: cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	http.Redirect(w, r, page, http.StatusSeeOther)
+	http.SetCookie(w, &http.Cookie{Name: s.cookie, Value: e.cookie, Path: e.root, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: s.cookie + markName, Value: e.mark, Path: "/enter", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.Redirect(w, r, e.page, http.StatusSeeOther)
 }
+
+// markName is added to the name of the session's cookie for that of its mark.
+const markName = "-mark"
 
 type peerKey struct{}
 

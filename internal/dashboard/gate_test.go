@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // browser is a client that sends what a browser would.
 type browser struct {
 	t    testing.TB
-	base string // "http://127.0.0.1:PORT"
+	base string // "http://127.0.0.1:PORT/PATH", below which its pages are
 	http *http.Client
 }
 
@@ -41,7 +42,7 @@ func stranger(t testing.TB, s *dashboard.Server) *browser {
 		t.Fatal(err)
 	}
 	jar, _ := cookiejar.New(nil)
-	return &browser{t, "http://" + u.Host, &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	return &browser{t, "http://" + u.Host + s.At(), &http.Client{Jar: jar, Timeout: 30 * time.Second}}
 }
 
 type answer struct {
@@ -123,6 +124,7 @@ func TestTicket(t *testing.T) {
 	pass := func(d time.Duration) { mu.Lock(); defer mu.Unlock(); now = now.Add(d) }
 
 	link := s.Link("/status")
+	enter, _, _ := strings.Cut(link, "?")
 	b := stranger(t, s)
 	first := b.get(link, nil)
 	if first.status != 200 || !strings.HasSuffix(first.url, "/status") || strings.Contains(first.url, "ticket") {
@@ -134,11 +136,8 @@ func TestTicket(t *testing.T) {
 	if got := b.get("/", nil); got.status != 200 {
 		t.Errorf("the session is gone after that: %d", got.status)
 	}
-	if got := stranger(t, s).get(link, nil); got.status != 403 {
-		t.Errorf("another browser used the link again: %d", got.status)
-	}
 	for _, wrong := range []string{"", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
-		if got := stranger(t, s).get("/enter?ticket="+wrong, nil); got.status != 403 {
+		if got := stranger(t, s).get(enter+"?ticket="+wrong, nil); got.status != 403 {
 			t.Errorf("ticket %q: %d", wrong, got.status)
 		}
 	}
@@ -172,11 +171,14 @@ func TestCookie(t *testing.T) {
 		b.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		got := b.get(s.Link("/"), nil)
 		res := http.Response{Header: got.header}
-		if got.status != 303 || len(res.Cookies()) != 1 {
+		if got.status != 303 || len(res.Cookies()) != 2 {
 			t.Fatalf("%d, %v", got.status, got.header)
 		}
 		c := res.Cookies()[0]
-		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.MaxAge != 0 || !c.Expires.IsZero() || len(c.Value) < 43 || c.Domain != "" {
+		if mark := res.Cookies()[1]; mark.Path != "/enter" || !mark.HttpOnly || mark.SameSite != http.SameSiteStrictMode || mark.Value == c.Value {
+			t.Errorf("cookie %+v", mark)
+		}
+		if len(c.Path) < 44 || c.Path != s.At()+"/" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.MaxAge != 0 || !c.Expires.IsZero() || len(c.Value) < 43 || c.Domain != "" {
 			t.Errorf("cookie %+v", c)
 		}
 		names = append(names, c.Name)
@@ -189,13 +191,93 @@ func TestCookie(t *testing.T) {
 	}
 	// The session of one is none of the other, whatever it is called.
 	b := visit(t, s, "/")
-	u, _ := url.Parse(b.base)
-	value := b.http.Jar.Cookies(u)[0].Value
+	value := b.http.Jar.Cookies(parsed(t, b.base+"/"))[0].Value
 	c := stranger(t, other)
-	u2, _ := url.Parse(c.base)
-	c.http.Jar.SetCookies(u2, []*http.Cookie{{Name: names[1], Value: value, Path: "/"}, {Name: names[0], Value: value, Path: "/"}})
+	u2, _ := url.Parse(c.base + "/")
+	c.http.Jar.SetCookies(u2, []*http.Cookie{{Name: names[1], Value: value, Path: other.At()}, {Name: names[0], Value: value, Path: other.At()}})
 	if got := c.get("/", nil); got.status != 401 {
 		t.Errorf("another's session: %d", got.status)
+	}
+}
+
+// TestOtherPort: whoever listens on another port of this host is not sent what
+// opens the pages, whatever path they have a browser ask them for, and does not
+// learn the one path for which it would be sent.
+func TestOtherPort(t *testing.T) {
+	t.Parallel()
+	s := serve(t, sample(), nil)
+	b := visit(t, s, "/")
+	if n := len(b.http.Jar.Cookies(parsed(t, b.base+"/status"))); n != 1 {
+		t.Fatalf("the browser sends us %d cookies", n)
+	}
+	link := s.Link("/")
+	if strings.Contains(link, s.At()[1:]) {
+		t.Error("the link says the path")
+	}
+	for _, path := range []string{"/", "/enter", "/status", "/alerts/worm2345", "/static/style.css", s.At(), "/" + strings.Repeat("A", 43) + "/"} {
+		for _, c := range b.http.Jar.Cookies(parsed(t, "http://127.0.0.1:1"+path)) {
+			r := stranger(t, s)
+			r.http.Jar.SetCookies(parsed(t, r.base+"/"), []*http.Cookie{{Name: strings.TrimSuffix(c.Name, "-mark"), Value: c.Value, Path: "/"}})
+			if got := r.get("/", nil); got.status != 401 {
+				t.Errorf("what another port is sent at %s opens the page: %d", path, got.status)
+			}
+		}
+		if path == s.At() || path == "/enter" {
+			continue
+		}
+		if got := b.get("http://"+parsed(t, b.base).Host+path, nil); got.status != 403 || strings.Contains(got.body, s.At()[1:]) || len(got.body) > 200 {
+			t.Errorf("%s outside of the path: %d", path, got.status)
+		}
+	}
+	for _, path := range []string{s.At() + "x/", s.At() + "/../status", "/%2f" + s.At()[1:] + "/status", strings.ToLower(s.At()) + "/status"} {
+		if got := b.get("http://"+parsed(t, b.base).Host+path, nil); got.status < 400 && path != s.At()+"/../status" || strings.Contains(got.body, "npmrc") {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+}
+
+func parsed(t testing.TB, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestUsedTwice: of two browsers that have one link, one stole it: neither stays in.
+func TestUsedTwice(t *testing.T) {
+	t.Parallel()
+	var told atomic.Int32
+	s := serve(t, sample(), func(c *dashboard.Config) { c.UsedTwice = func() { told.Add(1) } })
+	other := visit(t, s, "/")
+	link, at := s.Link("/"), s.At()
+	thief := stranger(t, s)
+	if got := thief.get(link, nil); got.status != 200 {
+		t.Fatalf("the link: %d", got.status)
+	}
+	if got := thief.get(link, nil); got.status != 403 || told.Load() != 0 {
+		t.Errorf("opened again where it was opened: %d, told %d times", got.status, told.Load())
+	}
+	if got := thief.get("/", nil); got.status != 200 {
+		t.Errorf("the session after that: %d", got.status)
+	}
+	if got := stranger(t, s).get(link, nil); got.status != 403 || !strings.Contains(got.body, "used by two browsers") || told.Load() != 1 {
+		t.Errorf("another browser: %d, told %d times", got.status, told.Load())
+	}
+	for _, b := range []*browser{thief, other} {
+		if got := b.get("/", nil); got.status < 400 || strings.Contains(got.body, "npmrc") {
+			t.Errorf("a browser that was in still is: %d", got.status)
+		}
+	}
+	if s.At() == at {
+		t.Error("the path is what the thief knows")
+	}
+	if got := visit(t, s, "/").get("/status", nil); got.status != 200 {
+		t.Errorf("a new link: %d", got.status)
+	}
+	if got := stranger(t, s).get(link, nil); got.status != 403 || told.Load() != 1 {
+		t.Errorf("once more: %d, told %d times", got.status, told.Load())
 	}
 }
 
@@ -205,7 +287,8 @@ func TestRefusals(t *testing.T) {
 	a := sample()
 	s := serve(t, a, nil)
 	b := visit(t, s, "/")
-	port := b.base[strings.LastIndex(b.base, ":"):]
+	u, _ := url.Parse(b.base)
+	port := ":" + u.Port()
 	for _, path := range []string{"/", "/alerts/worm2345", "/alerts/worm2345/report.json", "/static/style.css"} {
 		for what, header := range map[string]map[string]string{
 			"a name that was made to point here": {"Host": "attacker.example.com" + port},
@@ -272,7 +355,7 @@ func TestRefusals(t *testing.T) {
 	if got := b.post("/alerts/worm2345/close", url.Values{"csrf": {b.csrf()}, "reason": {"done"}}, nil); got.status != 200 || len(a.made()) != 1 {
 		t.Errorf("from our own page: %d, %q", got.status, a.made())
 	}
-	if got := b.post("/alerts/backup23/mute", url.Values{"csrf": {b.csrf()}}, map[string]string{"Sec-Fetch-Site": "", "Origin": b.base}); got.status != 200 || len(a.made()) != 2 {
+	if got := b.post("/alerts/backup23/mute", url.Values{"csrf": {b.csrf()}}, map[string]string{"Sec-Fetch-Site": "", "Origin": "http://" + u.Host}); got.status != 200 || len(a.made()) != 2 {
 		t.Errorf("from our own origin: %d, %q", got.status, a.made())
 	}
 }
@@ -284,7 +367,7 @@ func TestHeaders(t *testing.T) {
 	for _, x := range []struct {
 		path   string
 		header map[string]string
-	}{{"/", nil}, {"/alerts/worm2345", nil}, {"/nothing", nil}, {"/static/live.js", nil}, {"/alerts/worm2345/report.html", nil}, {"/enter?ticket=x", nil}, {"/", map[string]string{"Host": "x"}}} {
+	}{{"/", nil}, {"/alerts/worm2345", nil}, {"/nothing", nil}, {"/static/live.js", nil}, {"/alerts/worm2345/report.html", nil}, {b.base[:strings.LastIndex(b.base, "/")] + "/enter?ticket=x", nil}, {"/", map[string]string{"Host": "x"}}} {
 		got := b.get(x.path, x.header)
 		for k, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",

@@ -82,7 +82,7 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 		if page > 1 {
 			to.Set("page", strconv.Itoa(page))
 		}
-		return "/?" + to.Encode()
+		return s.gate.at() + "/?" + to.Encode()
 	}
 	if v.Page > 1 {
 		v.Before = link(v.Page - 1)
@@ -198,7 +198,7 @@ func (s *Server) removeTrust(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.did(r, s.c.Words.Say(words.DashDidRemove), err)
-	return back(w, r, "/trust")
+	return s.back(w, r, "/trust")
 }
 
 // named is a package that alerts name.
@@ -352,7 +352,7 @@ func (s *Server) respondPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.ID != r.PathValue("id") {
-		return back(w, r, "/alerts/"+a.ID+"/respond")
+		return s.back(w, r, "/alerts/"+a.ID+"/respond")
 	}
 	v := answer{alertView: alertView{Alert: a, Told: s.c.Words.Alert(a)}, progress: s.response.now(),
 		Foreign: a.User != "" && a.User != strconv.Itoa(os.Getuid()) && os.Getuid() >= 0}
@@ -388,7 +388,7 @@ func (s *Server) respondDo(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.c.Prepare == nil || a.User != "" && os.Getuid() >= 0 && a.User != strconv.Itoa(os.Getuid()) {
-		return back(w, r, "/alerts/"+a.ID+"/respond") // which says why
+		return s.back(w, r, "/alerts/"+a.ID+"/respond") // which says why
 	}
 	f, run := r.PostFormValue, r.PostFormValue("run")
 	switch f("do") {
@@ -402,7 +402,7 @@ func (s *Server) respondDo(w http.ResponseWriter, r *http.Request) error {
 		err = s.reply(f("question"), reply{value: secret.Of(strings.TrimSpace(f("secret")))})
 	case "stop":
 		if err = s.interrupt(a.ID, run); err == nil && s.response.now().Stage == stageNone {
-			return back(w, r, "/alerts/"+a.ID) // its own page would make a new plan
+			return s.back(w, r, "/alerts/"+a.ID) // its own page would make a new plan
 		}
 	}
 	if err != nil {
@@ -412,5 +412,5 @@ func (s *Server) respondDo(w http.ResponseWriter, r *http.Request) error {
 		}
 		sessionOf(r).say(flash{Text: s.c.Words.Say(key), Error: true})
 	}
-	return back(w, r, "/alerts/"+a.ID+"/respond")
+	return s.back(w, r, "/alerts/"+a.ID+"/respond")
 }

@@ -60,6 +60,7 @@ func (s *Server) templates() (map[string]*template.Template, error) {
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"sub":     func(step string) bool { return strings.HasPrefix(step, "  ") }, // belongs to the step before
 		"trim":    strings.TrimSpace,
+		"root":    s.gate.at, // below which everything is served
 		"row":     func(r wormbell.TrustRow) string { return w.Trust(r, s.c.Now()) },
 		"store":   func(id string) string { return w.Store(id) },
 		"num":     number,
@@ -200,9 +201,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// back sends the browser to a page after something was done.
-func back(w http.ResponseWriter, r *http.Request, to string) error {
-	http.Redirect(w, r, to, http.StatusSeeOther)
+// back sends the browser to a page of ours after something was done.
+func (s *Server) back(w http.ResponseWriter, r *http.Request, to string) error {
+	http.Redirect(w, r, s.gate.at()+to, http.StatusSeeOther)
 	return nil
 }
 
@@ -312,7 +313,7 @@ func (s *Server) alert(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.ID != r.PathValue("id") { // a part of the ID, or merged into another
-		return back(w, r, "/alerts/"+a.ID)
+		return s.back(w, r, "/alerts/"+a.ID)
 	}
 	v := s.view(r, a)
 	s.show(w, r, http.StatusOK, "alert", page{Title: v.Told.Title, Nav: "alerts", Topics: topicAlerts,
@@ -343,7 +344,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 		text, err = s.c.Words.Say(words.DashDidReopen), agent.Reopen(ctx, a.ID, reason)
 	case "note":
 		if reason == "" {
-			return back(w, r, "/alerts/"+a.ID)
+			return s.back(w, r, "/alerts/"+a.ID)
 		}
 		text, err = s.c.Words.Say(words.DashDidNote), agent.Act(ctx, a.ID, wormbell.Action{What: "note", Outcome: reason})
 	default:
@@ -354,7 +355,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.did(r, text, err)
-	return back(w, r, "/alerts/"+a.ID)
+	return s.back(w, r, "/alerts/"+a.ID)
 }
 
 // reportHTML is the alert as a page that stands on its own.
@@ -472,10 +473,10 @@ func (s *Server) vouch(w http.ResponseWriter, r *http.Request) error {
 		errs = agent.Close(r.Context(), a.ID, s.c.Words.Say(words.DashReasonMe))
 	case errs == nil:
 		sessionOf(r).say(flash{Text: s.c.Words.Say(words.DashNothingChosen), Error: true})
-		return back(w, r, "/alerts/"+a.ID+"/it-was-me")
+		return s.back(w, r, "/alerts/"+a.ID+"/it-was-me")
 	}
 	s.did(r, s.c.Words.Say(words.DashDidTrust, n), errs)
-	return back(w, r, "/alerts/"+a.ID)
+	return s.back(w, r, "/alerts/"+a.ID)
 }
 
 // rowKey tells a row that was shown from others.

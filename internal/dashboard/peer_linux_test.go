@@ -50,11 +50,11 @@ func TestSecondUser(t *testing.T) {
 	if got := b.get(link, nil); got.status != 200 { // and did not use it up
 		t.Errorf("the link after that: %d", got.status)
 	}
-	c := b.http.Jar.Cookies(&url.URL{Scheme: "http", Host: u.Host, Path: "/"})[0]
-	if got := ask(t, 65534, u.Host, "/", c.Name+"="+c.Value); !strings.HasPrefix(got, "HTTP/1.1 403") || strings.Contains(got, "evil") {
+	c := b.http.Jar.Cookies(&url.URL{Scheme: "http", Host: u.Host, Path: s.At() + "/"})[0]
+	if got := ask(t, 65534, u.Host, s.At()+"/", c.Name+"="+c.Value); !strings.HasPrefix(got, "HTTP/1.1 403") || strings.Contains(got, "evil") {
 		t.Errorf("another user with the cookie: %.60s", got)
 	}
-	if got := ask(t, 0, u.Host, "/", c.Name+"="+c.Value); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "evil") {
+	if got := ask(t, 0, u.Host, s.At()+"/", c.Name+"="+c.Value); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "evil") {
 		t.Errorf("the user themselves: %.60s", got)
 	}
 }

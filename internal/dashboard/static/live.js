@@ -4,6 +4,7 @@
   'use strict'
   const topics = new Set((document.body.dataset.topics || '').split(' ').filter(Boolean))
   const live = document.getElementById('live')
+  const root = new URL('..', document.currentScript.src).pathname // below which everything is served
   let stream = null, reading = false, again = false, failed = 0, said = document.getElementById('main').dataset.summary
 
   // Whoever types or has opened something must not lose it.
@@ -69,7 +70,7 @@
   function open() {
     if (stream || document.hidden || !topics.size) return
     const { stream: page, at } = document.body.dataset
-    stream = new EventSource('/live?' + new URLSearchParams({ page, at }))
+    stream = new EventSource(root + 'live?' + new URLSearchParams({ page, at }))
     stream.addEventListener('open', () => { failed = 0; live.classList.add('away') })
     stream.addEventListener('changed', e => { if (topics.has(e.data)) read() })
     stream.addEventListener('error', () => {
@@ -88,7 +89,7 @@
   })
   addEventListener('pagehide', () => { if (stream) stream.close(); stream = null })
   addEventListener('pageshow', e => { if (e.persisted) open() })
-  setInterval(() => { if (document.hidden) fetch('/alive').catch(() => {}) }, 15 * 60 * 1000) // it ends when no page is open
+  setInterval(() => { if (document.hidden) fetch(root + 'alive').catch(() => {}) }, 15 * 60 * 1000) // it ends when no page is open
 
   // A choice in a list of choices is enough.
   for (const f of document.querySelectorAll('form.filter')) {
