@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,13 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 	if errors.Is(err, private.ErrLocked) {
 		// Where it cannot be told that a person asks, or that one has no browser, a
 		// dashboard of its own has the rights of the asker, and no more.
-		if open && (a.vouch == nil || a.vouch(ctx, "open the dashboard") == nil) && dashboard.Ask(ctx, socket, page) == nil {
+		vouched := func(ctx context.Context) error {
+			if a.vouch == nil {
+				return nil
+			}
+			return a.vouch(ctx, "open the dashboard")
+		}
+		if open && dashboard.Ask(ctx, socket, page, vouched) == nil {
 			if a.json {
 				return a.print(map[string]any{"version": 1, "opened": page})
 			}
@@ -177,13 +184,11 @@ func (a *app) opened(ctx context.Context, link string, open bool) error {
 	return nil // its address was said
 }
 
-// admitTime is how old the agent's word about an asker may be.
-const admitTime = 30 * time.Second
-
 // admit lets a process have the running dashboard open a page if the agent has
-// just vouched for it: only our own program, not started by a package's script,
-// is believed when it announces, and that is kept with its PID.
-func (a *app) admit(ctx context.Context, pid int) error {
+// vouched for it since: only our own program, not started by a package's script,
+// is believed when it announces, and that is kept with its PID and file. What
+// else the agent accepts may come from any program at a terminal.
+func (a *app) admit(ctx context.Context, pid int, since time.Time) error {
 	c, err := a.connect(a.socket)
 	if err != nil {
 		return nil // nobody to ask: there is nothing to be gained either
@@ -195,8 +200,13 @@ func (a *app) admit(ctx context.Context, pid int) error {
 	if err != nil {
 		return fmt.Errorf("ask who asks: %w", err)
 	}
+	own, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
 	if slices.ContainsFunc(calls, func(e wormbell.Event) bool {
-		return pid > 0 && e.Process != nil && e.Process.PID == pid && time.Since(e.Time) < admitTime
+		return pid > 0 && e.Process != nil && e.Process.PID == pid && e.Process.Exe == own &&
+			strings.HasPrefix(e.Line, "read ") && !e.Time.Before(since.Round(0))
 	}) {
 		return nil
 	}

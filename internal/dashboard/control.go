@@ -24,12 +24,14 @@ const (
 	maxAsking   = 8
 )
 
-// asking is what is sent to the socket, given what comes back; a line of JSON each.
+// asking is what is sent to the socket, given what comes back, once when it
+// listens and once as an answer; a line of JSON each.
 type asking struct {
 	Open string `json:"open"`
 }
 
 type given struct {
+	Ready  bool   `json:"ready,omitempty"`
 	Opened bool   `json:"opened,omitempty"`
 	Error  string `json:"error,omitempty"`
 }
@@ -42,10 +44,11 @@ var ErrNotOpened = errors.New("the dashboard that runs does not open it")
 type Browser struct {
 	// Open shows a link to the person and returns soon.
 	Open func(ctx context.Context, link string) error
-	// Admit judges who asks by its PID, 0 where that cannot be told; nil lets
-	// every process of this user ask. A browser is told the link by its command
+	// Admit judges who asks by its PID, 0 where that cannot be told, and what is
+	// known of that process since it was listened to; nil lets every process of
+	// this user ask. The process is the same one until Admit returns. A browser is told the link by its command
 	// line, so who may have one opened may still see it before it is used up.
-	Admit func(ctx context.Context, pid int) error
+	Admit func(ctx context.Context, pid int, since time.Time) error
 }
 
 // Control opens pages in the person's browser for who asks at the unix socket
@@ -108,13 +111,15 @@ func (s *Server) give(ctx context.Context, c net.Conn, b Browser) {
 	case err == nil && uid != os.Getuid():
 		out.Error = "another user asks"
 	default:
+		start, since := startOf(pid), time.Now()
+		json.NewEncoder(c).Encode(given{Ready: true}) // an asker that went away says nothing, either
 		lines := bufio.NewScanner(c)
 		lines.Buffer(nil, maxControl)
 		if !lines.Scan() || json.Unmarshal(lines.Bytes(), &in) != nil {
 			out.Error = "the request makes no sense"
 			break
 		}
-		if err := s.open(ctx, b, pid, in.Open); err != nil {
+		if err := s.open(ctx, b, caller{pid, start, since}, in.Open); err != nil {
 			s.c.Log.Warn("page not opened", "pid", pid, "err", err)
 			out.Error = err.Error()
 			break
@@ -125,14 +130,24 @@ func (s *Server) give(ctx context.Context, c net.Conn, b Browser) {
 	json.NewEncoder(c).Encode(out)             // an asker that went away is no error of ours
 }
 
+// caller is a process that asks.
+type caller struct {
+	pid   int
+	start string // see startOf
+	since time.Time
+}
+
 // open opens a page for a process.
-func (s *Server) open(ctx context.Context, b Browser, pid int, page string) error {
+func (s *Server) open(ctx context.Context, b Browser, by caller, page string) error {
 	if !Page(page) {
 		return fmt.Errorf("there is no page %q", page)
 	}
 	if b.Admit != nil {
-		if err := b.Admit(ctx, pid); err != nil {
+		if err := b.Admit(ctx, by.pid, by.since); err != nil {
 			return err
+		}
+		if startOf(by.pid) != by.start { // what is known of the number is of another process
+			return errors.New("who asked has ended")
 		}
 	}
 	s.hub.touch()
@@ -140,8 +155,9 @@ func (s *Server) open(ctx context.Context, b Browser, pid int, page string) erro
 }
 
 // Ask has the dashboard that serves the socket path open a page in the person's
-// browser.
-func Ask(ctx context.Context, path, page string) error {
+// browser. ready is called once that listens: what Admit is to know of this
+// process has to happen then. nil: there is nothing to be done.
+func Ask(ctx context.Context, path, page string, ready func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*controlTime)
 	defer cancel()
 	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
@@ -155,12 +171,23 @@ func Ask(ctx context.Context, path, page string) error {
 	if uid, _, err := asker(c); err == nil && uid != os.Getuid() {
 		return fmt.Errorf("%w: it is another user's", ErrNotOpened)
 	}
-	if err := json.NewEncoder(c).Encode(asking{page}); err != nil {
-		return fmt.Errorf("ask the dashboard that runs: %w", err)
-	}
 	lines := bufio.NewScanner(c)
 	lines.Buffer(nil, maxControl)
 	var out given
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &out) != nil {
+		return errors.New("the dashboard that runs does not answer")
+	} else if !out.Ready {
+		return fmt.Errorf("%w: %s", ErrNotOpened, out.Error)
+	}
+	if ready != nil {
+		if err := ready(ctx); err != nil {
+			return err
+		}
+	}
+	if err := json.NewEncoder(c).Encode(asking{page}); err != nil {
+		return fmt.Errorf("ask the dashboard that runs: %w", err)
+	}
+	out = given{}
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &out) != nil {
 		return errors.New("the dashboard that runs does not answer")
 	}

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -89,6 +90,20 @@ func procAddr(a netip.AddrPort, six bool) string {
 	}
 	fmt.Fprintf(&s, ":%04X", a.Port())
 	return s.String()
+}
+
+// startOf returns when a process started, in a form that is only good to be
+// compared: field 22 of /proc/PID/stat, proc_pid_stat(5). "" if it has ended.
+func startOf(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // the name before may hold anything
+	if len(f) < 20 {
+		return ""
+	}
+	return f[19]
 }
 
 // asker returns who is at the other end of a unix socket, unix(7): SO_PEERCRED.

@@ -93,9 +93,10 @@ func TestSecondDashboard(t *testing.T) {
 	t.Parallel()
 	s := serve(t, sample(), nil)
 	var asked int
+	var listened time.Time
 	var opened []string
-	b := dashboard.Browser{Admit: func(_ context.Context, pid int) error {
-		asked = pid
+	b := dashboard.Browser{Admit: func(_ context.Context, pid int, since time.Time) error {
+		asked, listened = pid, since
 		return nil
 	}, Open: func(_ context.Context, link string) error {
 		opened = append(opened, link)
@@ -109,11 +110,18 @@ func TestSecondDashboard(t *testing.T) {
 	defer c.Close()
 	fmt.Fprintln(c, `{"open":"/status"}`)
 	said, err := io.ReadAll(c)
-	if err != nil || string(said) != "{\"opened\":true}\n" {
+	if err != nil || string(said) != "{\"ready\":true}\n{\"opened\":true}\n" {
 		t.Errorf("it says %q, %v", said, err)
 	}
-	if err := dashboard.Ask(t.Context(), path, "/status"); err != nil {
+	var readied time.Time
+	if err := dashboard.Ask(t.Context(), path, "/status", func(context.Context) error { readied = time.Now(); return nil }); err != nil {
 		t.Fatal(err)
+	}
+	if readied.Before(listened) {
+		t.Errorf("what was done at %v comes before it was listened to, at %v", readied, listened)
+	}
+	if err := dashboard.Ask(t.Context(), path, "/status", func(context.Context) error { return os.ErrPermission }); !errors.Is(err, os.ErrPermission) || len(opened) != 2 {
+		t.Errorf("one that was not ready: %v, opened %d", err, len(opened))
 	}
 	if len(opened) != 2 || opened[0] == opened[1] {
 		t.Fatalf("it opened %q", opened)
@@ -127,20 +135,20 @@ func TestSecondDashboard(t *testing.T) {
 		t.Errorf("it was judged by pid %d, it is %d", asked, os.Getpid())
 	}
 	for _, page := range []string{"", "//elsewhere.example.com/", "/alerts/../..", "https://elsewhere.example.com/"} {
-		if err := dashboard.Ask(t.Context(), path, page); !errors.Is(err, dashboard.ErrNotOpened) {
+		if err := dashboard.Ask(t.Context(), path, page, nil); !errors.Is(err, dashboard.ErrNotOpened) {
 			t.Errorf("a page that is none, %q: %v", page, err)
 		}
 	}
 	b.Open = func(context.Context, string) error { return errors.New("there is no browser") }
-	if err := dashboard.Ask(t.Context(), control(t, s, b), "/"); !errors.Is(err, dashboard.ErrNotOpened) || !strings.Contains(err.Error(), "there is no browser") {
+	if err := dashboard.Ask(t.Context(), control(t, s, b), "/", nil); !errors.Is(err, dashboard.ErrNotOpened) || !strings.Contains(err.Error(), "there is no browser") {
 		t.Errorf("one without a browser: %v", err)
 	}
 	b.Open = func(context.Context, string) error { t.Error("it was opened for one that is not admitted"); return nil }
-	b.Admit = func(context.Context, int) error { return errors.New("not you") }
-	if err := dashboard.Ask(t.Context(), control(t, s, b), "/"); !errors.Is(err, dashboard.ErrNotOpened) {
+	b.Admit = func(context.Context, int, time.Time) error { return errors.New("not you") }
+	if err := dashboard.Ask(t.Context(), control(t, s, b), "/", nil); !errors.Is(err, dashboard.ErrNotOpened) {
 		t.Errorf("one that is not admitted: %v", err)
 	}
-	if err := dashboard.Ask(t.Context(), filepath.Join(t.TempDir(), "none"), "/"); err == nil {
+	if err := dashboard.Ask(t.Context(), filepath.Join(t.TempDir(), "none"), "/", nil); err == nil {
 		t.Error("nobody opened it")
 	}
 }

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"wormbell"
+)
+
+// TestAdmit: only what our own program announced since it asks vouches for it.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := time.Now()
+	const announced = "read ~/.npmrc within 10s"
+	for _, tt := range []struct {
+		what      string
+		line, exe string
+		pid       int
+		after     time.Duration
+		want      bool
+	}{
+		{"an announcement", announced, own, 77, time.Millisecond, true},
+		{"one of several files", "read 2 files within 10s: ~/.npmrc ~/.netrc", own, 77, time.Second, true},
+		{"one from before it asked", announced, own, 77, -time.Millisecond, false},
+		{"another process", announced, own, 78, time.Second, false},
+		{"no process", announced, own, 0, time.Second, false},
+		{"another program", announced, "/tmp/wormbell", 77, time.Second, false},
+		{"an alert that was closed", "close abcd2345 all is well", own, 77, time.Second, false},
+		{"a call that was doubted", "doubted: read ~/.npmrc", own, 77, time.Second, false},
+		{"a pause", "pause your notifications until 2026-11-20T10:00:00Z", own, 77, time.Second, false},
+	} {
+		s := &standIn{status: wormbell.Status{Privileged: true}, events: []wormbell.Event{{Time: since.Add(tt.after).UTC(), Kind: wormbell.AgentCall,
+			Process: &wormbell.Process{PID: tt.pid, Exe: tt.exe}, Line: tt.line}}}
+		a := &app{connect: func(string) (Agent, error) { return s, nil }}
+		pid := 77
+		if tt.pid == 0 {
+			pid = 0
+		}
+		if err := a.admit(t.Context(), pid, since); (err == nil) != tt.want {
+			t.Errorf("%s: %v", tt.what, err)
+		}
+	}
+}
