@@ -156,12 +156,15 @@ func Listen(c Config) (*Server, error) {
 	if c.Idle == 0 {
 		c.Idle = idleTime
 	}
+	if err := canTell(); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen on loopback: %w", err)
 	}
 	s := &Server{c: c, host: l.Addr().String(), cookie: "wormbell" + hex.EncodeToString(random(8))}
-	s.listener = &bounded{Listener: l, slots: make(chan struct{}, maxConns)}
+	s.listener = &bounded{Listener: l, slots: make(chan struct{}, maxConns), log: c.Log}
 	s.gate.now, s.hub.now = c.Now, c.Now
 	s.hub.touch()
 	if s.pages, err = s.templates(); err != nil {
@@ -216,7 +219,6 @@ func (s *Server) Serve(ctx context.Context) error {
 		ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: headerTime * 6,
 		MaxHeaderBytes: maxHeader,
 		BaseContext:    func(net.Listener) context.Context { return ctx },
-		ConnContext:    s.peer,
 		ErrorLog:       slog.NewLogLogger(s.c.Log.Handler(), slog.LevelDebug),
 	}
 	var wg sync.WaitGroup
@@ -284,22 +286,29 @@ func (s *Server) ask() (Agent, error) {
 	return s.agent, nil
 }
 
-// bounded is a listener that serves so many connections at once; more of them
-// wait in the kernel.
+// bounded is a listener that serves so many connections of this user at once;
+// more of them wait in the kernel. Those of others are closed, and take no place.
 type bounded struct {
 	net.Listener
 	slots chan struct{}
+	log   *slog.Logger
 }
 
-// Accept waits for a free place, then for a connection.
+// Accept waits for a connection, then for a free place.
 func (b *bounded) Accept() (net.Conn, error) {
-	b.slots <- struct{}{} // Close of the listener ends Accept below; places come free as connections time out
-	c, err := b.Listener.Accept()
-	if err != nil {
-		<-b.slots
-		return nil, err
+	for {
+		c, err := b.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if err := ours(c); err != nil {
+			b.log.Warn("connection refused", "why", err)
+			c.Close()
+			continue
+		}
+		b.slots <- struct{}{} // places come free as connections time out
+		return &place{Conn: c, free: sync.OnceFunc(func() { <-b.slots })}, nil
 	}
-	return &place{Conn: c, free: sync.OnceFunc(func() { <-b.slots })}, nil
 }
 
 // place is a connection that gives its place back.

@@ -222,6 +222,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if why != "" {
 			s.c.Log.Warn("request refused", "why", why)
 			h.Set("Content-Type", "text/plain; charset=utf-8")
+			h.Set("Connection", "close") // it keeps no place
 			w.WriteHeader(http.StatusForbidden)
 			w.Write([]byte(s.c.Words.Say(words.DashRefused) + "\n")) // who that is, is told nothing
 			return
@@ -281,9 +282,6 @@ func (s *Server) refuse(r *http.Request) string {
 	if r.Host != s.host { // a name that an attacker made point here
 		return "foreign host"
 	}
-	if err, _ := r.Context().Value(peerKey{}).(error); err != nil {
-		return err.Error()
-	}
 	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
 	own := "http://" + s.host
 	switch {
@@ -342,24 +340,15 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) {
 // markName is added to the name of the session's cookie for that of its mark.
 const markName = "-mark"
 
-type peerKey struct{}
-
-// peer notes of a connection whether it comes from this user. Whoever else can
-// connect to loopback may have seen a ticket in a list of processes, or been
-// sent our cookie: browsers send cookies to every port of a host.
-func (s *Server) peer(ctx context.Context, c net.Conn) context.Context {
-	if p, ok := c.(*place); ok {
-		c = p.Conn
-	}
+// ours returns nil if a connection comes from this user. Whoever else can
+// connect to loopback may have seen a ticket in a list of processes.
+func ours(c net.Conn) error {
 	uid, err := uidOf(c)
 	switch {
 	case err == nil && uid != os.Getuid():
-		err = errStranger
-	case err == errCannotTell:
-		err = nil
+		return errStranger
+	case errors.Is(err, errCannotTell):
+		return nil
 	}
-	if err != nil {
-		return context.WithValue(ctx, peerKey{}, err)
-	}
-	return ctx
+	return err
 }

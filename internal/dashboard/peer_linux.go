@@ -20,31 +20,47 @@ import (
 // loopback, as /proc/net/tcp tells (proc(5)): the kernel's word for the socket
 // that has our addresses the other way round.
 func uidOf(c net.Conn) (int, error) {
+	uid, err := uidIn(tables, c)
+	if errors.Is(err, errGone) {
+		uid, err = uidIn(tables, c) // sockets that come and go meanwhile may hide one in the table
+	}
+	return uid, err
+}
+
+// tables is the folder of the tables of this network namespace.
+const tables = "/proc/self/net"
+
+// canTell returns an error if uidOf would: then nobody could be let in.
+func canTell() error {
+	f, err := os.Open(tables + "/tcp")
+	if err != nil {
+		return fmt.Errorf("tell whose a connection is: %w", err)
+	}
+	return f.Close()
+}
+
+// uidIn is uidOf by the tables in a folder.
+func uidIn(dir string, c net.Conn) (int, error) {
 	here, ok := c.LocalAddr().(*net.TCPAddr)
 	there, ok2 := c.RemoteAddr().(*net.TCPAddr)
 	if !ok || !ok2 {
 		return -1, errCannotTell
 	}
-	tables := 0
 	for _, t := range []struct {
 		file string
 		six  bool // an IPv6 socket may speak IPv4
-	}{{"/proc/self/net/tcp", false}, {"/proc/self/net/tcp6", true}} {
+	}{{dir + "/tcp", false}, {dir + "/tcp6", true}} {
 		f, err := os.Open(t.file)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			continue
+		if t.six && errors.Is(err, fs.ErrNotExist) {
+			continue // without IPv6
 		} else if err != nil {
 			return -1, fmt.Errorf("read %q: %w", t.file, err)
 		}
-		tables++
 		uid, err := findSocket(bufio.NewScanner(f), procAddr(there.AddrPort(), t.six), procAddr(here.AddrPort(), t.six))
 		f.Close()
 		if err == nil || !errors.Is(err, errGone) {
 			return uid, err
 		}
-	}
-	if tables == 0 {
-		return -1, errCannotTell
 	}
 	return -1, errGone
 }
