@@ -1,6 +1,15 @@
 package dashboard_test
 
 import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+	"wormbell/internal/words"
+
+	"golang.org/x/text/language"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +71,11 @@ func TestRespondInBrowser(t *testing.T) {
 	b.run(chromedp.Click("#start"))
 	b.until("the password", "document.getElementById('secret')")
 	b.shot("respond-question")
+	var kept string
+	b.eval("(e => e.type + ' ' + e.autocomplete + ' ' + getComputedStyle(e).webkitTextSecurity)(document.getElementById('secret'))", &kept)
+	if kept != "text one-time-code disc" { // browsers offer to keep what is typed as a password
+		t.Errorf("the password is typed into a field that is %q", kept)
+	}
 	b.visit("/status")
 	b.visit("/alerts/worm2345/respond")
 	b.run(chromedp.SendKeys("#secret", password), chromedp.Click(".question button.main"))
@@ -87,6 +101,50 @@ func TestRespondInBrowser(t *testing.T) {
 		t.Error("the password stands in the page")
 	}
 	b.clean()
+}
+
+// TestImpostor: when the dashboard has ended, a program that takes its port is
+// not believed by a page that is still open, and is sent no form.
+func TestImpostor(t *testing.T) {
+	a := sample()
+	s, err := dashboard.Listen(dashboard.Config{Dial: func() (dashboard.Agent, error) { return a, nil }, Words: words.In(language.English)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx) }()
+	b := open(t, s)
+	b.visit("/alerts/worm2345")
+	b.until("the buttons", "document.querySelectorAll('form[method=post] button:enabled').length > 2")
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp4", b.own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read atomic.Int32
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/live") {
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(w, "retry: 100\n\nevent: changed\ndata: alerts\n\n")
+			return
+		}
+		read.Add(1)
+		fmt.Fprint(w, `<!doctype html><body data-mark="x"><main id="main"><p>All is quiet</p></main></body>`)
+	})}
+	go srv.Serve(l) // until Close below
+	defer srv.Close()
+	for deadline := time.Now().Add(30 * time.Second); read.Load() < 2 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	}
+	b.until("the page to say that it is lost", "!document.getElementById('live').classList.contains('away') && document.getElementById('live').textContent === document.body.dataset.lost")
+	var state string
+	b.eval("document.body.innerText.includes('All is quiet') + ' ' + document.querySelectorAll('form[method=post] button:enabled').length", &state)
+	if state != "false 0" {
+		t.Errorf("it shows what the other program says, and how many buttons can be pressed: %s", state)
+	}
 }
 
 // TestKeyboard: everything can be reached and done without a mouse.

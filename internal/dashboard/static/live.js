@@ -5,7 +5,7 @@
   const topics = new Set((document.body.dataset.topics || '').split(' ').filter(Boolean))
   const live = document.getElementById('live')
   const root = new URL('..', document.currentScript.src).pathname // below which everything is served
-  let stream = null, reading = false, again = false, failed = 0, said = document.getElementById('main').dataset.summary
+  let stream = null, reading = false, again = false, lost = false, failed = 0, said = document.getElementById('main').dataset.summary
 
   // Whoever types or has opened something must not lose it.
   const busy = el => el.contains(document.activeElement) && document.activeElement.matches('input:not([type=hidden]), select, textarea')
@@ -45,10 +45,13 @@
     reading = true
     try {
       const answer = await fetch(location.href, { cache: 'no-store' })
-      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.replace(answer.url); return }
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+      // Once our server has ended, another program may take its port: only who knows our mark is believed.
+      if (page.body.dataset.mark !== document.body.dataset.mark) return lose()
+      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.replace(answer.url); return }
       const fresh = page.getElementById('main'), old = document.getElementById('main')
       if (!fresh) return
+      if (lost) { lost = false; live.classList.add('away'); able(true) }
       const flash = old.querySelector(':scope > .flash')
       if (flash && !fresh.querySelector(':scope > .flash')) fresh.prepend(document.importNode(flash, true))
       const focused = document.activeElement && document.activeElement.id
@@ -67,16 +70,28 @@
     }
   }
 
+  // able lets forms be sent, or not: nobody is known to be there who may get what they hold.
+  function able(yes) {
+    for (const b of document.querySelectorAll('form[method=post] button')) b.disabled = !yes
+  }
+
+  // lose says that the page is not fresh any more.
+  function lose() {
+    lost = true
+    live.textContent = document.body.dataset.lost
+    live.classList.remove('away')
+    able(false)
+  }
+
   function open() {
     if (stream || document.hidden || !topics.size) return
     const { stream: page, at } = document.body.dataset
     stream = new EventSource(root + 'live?' + new URLSearchParams({ page, at }))
-    stream.addEventListener('open', () => { failed = 0; live.classList.add('away') })
+    stream.addEventListener('open', () => { failed = 0; if (lost) read() }) // which says who is there
     stream.addEventListener('changed', e => { if (topics.has(e.data)) read() })
     stream.addEventListener('error', () => {
       if (++failed < 3 && stream.readyState !== EventSource.CLOSED) return
-      live.textContent = document.body.dataset.lost
-      live.classList.remove('away')
+      lose()
       if (stream.readyState === EventSource.CLOSED) { stream = null; setTimeout(open, 5000) }
     })
   }
