@@ -1,7 +1,9 @@
 package dashboard_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -78,7 +80,19 @@ func TestItWasMe(t *testing.T) {
 	if m == nil || !strings.Contains(page, "may read the GitHub token in “~/.config/gh/hosts.yml”") {
 		t.Fatal("the page does not say what would be allowed")
 	}
-	b.post("/alerts/backup23/it-was-me", url.Values{"csrf": {b.csrf()}, "row": {m[1]}, "days": {"7"}}, nil)
+	seen := seenField.FindStringSubmatch(page)
+	if seen == nil {
+		t.Fatal("the page does not say what was seen")
+	}
+	form := url.Values{"csrf": {b.csrf()}, "row": {m[1]}, "days": {"7"}, "seen": seen[1:]}
+	a.mu.Lock()
+	a.list[1].Count++ // a finding that nobody has seen
+	a.mu.Unlock()
+	if got := b.post("/alerts/backup23/it-was-me", form, nil); !strings.Contains(got.body, "The page was older") || len(a.made()) != 0 {
+		t.Errorf("an alert that went on meanwhile: the agent was asked to %q", a.made())
+	}
+	form["seen"] = seenField.FindStringSubmatch(b.get("/alerts/backup23/it-was-me?days=7", nil).body)[1:]
+	b.post("/alerts/backup23/it-was-me", form, nil)
 	if got, want := a.made(), []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "close it was me backup23"}; !slices.Equal(got, want) {
 		t.Errorf("the agent was asked to %q", got)
 	}
@@ -90,6 +104,44 @@ func TestItWasMe(t *testing.T) {
 	if got := b.get("/alerts/worm2345/it-was-me", nil).body; !strings.Contains(got, "A package&#39;s script did it") || strings.Contains(got, `name="row"`) {
 		t.Error("the page does not say why there is no row")
 	}
+}
+
+var seenField = regexp.MustCompile(`name="seen" value="([^"]+)"`)
+
+// TestItWasMePartly: with some rows only, the alert stays open; if one cannot be
+// added, none is.
+func TestItWasMePartly(t *testing.T) {
+	t.Parallel()
+	a := sample()
+	two := []dashboard.Suggestion{{Row: wormbell.TrustRow{ID: "one", Store: "gh", Who: "exe:/a"}, Sentence: "one"}, {Row: wormbell.TrustRow{ID: "two", Store: "gh", Who: "exe:/b"}, Sentence: "two"}}
+	b := visit(t, serve(t, a, func(c *dashboard.Config) {
+		c.Suggest = func(wormbell.Alert, time.Duration, time.Time) ([]dashboard.Suggestion, string) { return two, "" }
+	}), "/")
+	page := b.get("/alerts/backup23/it-was-me", nil).body
+	form := url.Values{"csrf": {b.csrf()}, "days": {"30"}, "seen": seenField.FindStringSubmatch(page)[1:], "row": {two[0].Key()}}
+	if got := b.post("/alerts/backup23/it-was-me", form, nil); !strings.Contains(got.body, "The alert stays open") || !slices.Equal(a.made(), []string{"trust exe:/a "}) {
+		t.Errorf("one of two rows: the agent was asked to %q", a.made())
+	}
+	a = sample()
+	b = visit(t, serve(t, a, func(c *dashboard.Config) {
+		c.Dial = func() (dashboard.Agent, error) { return half{a}, nil }
+		c.Suggest = func(wormbell.Alert, time.Duration, time.Time) ([]dashboard.Suggestion, string) { return two, "" }
+	}), "/")
+	form["csrf"], form["row"] = []string{b.csrf()}, []string{two[0].Key(), two[1].Key()}
+	b.post("/alerts/backup23/it-was-me", form, nil)
+	if got, want := a.made(), []string{"trust exe:/a ", "untrust one"}; !slices.Equal(got, want) {
+		t.Errorf("the second of two is refused: the agent was asked to %q", got)
+	}
+}
+
+// half is an agent that takes no row of /b.
+type half struct{ *agent }
+
+func (h half) AddTrust(ctx context.Context, r wormbell.TrustRow) (wormbell.TrustRow, error) {
+	if r.Who == "exe:/b" {
+		return r, errors.New("refused")
+	}
+	return h.agent.AddTrust(ctx, r)
 }
 
 // TestReports: what is downloaded is named, whole, and stands on its own.

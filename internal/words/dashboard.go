@@ -10,6 +10,7 @@ const (
 	DashStatus        Key = "dash-status"
 	DashRefused       Key = "dash-refused"
 	DashLocked        Key = "dash-locked"
+	DashDidSome       Key = "dash-did-some"
 	DashMissing       Key = "dash-missing"
 	DashAway          Key = "dash-away"
 	DashTrouble       Key = "dash-trouble"
@@ -296,4 +297,5 @@ var dashboardTexts = map[Key]text{
 	DashNoKeys:        {En: "nothing was done: there is nowhere to keep new tokens safe until they are in place", Ja: "何も実行していません。新しいトークンを安全に保管する場所がありません"},
 	"dash-twice":      {En: "This link was used by two browsers", Ja: "このリンクは2つのブラウザで使われました"},
 	"dash-twice-text": {En: "One of the two may be a program that stole it, so both are locked out now. Look at what was done lately with “wormbell guard calls”. Open the dashboard again from your terminal:", Ja: "どちらかはリンクを盗んだプログラムかもしれないため、両方を締め出しました。最近の操作は「wormbell guard calls」で確認してください。端末からもう一度開けます。"},
+	DashDidSome:       {En: "Allowed: %[1]d. The alert stays open: for the rest it was not you.", Ja: "%[1]d件を許可しました。残りはあなたの操作ではないため、警報は開いたままです。"},
 }
