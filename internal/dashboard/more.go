@@ -361,13 +361,17 @@ func (s *Server) respondPage(w http.ResponseWriter, r *http.Request) error {
 		switch {
 		case v.Stage == stageRunning:
 			v.Elsewhere = v.progress.ID
+		case v.Stage == stagePreparing || v.Stage == stagePlanned:
+			// A page of another alert may be open: two that are read again at each
+			// change would take the plan from each other without end.
+			v.progress = progress{}
 		case v.Possible:
 			// Making a plan changes nothing, and it is what somebody comes here for.
 			if err := s.plan(a.ID, How{}); err != nil {
 				return err
 			}
+			v.progress = s.response.now()
 		}
-		v.progress = s.response.now()
 	}
 	v.Trouble, v.Hint = s.trouble(v.Err)
 	summary := s.c.Words.Say(words.Key("dash-stage-" + string(cmp.Or(v.Stage, "none"))))

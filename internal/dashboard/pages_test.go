@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/language"
 
 	"wormbell"
+	"wormbell/agent/respond"
 	"wormbell/internal/dashboard"
 	"wormbell/internal/words"
 )
@@ -142,6 +143,32 @@ func (h half) AddTrust(ctx context.Context, r wormbell.TrustRow) (wormbell.Trust
 		return r, errors.New("refused")
 	}
 	return h.agent.AddTrust(ctx, r)
+}
+
+// TestTwoPlans: two pages of two alerts do not take the plan from each other.
+func TestTwoPlans(t *testing.T) {
+	t.Parallel()
+	var plans atomic.Int32
+	b := visit(t, serve(t, sample(), func(c *dashboard.Config) {
+		c.Prepare = func(ctx context.Context, id string, how dashboard.How, person respond.Person) (*dashboard.Prepared, error) {
+			plans.Add(1)
+			return (&script{}).prepare(ctx, id, how, person)
+		}
+	}), "/")
+	for range 20 {
+		b.get("/alerts/worm2345/respond", nil)
+		if got := b.get("/alerts/backup23/respond", nil); got.status != 200 || !strings.Contains(got.body, `id="make"`) {
+			t.Fatalf("the second page: %d", got.status)
+		}
+	}
+	if got := b.post("/alerts/backup23/respond", url.Values{"csrf": {b.csrf()}, "do": {"plan"}}, nil); strings.Contains(got.body, `id="make"`) {
+		t.Error("there is no plan although it was asked for")
+	}
+	for deadline := time.Now().Add(10 * time.Second); plans.Load() < 2 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	}
+	if n := plans.Load(); n != 2 {
+		t.Errorf("%d plans were made", n)
+	}
 }
 
 // TestReports: what is downloaded is named, whole, and stands on its own.

@@ -298,4 +298,6 @@ var dashboardTexts = map[Key]text{
 	"dash-twice":      {En: "This link was used by two browsers", Ja: "このリンクは2つのブラウザで使われました"},
 	"dash-twice-text": {En: "One of the two may be a program that stole it, so both are locked out now. Look at what was done lately with “wormbell guard calls”. Open the dashboard again from your terminal:", Ja: "どちらかはリンクを盗んだプログラムかもしれないため、両方を締め出しました。最近の操作は「wormbell guard calls」で確認してください。端末からもう一度開けます。"},
 	DashDidSome:       {En: "Allowed: %[1]d. The alert stays open: for the rest it was not you.", Ja: "%[1]d件を許可しました。残りはあなたの操作ではないため、警報は開いたままです。"},
+	"dash-r-other":    {En: "There is a plan for another alert. It is forgotten when you make one for this alert.", Ja: "別の警報の計画があります。この警報の計画を作ると、それは破棄されます。"},
+	"dash-r-make":     {En: "Make the plan", Ja: "計画を作る"},
 }
