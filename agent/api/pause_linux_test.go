@@ -78,3 +78,28 @@ func TestPause(t *testing.T) {
 	}
 	paused(nobody, 0, false)
 }
+
+// Who ends a pause that there is not wakes nobody.
+func TestPauseOfNothing(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to be another user")
+	}
+	r := newRig(t)
+	user := strconv.Itoa(nobody)
+	before := r.store.Version(user)
+	for _, uid := range []int{nobody, 0} {
+		if status, out := r.askAs(uid, "POST", "pause", `{"seconds":0}`); status != 200 {
+			t.Errorf("uid %d: %d %s", uid, status, out)
+		}
+	}
+	if now := r.store.Version(user); now != before {
+		t.Errorf("who listens was woken: version %d, before %d", now, before)
+	}
+	if status, out := r.askAs(nobody, "POST", "pause", `{"seconds":60}`); status != 200 {
+		t.Fatalf("a pause: %d %s", status, out)
+	}
+	if status, out := r.askAs(nobody, "POST", "pause", `{"seconds":0}`); status != 200 || r.store.Version(user) == before {
+		t.Errorf("the end of one: %d %s, version %d", status, out, r.store.Version(user))
+	}
+}

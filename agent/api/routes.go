@@ -331,6 +331,9 @@ func (s *Server) pause(c *call) (any, error) {
 	if !(in.Seconds >= 0 && in.Seconds <= most.Seconds()) {
 		return nil, faultf(http.StatusBadRequest, "give a shorter time", "a pause of %s notifications lasts at most %v", name, most)
 	}
+	if left, _ := s.Store.Paused(whose); in.Seconds == 0 && left.IsZero() {
+		return map[string]any{"paused_until": ""}, nil // nobody who listens is woken: anybody may ask this, unjudged
+	}
 	var until time.Time
 	var p *wormbell.Process
 	text := ""
