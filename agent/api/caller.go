@@ -82,6 +82,12 @@ func hasWindows(name string, args []string) bool {
 	if name == "wormbell-tray" {
 		return true
 	}
+	for _, a := range args[min(1, len(args)):] {
+		// The link is written where a program may read it, and opened by nobody.
+		if flag, _, _ := strings.Cut(a, "="); flag == "--no-browser" || flag == "--json" {
+			return false
+		}
+	}
 	for i := 1; i < len(args); i++ {
 		switch a := args[i]; {
 		case a == "--socket":
