@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"wormbell"
 	"wormbell/agent/respond"
@@ -172,6 +173,12 @@ func (a *app) opened(ctx context.Context, link string, open bool) error {
 		if err := a.print(map[string]any{"version": 1, "link": link}); err != nil {
 			return err
 		}
+	} else if f, ok := a.streams.Out.(*os.File); open && !(ok && term.IsTerminal(int(f.Fd()))) {
+		// What is not a terminal may be a file that any program reads.
+		if err := browser.Open(ctx, link, os.Getenv); err != nil {
+			return fmt.Errorf("the link is not written to what is no terminal, use --no-browser for that: %w", err)
+		}
+		return nil
 	} else {
 		fmt.Fprintf(a.streams.Out, "%s\nThis link works once, within a minute. Ctrl-C ends the dashboard.\n", link)
 	}

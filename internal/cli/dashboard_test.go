@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +45,20 @@ func TestAdmit(t *testing.T) {
 		}
 		if err := a.admit(t.Context(), pid, since); (err == nil) != tt.want {
 			t.Errorf("%s: %v", tt.what, err)
+		}
+	}
+}
+
+// TestLinkUnseen: the link is not written to what is no terminal, unless somebody wants that.
+func TestLinkUnseen(t *testing.T) {
+	t.Setenv("BROWSER", "/bin/true")
+	const link = "http://127.0.0.1:1/enter?ticket=x"
+	for _, open := range []bool{true, false} {
+		var out bytes.Buffer
+		a := &app{streams: Streams{nil, &out, &out}}
+		a.opened(t.Context(), link, open)
+		if strings.Contains(out.String(), link) == open {
+			t.Errorf("a browser is wanted: %v; written is %q", open, out.String())
 		}
 	}
 }
