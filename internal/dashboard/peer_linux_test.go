@@ -76,7 +76,7 @@ func TestCrowd(t *testing.T) {
 	s := serve(t, sample(), nil)
 	u, _ := url.Parse(s.Link("/"))
 	ctx, stop := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, "bash", "-c", `ulimit -n 256; for i in {1..80}; do exec {f}<>"/dev/tcp/127.0.0.1/$1" && printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n' "$1" >&$f; done 2>/dev/null; trap '' PIPE; echo all; read -r`, "crowd", u.Port())
+	cmd := exec.CommandContext(ctx, "bash", "-c", `trap '' PIPE; ulimit -n 256; for i in {1..80}; do exec {f}<>"/dev/tcp/127.0.0.1/$1" && printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n' "$1" >&$f; done 2>/dev/null; echo all; read -r`, "crowd", u.Port())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	in, err := cmd.StdinPipe()
 	if err != nil {
