@@ -93,6 +93,8 @@ type Server struct {
 	remove   func() // takes the socket away if it is still ours
 	refusals rate   // of log lines and events about refused requests
 	acting   sync.Mutex
+	pausing  sync.Mutex // guards pauses, and one pause from another
+	pauses   pauses
 }
 
 // Serve answers until ctx is done and every request has ended, then removes the

@@ -189,7 +189,7 @@ func rigAt(t *testing.T, exe string, now func() time.Time) *rig {
 	r := &rig{exe: exe, now: now, t: t, socket: filepath.Join(publicDir(t), "run", "wormbell.sock"), log: &syncBuffer{}, caller: child(bash)}
 	var err error
 	r.dir = t.TempDir()
-	if r.store, err = alert.Open(alert.Config{Dir: r.dir}); err != nil {
+	if r.store, err = alert.Open(alert.Config{Dir: r.dir, Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	srv, err := api.Listen(r.config())

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,8 +28,14 @@ func TestPause(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root to be another user")
 	}
-	const other = nobody - 1
-	r := newRig(t)
+	const (
+		other  = nobody - 1
+		minute = -1 // nobody asks, and a minute passes
+	)
+	var ahead atomic.Int64 // of the machine's clock
+	r := rigAt(t, "", func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
+	r.says(signed(bash, "root"))
+	until := func(s wormbell.Status) time.Duration { return time.Until(*s.PausedUntil) - time.Duration(ahead.Load()) }
 	paused := func(uid int, within time.Duration, all bool) {
 		t.Helper()
 		s := r.status(uid)
@@ -35,7 +43,7 @@ func TestPause(t *testing.T) {
 		case s.Owner != (uid == 0):
 			t.Errorf("uid %d is told: owner %v", uid, s.Owner)
 		case within == 0 && s.PausedUntil == nil && !s.PausedForAll:
-		case within > 0 && s.PausedUntil != nil && s.PausedForAll == all && time.Until(*s.PausedUntil) <= within && time.Until(*s.PausedUntil) > within-5*time.Minute:
+		case within > 0 && s.PausedUntil != nil && s.PausedForAll == all && until(s) <= within && until(s) > within-10*time.Minute:
 		default:
 			t.Errorf("uid %d is told: paused until %v, for all %v; want %v from now, %v", uid, s.PausedUntil, s.PausedForAll, within, all)
 		}
@@ -49,8 +57,11 @@ func TestPause(t *testing.T) {
 	}{
 		{nobody, 3601, 400, 0, 0, false},
 		{nobody, 3600, 200, time.Hour, 0, false},
+		{nobody, 3600, 409, time.Hour, 0, false}, // it cannot be made longer
 		{nobody, 0, 200, 0, 0, false},
-		{nobody, 0, 200, 0, 0, false}, // twice does no harm
+		{nobody, 0, 200, 0, 0, false},  // twice does no harm
+		{nobody, 60, 409, 0, 0, false}, // what came up is told first
+		{minute, 0, 0, 0, 0, false},
 		{0, 24 * 3600, 200, 24 * time.Hour, 24 * time.Hour, true},
 		{nobody, 0, 403, 24 * time.Hour, 24 * time.Hour, true},    // not theirs to end
 		{nobody, 3600, 200, 24 * time.Hour, 24 * time.Hour, true}, // theirs is kept beside it
@@ -58,7 +69,19 @@ func TestPause(t *testing.T) {
 		{0, 24*3600 + 1, 400, time.Hour, 0, false},
 		{nobody, -1, 400, time.Hour, 0, false},
 		{nobody, 0, 200, 0, 0, false},
+		{minute, 0, 0, 0, 0, false},
+		{nobody, 30, 200, time.Minute / 2, 0, false},
+		{minute, 0, 0, 0, 0, false}, // it has ended half a minute ago
+		{nobody, 60, 409, 0, 0, false},
+		{minute, 0, 0, 0, 0, false},
+		{nobody, 60, 200, time.Minute, 0, false},
+		{nobody, 0, 200, 0, 0, false},
+		{minute, 0, 0, 0, 0, false},
 	} {
+		if tt.uid == minute {
+			ahead.Add(int64(time.Minute))
+			continue
+		}
 		status, out := r.askAs(tt.uid, "POST", "pause", `{"seconds":`+strconv.Itoa(tt.seconds)+`}`)
 		if status != tt.want {
 			t.Errorf("%d: uid %d asks for %d s: %d %s, want %d", i, tt.uid, tt.seconds, status, out, tt.want)
@@ -72,8 +95,25 @@ func TestPause(t *testing.T) {
 	if status, out := r.askAs(nobody, "POST", "pause", `{"seconds":60}`); status != 403 {
 		t.Errorf("from below a postinstall: %d %s", status, out)
 	}
+	// A worm makes itself a terminal and starts a shell of the system's there.
+	// What it does is accepted and told; this would keep that back.
+	dropper := &wormbell.Process{PID: 82, Start: start, Exe: "/home/u/.cache/dropper", TTY: "/dev/pts/1", Parent: bash}
+	r.says(signed(&wormbell.Process{PID: 83, Start: start, Exe: "/bin/bash", Signer: "deb:bash", TTY: "/dev/pts/2", Leader: true, Parent: dropper}, "root"))
+	before := len(r.lines())
+	if status, out := r.askAs(nobody, "POST", "pause", `{"seconds":60}`); status != 403 {
+		t.Errorf("from below an unknown program: %d %s", status, out)
+	}
+	if said := strings.Join(r.lines()[before:], "|"); !strings.HasPrefix(said, "refused pause: ") {
+		t.Errorf("from below an unknown program: event %q", said)
+	}
+	if status, out := r.askAs(0, "POST", "pause", `{"seconds":60}`); status != 200 {
+		t.Errorf("root from there: %d %s", status, out)
+	}
+	if status, out := r.askAs(0, "POST", "pause", `{"seconds":0}`); status != 200 {
+		t.Errorf("root from there: %d %s", status, out)
+	}
 	calls, err := r.store.Calls(strconv.Itoa(nobody), 10)
-	if err != nil || len(calls) != 2 {
+	if err != nil || len(calls) != 4 {
 		t.Errorf("calls of the person: %+v, %v", calls, err)
 	}
 	paused(nobody, 0, false)

@@ -20,7 +20,7 @@ var guardTampering = Detector{
 Fires when a call to the agent that would loosen the guard (mute, close, trust, pause, protect off) is refused because it comes from below
 an installer, from a lifecycle script or from a process that has raised an alert. A call that blinds what comes after it (mute, trust, pause,
 protect off) and was accepted because it came from a terminal is a finding of high severity if something that nobody vouches for may be behind
-it: any program can make itself a terminal.
+it: any program can make itself a terminal. A user's pause is refused then, as it would keep that very finding back; the severity is the same.
 
 Quiet for other calls that were accepted: a person at a terminal and the tray make those. They are recorded as events. Closing an alert and
 letting a frozen process go on is never more than that: that alert has rung, and what goes on raises a new one.`,
@@ -31,6 +31,8 @@ letting a frozen process go on is never more than that: that alert has rung, and
 			what, why, _ := strings.Cut(call, ": ")
 			outcome, severity := "was refused", wormbell.Critical
 			switch {
+			case verb == "refused" && what == "pause" && !strings.HasPrefix(why, "below "):
+				severity = wormbell.High // what would be doubted if it were another call; it may be the person's own script
 			case verb == "refused":
 			case verb == "doubted" && !strings.HasPrefix(what, "close ") && !strings.HasPrefix(what, "resume "):
 				outcome, severity = "got it", wormbell.High
