@@ -146,8 +146,8 @@ func (p *Policy) Answered(id string) {
 			}
 		}
 		p.digest = digest{at: p.digest.at}
-	case PauseID:
-		p.pause.note, p.pause.told = time.Time{}, false
+	case PauseID: // that there is a pause is told once
+		p.pause.told = false
 	}
 }
 
@@ -180,6 +180,9 @@ func (p *Policy) begin(now time.Time) {
 		if p.sent[i].at.After(now) {
 			p.sent[i].at = now
 		}
+	}
+	if p.pause.reminded.After(now) {
+		p.pause.reminded = now
 	}
 	if p.digest.at.After(now) {
 		p.digest.at = now

@@ -205,16 +205,32 @@ func TestPolicy(t *testing.T) {
 			{at: 2 * time.Hour, withdraw: c.ID + ", pause"},
 		},
 		"it became critical in a pause": {
-			{alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, again: time.Hour},
+			{alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause medium", again: time.Hour},
 			{at: m, alerts: []wormbell.Alert{alert("alert--a", critical, start), b}, around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "alert--a critical!", again: time.Hour},
 			{at: time.Hour, alerts: []wormbell.Alert{alert("alert--a", critical, start), b}, show: "pause medium"},
 		},
+		"a pause that begins while nobody is to be disturbed": {
+			{around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true, DoNotDisturb: true}, again: 30 * time.Second},
+			{at: m, around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause medium", again: time.Hour},
+		},
+		"one pause after the other": {
+			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, show: "pause medium", again: m},
+			{at: 1, alerts: one(a), around: notify.Surroundings{Paused: until(m), TrayShown: true}, again: m},
+			{at: m, alerts: one(a), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause high", again: m + 30*time.Second},
+			{at: m + 30*time.Second, alerts: one(a), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause medium", again: time.Hour},
+		},
+		"one pause after the other while nobody is to be disturbed": {
+			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, show: "pause medium", again: m},
+			{at: 1, alerts: one(a), around: notify.Surroundings{Paused: until(m), DoNotDisturb: true}, again: m},
+			{at: m, alerts: one(a), around: notify.Surroundings{Paused: until(time.Hour), DoNotDisturb: true}, again: m + 30*time.Second},
+			{at: 2 * m, alerts: one(a), around: notify.Surroundings{Paused: until(time.Hour)}, show: "pause high", again: 2*m + 30*time.Second},
+		},
 		"more critical ones than can be told alone, in a pause": {
-			{alerts: append(several(5, critical), a), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "critical-00 critical!, critical-01 critical!, critical-02 critical!, digest critical!", again: time.Hour},
+			{alerts: append(several(5, critical), a), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause medium, critical-00 critical!, critical-01 critical!, critical-02 critical!, digest critical!", again: time.Hour},
 			{at: time.Hour, alerts: append(several(5, critical), a), show: "pause high"},
 		},
 		"a pause that the tray shows, and nothing happened": {
-			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, again: m},
+			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, show: "pause medium", again: m},
 			{at: m, show: "pause medium"},
 			{at: 2 * m},
 		},
@@ -222,6 +238,7 @@ func TestPolicy(t *testing.T) {
 			{around: notify.Surroundings{Paused: until(m)}, show: "pause medium", again: m},
 			{at: 1, around: notify.Surroundings{Paused: until(2 * m)}, show: "pause medium", again: 2 * m},
 			{at: 2, around: notify.Surroundings{Paused: until(2 * m)}, again: 2 * m},
+			{at: 3, answered: "pause", around: notify.Surroundings{Paused: until(2 * m)}, again: 2 * m},
 		},
 		"a pause that was ended early": {
 			{around: notify.Surroundings{Paused: until(time.Hour)}, show: "pause medium", again: time.Hour},
@@ -229,19 +246,19 @@ func TestPolicy(t *testing.T) {
 			{at: 2 * m, alerts: one(a), show: "alert--a high"},
 		},
 		"a pause that was ended early, and something happened": {
-			{around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, again: time.Hour},
+			{around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause medium", again: time.Hour},
 			{at: m, alerts: one(a), show: "pause high"},
 			{at: 2 * m, alerts: one(alert("alert--a", critical, start)), show: "alert--a critical!"},
 		},
 		"a pause that ends while nobody is to be disturbed": {
-			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, again: m},
+			{around: notify.Surroundings{Paused: until(m), TrayShown: true}, show: "pause medium", again: m},
 			{at: m, alerts: one(a), around: notify.Surroundings{DoNotDisturb: true}, again: m + 30*time.Second},
 			{at: 2 * m, alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{DoNotDisturb: true}, again: 2*m + 30*time.Second},
 			{at: 3 * m, alerts: []wormbell.Alert{a, b}, show: "pause high"},
 		},
 		"closed during a pause": {
 			{alerts: append(several(2, critical), several(3, high)...), show: "critical-00 critical!, critical-01 critical!, digest high"},
-			{at: m, alerts: several(2, critical), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, withdraw: "digest", again: time.Hour},
+			{at: m, alerts: several(2, critical), around: notify.Surroundings{Paused: until(time.Hour), TrayShown: true}, show: "pause medium", withdraw: "digest", again: time.Hour},
 		},
 		"the agent is gone": {
 			{alerts: one(a), show: "alert--a high"},
