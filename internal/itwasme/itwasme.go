@@ -45,7 +45,7 @@ type Suggestion struct {
 // [Default]: all of them, or none and why in one English sentence, which
 // [words.Words.Why] says in the person's language.
 func Suggest(a wormbell.Alert, now time.Time) (rows []Suggestion, why string) {
-	return suggest(a, now, look)
+	return suggest(a, now, within(lookTime, looking, look))
 }
 
 // Lasting returns rows that end after d instead, which must be more than

@@ -1,0 +1,40 @@
+package itwasme
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestWithin: a file system that does not answer holds nobody up, whoever asks
+// meanwhile is not held up either, and when it answers all is as before.
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turn, answer := make(chan struct{}, 1), make(chan struct{})
+		looks := 0
+		stuck := func(file string) (string, doubt) {
+			looks++
+			<-answer
+			return file, ""
+		}
+		begin := time.Now()
+		for range 3 {
+			l := within(lookTime, turn, stuck)
+			for range 2 { // the limit is for all files of an alert
+				if real, d := l("/mnt/x"); real != "" || d != unseen {
+					t.Errorf("%q, %q", real, d)
+				}
+			}
+		}
+		if took := time.Since(begin); took > 3*lookTime || looks != 1 {
+			t.Errorf("%d looks took %v", looks, took)
+		}
+		close(answer)
+		synctest.Wait()
+		if real, d := within(lookTime, turn, stuck)("/mnt/x"); real != "/mnt/x" || d != "" {
+			t.Errorf("when it answers again: %q, %q", real, d)
+		}
+		synctest.Wait()
+	})
+}
