@@ -114,6 +114,8 @@ func (m Model) status() string {
 		return m.say(words.TrayImpostor)
 	case Absent:
 		return m.say(words.TrayAbsent)
+	case Silent:
+		return m.say(words.TraySilent)
 	}
 	if n := len(m.Alerts); n > 0 {
 		return m.say(words.TrayOpen, n)

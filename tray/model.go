@@ -17,6 +17,7 @@ const (
 	Absent                       // nobody answers
 	Forbidden                    // its socket may not be opened: it is another user's
 	Impostor                     // somebody else serves its socket
+	Silent                       // somebody is there, but answers late or nonsense
 )
 
 // Model is all that the icon and the menu are made of. What the agent has not

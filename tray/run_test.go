@@ -25,6 +25,7 @@ import (
 type fakeAgent struct {
 	mu      sync.Mutex // guards all
 	err     error      // of whatever is asked; nil while it runs
+	unread  error      // of reading alerts
 	refuse  error      // of calls that change something
 	status  wormbell.Status
 	alerts  []wormbell.Alert
@@ -76,10 +77,10 @@ func (f *fakeAgent) Status(context.Context) (wormbell.Status, error) {
 	return f.status, f.err
 }
 
-func (f *fakeAgent) Alerts(context.Context, bool) ([]wormbell.Alert, error) {
+func (f *fakeAgent) Brief(context.Context) ([]wormbell.Alert, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.alerts), f.err
+	return slices.Clone(f.alerts), errors.Join(f.err, f.unread)
 }
 
 func (f *fakeAgent) Changes(ctx context.Context, changed func() error) error {
@@ -298,6 +299,42 @@ func TestAgentComesAndGoes(t *testing.T) {
 		}
 		b.agent.stop(client.ErrImpostor)
 		rest(time.Millisecond)
+		b.end(t)
+	})
+}
+
+// TestTrouble: an agent that answers badly has not gone, and what it said before
+// is not forgotten for that.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, nil)
+		b.agent.set(func() { b.agent.alerts = sample(1, nil).Alerts })
+		rest(10 * time.Second)
+		b.notifier.take()
+		// A flood makes a list that takes too long to read.
+		b.agent.set(func() {
+			b.agent.alerts, b.agent.unread = sample(2, nil).Alerts, fmt.Errorf("read the agent's answer: %w", context.DeadlineExceeded)
+		})
+		rest(10 * time.Minute)
+		if !b.screen.says("1 open alert") || !b.screen.says("does not hand out") || b.screen.says("not running") {
+			t.Errorf("the list cannot be read: %+v", b.screen.menu())
+		}
+		for _, n := range b.notifier.take() {
+			if n.ID == notify.AgentID {
+				t.Errorf("told: %+v", n)
+			}
+		}
+		b.agent.set(func() { b.agent.unread = nil })
+		rest(10 * time.Second)
+		if !b.screen.says("2 open alerts") || b.screen.says("does not hand out") {
+			t.Errorf("the list can be read again: %+v", b.screen.menu())
+		}
+		b.agent.stop(fmt.Errorf("ask the agent: %w", context.DeadlineExceeded))
+		rest(time.Minute)
+		if !b.screen.says("does not answer") || b.screen.says("not running") || b.screen.icon().State != Less {
+			t.Errorf("it hangs: %+v", b.screen.menu())
+		}
 		b.end(t)
 	})
 }

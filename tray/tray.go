@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +28,7 @@ import (
 // Agent is what the tray asks of the agent; a [client.Client] is one.
 type Agent interface {
 	Status(ctx context.Context) (wormbell.Status, error)
-	Alerts(ctx context.Context, all bool) ([]wormbell.Alert, error)
+	Brief(ctx context.Context) ([]wormbell.Alert, error) // the open ones, newest first, with little evidence
 	Changes(ctx context.Context, changed func() error) error
 	Close(ctx context.Context, id, reason string) error
 	Freeze(ctx context.Context, id string) (string, error)
@@ -115,6 +116,7 @@ type reading struct {
 	why    string
 	status wormbell.Status
 	alerts []wormbell.Alert
+	unread bool // the alerts are older than the status: they could not be read
 }
 
 // run shows what the agent says and does what clicks ask for.
@@ -210,8 +212,9 @@ const (
 	// askTime bounds a question to the agent, which is on this machine.
 	askTime = 10 * time.Second
 	// restShare is how many times longer than a reading took the tray rests
-	// before the next, so that a flood of alerts costs it little.
-	restShare = 20
+	// before the next, so that a flood of alerts costs it little; but for no
+	// longer than restMost, as what is new must be told.
+	restShare, restMost = 20, 3 * time.Second
 )
 
 // link keeps in touch with the agent and hands out what it says, until ctx is
@@ -262,8 +265,10 @@ func stateOf(err error) AgentState {
 		return Impostor
 	case errors.Is(err, fs.ErrPermission):
 		return Forbidden
+	case errors.Is(err, client.ErrNoAgent):
+		return Absent
 	}
-	return Absent
+	return Silent
 }
 
 // follow hands out what the agent says whenever it changes, until it goes away
@@ -306,7 +311,7 @@ func (c Config) follow(ctx context.Context, agent Agent, look <-chan struct{}, h
 		hand(r)
 		select {
 		case <-ctx.Done():
-		case <-time.After(restShare * time.Since(began)):
+		case <-time.After(min(restShare*time.Since(began), restMost)):
 		}
 	}
 }
@@ -320,8 +325,19 @@ func (c Config) read(ctx context.Context, r reading, all bool) (reading, error) 
 		return r, err
 	}
 	// The status counts alerts, too: should a change have been missed.
-	if all || r.status.Alerts != len(r.alerts) {
-		r.alerts, err = r.agent.Alerts(ctx, false)
+	if !all && !r.unread && r.status.Alerts == len(r.alerts) {
+		return r, nil
 	}
-	return r, err
+	alerts, err := r.agent.Brief(ctx)
+	if r.unread = err != nil; !r.unread {
+		r.alerts = alerts
+		return r, nil
+	}
+	if stateOf(err) != Silent {
+		return r, err
+	}
+	// The agent is there: what it said before still is the best that is known.
+	c.Log.Warn("the agent's alerts cannot be read", "err", err)
+	r.status.Problems = append(slices.Clone(r.status.Problems), c.Words.Say(words.TrayUnread))
+	return r, nil
 }

@@ -48,6 +48,8 @@ func TestHostileRequests(t *testing.T) {
 		{"wrong method", "PUT", "status", "", nil, 405},
 		{"traversal", "GET", "alerts/..%2f..%2fstatus", "", nil, 404},
 		{"no such severity", "GET", "alerts?min_severity=terrible", "", nil, 400},
+		{"less than no evidence", "GET", "alerts?evidence=-1", "", nil, 400},
+		{"not a number", "GET", "alerts?evidence=all", "", nil, 400},
 		{"endless pause", "POST", "pause", `{"seconds":1e12}`, nil, 400},
 		{"negative pause", "POST", "pause", `{"seconds":-1}`, nil, 400},
 		{"neither on nor off", "POST", "protect", `{}`, nil, 400},

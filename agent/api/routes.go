@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +62,13 @@ func (s *Server) alerts(c *call) (any, error) {
 			return nil, faultf(http.StatusBadRequest, "", "%v", err)
 		}
 	}
+	most := -1 // events of evidence of a finding; -1 for all
+	if n := q.Get("evidence"); n != "" {
+		var err error
+		if most, err = strconv.Atoi(n); err != nil || most < 0 {
+			return nil, faultf(http.StatusBadRequest, "", "evidence must be a number of events")
+		}
+	}
 	c.w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(c.w)
 	enc.SetEscapeHTML(false)
@@ -74,12 +82,25 @@ func (s *Server) alerts(c *call) (any, error) {
 		if n++; n > 1 {
 			c.w.Write([]byte(","))
 		}
-		if enc.Encode(a) != nil {
+		if enc.Encode(brief(a, most)) != nil {
 			return nil, nil
 		}
 	}
 	c.w.Write([]byte("]}\n"))
 	return nil, nil
+}
+
+// brief returns a with at most so many events of evidence of each finding, the
+// first; all of them if most is negative.
+func brief(a wormbell.Alert, most int) wormbell.Alert {
+	if most < 0 {
+		return a
+	}
+	a.Findings = slices.Clone(a.Findings)
+	for i, f := range a.Findings {
+		a.Findings[i].Evidence = f.Evidence[:min(most, len(f.Evidence))]
+	}
+	return a
 }
 
 // find returns the alert that the path names, if the peer may see it. Others'

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/agent/alert"
 	"wormbell/agent/client"
 )
 
@@ -218,5 +219,33 @@ func TestClient(t *testing.T) {
 	var e *client.Error
 	if !errors.As(err, &e) || e.Status != 404 || e.Hint() == "" {
 		t.Errorf("no such alert: %v", err)
+	}
+}
+
+// A list for those who show many alerts has little evidence in it, and the
+// store keeps all.
+func TestBrief(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := &wormbell.Process{PID: 900, Start: start, Exe: "/opt/x", Parent: bash}
+	f := wormbell.Finding{Detector: "credential-read", Subject: "~/.npmrc", Severity: wormbell.High, Process: p}
+	for i := range 5 {
+		f.Evidence = append(f.Evidence, wormbell.Event{Time: time.Now(), Kind: wormbell.FileRead, User: strconv.Itoa(os.Getuid()), Process: p, Path: fmt.Sprintf("~/%d/.npmrc", i)})
+	}
+	if _, err := r.store.Record(f, alert.Meta{Title: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		query string
+		want  int
+	}{{"?evidence=2", 2}, {"?evidence=0", 0}, {"?evidence=100", 5}, {"", 5}} {
+		_, out := r.ask("GET", "alerts"+tt.query, "")
+		var got struct{ Alerts []wormbell.Alert }
+		if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Alerts) != 1 || len(got.Alerts[0].Findings) != 1 {
+			t.Fatalf("%q: %v %s", tt.query, err, out)
+		}
+		if e := got.Alerts[0].Findings[0].Evidence; len(e) != tt.want || tt.want > 0 && e[0].Path != "~/0/.npmrc" {
+			t.Errorf("%q: %d events, want %d: %+v", tt.query, len(e), tt.want, e)
+		}
 	}
 }

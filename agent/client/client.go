@@ -222,6 +222,14 @@ func (c *Client) Alerts(ctx context.Context, all bool) ([]wormbell.Alert, error)
 	return out.Alerts, err
 }
 
+// Brief returns the open alerts as Alerts does, each finding with the first few
+// events of its evidence only. An agent that does not know how sends all.
+func (c *Client) Brief(ctx context.Context) ([]wormbell.Alert, error) {
+	var out struct{ Alerts []wormbell.Alert }
+	err := c.do(ctx, "GET", "alerts?evidence=3", nil, &out)
+	return out.Alerts, err
+}
+
 // Alert returns one alert; id may be a beginning of at least four characters.
 func (c *Client) Alert(ctx context.Context, id string) (a wormbell.Alert, err error) {
 	return a, c.do(ctx, "GET", "alerts/"+url.PathEscape(id), nil, &a)

@@ -57,6 +57,9 @@ const (
 	TrayNoDesktop     Key = "tray-no-desktop"     //
 	TrayNotHere       Key = "tray-not-here"       //
 	TrayProgramFailed Key = "tray-program-failed" //
+
+	TraySilent Key = "tray-silent" // a line: the agent is there, but something is wrong with what it says
+	TrayUnread Key = "tray-unread" // a line: of an agent that does answer otherwise
 )
 
 // trayTexts are the sentences of the tray. Lines of a menu are short: a menu is
@@ -117,4 +120,7 @@ var trayTexts = map[Key]text{
 	TrayNoDesktop:     {En: "there is no desktop session here (%[1]s); 'wormbell alerts --follow' shows alerts in a terminal", Ja: "デスクトップセッションがありません（%[1]s）。ターミナルでは 'wormbell alerts --follow' で警告を表示できます"},
 	TrayNotHere:       {En: "this wormbell-tray was built without an icon: %[1]s", Ja: "この wormbell-tray はアイコンなしでビルドされています：%[1]s"},
 	TrayProgramFailed: {En: "%[1]s ended: %[2]s", Ja: "%[1]s が終了しました：%[2]s"},
+
+	TraySilent: {En: "The agent runs, but does not answer as it should", Ja: "エージェントは動いていますが、正しく応答しません"},
+	TrayUnread: {En: "The agent does not hand out its alerts", Ja: "エージェントから警告を読み取れません"},
 }
