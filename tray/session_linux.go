@@ -1,10 +1,12 @@
 package tray
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -81,10 +83,16 @@ func (s *Session) watch() error {
 	return nil
 }
 
+// lookTime is how long a panel may take to answer. One that hangs shows no icon,
+// and must not keep the tray from telling.
+const lookTime = 2 * time.Second
+
 // look asks whether there is a panel. A watcher without a host shows nothing.
 func (s *Session) look() {
 	var host dbus.Variant
-	call := s.conn.Object(watcherName, watcherPath).Call("org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, watcherName, "IsStatusNotifierHostRegistered")
+	ctx, cancel := context.WithTimeout(s.conn.Context(), lookTime)
+	defer cancel()
+	call := s.conn.Object(watcherName, watcherPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, watcherName, "IsStatusNotifierHostRegistered")
 	shown, ok := false, false
 	if call.Store(&host) == nil {
 		shown, ok = host.Value().(bool)
