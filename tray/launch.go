@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,10 @@ type Programs struct {
 	Wormbell string // path of the wormbell program
 	Self     string // path of this program
 	Socket   string // of the agent; "" for the one that is found by itself
+
+	// Wait is how long a program is given to say that it cannot; 0 for what is
+	// right for each.
+	Wait time.Duration
 }
 
 // InTerminal is the first argument with which this program is started in a
@@ -57,7 +62,7 @@ const startTime = 5 * time.Second
 // Dashboard opens a page of the dashboard: it starts `wormbell dashboard`, which
 // serves it unless one does already, and returns once that is so.
 func (p Programs) Dashboard(ctx context.Context, page string) error {
-	return start(ctx, startTime, p.Wormbell, p.args("dashboard", "--open", page)...)
+	return start(ctx, cmp.Or(p.Wait, startTime), p.Wormbell, p.args("dashboard", "--open", page)...)
 }
 
 // Terminal runs wormbell with args in a terminal window.
@@ -67,7 +72,7 @@ func (p Programs) Terminal(ctx context.Context, args ...string) error {
 		return errors.New("no program was found that opens a terminal window")
 	}
 	const soon = time.Second // one that cannot open its window says so at once
-	return start(ctx, soon, program, append(append(before, p.Self, InTerminal), p.args(args...)...)...)
+	return start(ctx, cmp.Or(p.Wait, soon), program, append(append(before, p.Self, InTerminal), p.args(args...)...)...)
 }
 
 func (p Programs) args(args ...string) []string {

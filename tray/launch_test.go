@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"wormbell/internal/executable"
 	"wormbell/tray"
@@ -25,10 +27,13 @@ func script(t *testing.T, text string) (program, out string) {
 	return program, out
 }
 
+// long is how long a program may take here, however busy the machine is.
+const long = 5 * time.Minute
+
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	program, out := script(t, `printf '%s|' "$@" >"$out"`)
-	p := tray.Programs{Wormbell: program, Socket: "/run/s.sock"}
+	p := tray.Programs{Wormbell: program, Socket: "/run/s.sock", Wait: long}
 	if err := p.Dashboard(t.Context(), "/alerts/abcd2345/respond"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +66,7 @@ func TestTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", filepath.Dir(emulator))
-	p := tray.Programs{Self: "/usr/bin/wormbell-tray"}
+	p := tray.Programs{Self: "/usr/bin/wormbell-tray", Wait: long}
 	err := p.Terminal(t.Context(), "respond", "abcd2345")
 	if !tray.HasTerminal(exec.LookPath) { // this system knows no such program
 		if err == nil {
@@ -94,5 +99,35 @@ func TestBeside(t *testing.T) {
 	}
 	if _, err := tray.Beside("/nowhere/wormbell-tray", "no-such-program"); err == nil {
 		t.Error("found what is nowhere")
+	}
+}
+
+// TestGoesOn: what goes on running has been started, and is left alone.
+func TestGoesOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	end := filepath.Join(dir, "end")
+	if err := syscall.Mkfifo(end, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program, out := script(t, `read -r word <'`+end+`'; printf '%s' "$word" >"$out.part"; mv "$out.part" "$out"`)
+	if err := (tray.Programs{Wormbell: program, Wait: time.Millisecond}).Dashboard(t.Context(), "/"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(end, os.O_WRONLY, 0) // waits for who reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("on\n"); err != nil {
+		t.Error(err)
+	}
+	f.Close()
+	for deadline := time.Now().Add(long); ; time.Sleep(5 * time.Millisecond) {
+		if b, err := os.ReadFile(out); err == nil && string(b) == "on" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it did not go on")
+		}
 	}
 }

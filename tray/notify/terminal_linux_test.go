@@ -101,8 +101,8 @@ func onTerminals(t *testing.T, tag language.Tag, on ...*screen) notify.Notifier 
 func TestTerminals(t *testing.T) {
 	t.Parallel()
 	shell := terminal(t, 80, "bash", "--norc", "--noprofile", "-i")
-	installing := terminal(t, 80, "sh", "-c", "echo working; while :; do sleep 1; done")
-	full := terminal(t, 80, "sh", "-c", "stty raw -echo; echo raw; while :; do sleep 1; done")
+	installing := terminal(t, 80, "sh", "-c", "echo working; exec sleep 3600")
+	full := terminal(t, 80, "sh", "-c", "stty raw -echo; echo raw; exec sleep 3600")
 	closed := terminal(t, 80, "bash", "--norc", "--noprofile", "-i")
 	for _, s := range []*screen{shell, closed} {
 		await(t, "the prompt", func() bool { return strings.Contains(s.String(), "prompt>") })
@@ -161,7 +161,7 @@ func TestTerminalOfOthers(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
-	s := terminal(t, 80, "sh", "-c", "echo working; while :; do sleep 1; done")
+	s := terminal(t, 80, "sh", "-c", "echo working; exec sleep 3600")
 	await(t, "the program", func() bool { return strings.Contains(s.String(), "working") })
 	n := onTerminals(t, language.English, s)
 	if err := os.Chown(s.tty, 65534, -1); err != nil {
@@ -181,7 +181,7 @@ func TestTerminalOfOthers(t *testing.T) {
 // TestTerminalHeld: a terminal that nobody reads holds nobody.
 func TestTerminalHeld(t *testing.T) {
 	t.Parallel()
-	s := terminal(t, 80, "sh", "-c", "echo working; while :; do sleep 1; done")
+	s := terminal(t, 80, "sh", "-c", "echo working; exec sleep 3600")
 	await(t, "the program", func() bool { return strings.Contains(s.String(), "working") })
 	if _, err := s.pty.WriteString("\x13"); err != nil { // ^S
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestTerminalHeld(t *testing.T) {
 // TestFallsOver: notices go to the terminals while there is no daemon.
 func TestFallsOver(t *testing.T) {
 	t.Parallel()
-	s := terminal(t, 80, "sh", "-c", "echo working; while :; do sleep 1; done")
+	s := terminal(t, 80, "sh", "-c", "echo working; exec sleep 3600")
 	await(t, "the program", func() bool { return strings.Contains(s.String(), "working") })
 	b := startBus(t)
 	n := openFor(t, notify.Only(noTerminals(b.address), func(tty string) bool { return tty == s.tty }))
