@@ -178,7 +178,7 @@ var actionForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 // token was revoked makes a person feel safe, so it must not come from the
 // thief: it comes from one of our own programs, where the agent knows them.
 func (s *Server) note(c *call, action, what string) error {
-	if !actionForm.MatchString(action) || slices.Contains([]string{"close", "mute", "reopen", "merge", "paused", "freeze", "resume", "kill"}, action) {
+	if !actionForm.MatchString(action) || slices.Contains([]string{"close", "mute", "reopen", "merge", "paused", "freeze", frozeNothing, "resume", "kill"}, action) {
 		return faultf(http.StatusBadRequest, "", "an action needs a name of its own: lower-case letters, digits and hyphens")
 	}
 	var err error
@@ -189,6 +189,10 @@ func (s *Server) note(c *call, action, what string) error {
 	}
 	return err
 }
+
+// frozeNothing is the action of a freeze that stopped no process: nobody who
+// reads what was done may take the alert's processes for frozen.
+const frozeNothing = "freeze-none"
 
 // freeze stops, continues or ends the processes an alert is about.
 func (s *Server) freeze(c *call, id string, action freeze.Action) (any, error) {
@@ -215,7 +219,11 @@ func (s *Server) freeze(c *call, id string, action freeze.Action) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: string(action), Outcome: r.String()}); err != nil {
+	what := string(action)
+	if action == freeze.Stop && len(r.Done) == 0 {
+		what = frozeNothing
+	}
+	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: what, Outcome: r.String()}); err != nil {
 		s.Log.Error("store action", "alert", id, "err", err)
 	}
 	return map[string]any{"outcome": r.String(), "report": r}, nil

@@ -106,6 +106,10 @@ func TestFreeze(t *testing.T) {
 			t.Errorf("%s: %d %s, state %s", tt.verb, status, out, state())
 		}
 	}
+	cmd.Wait() // now it is gone
+	if status, out := r.ask("POST", "alerts/"+id+"/freeze", ""); status != 200 || !strings.Contains(out, "no process was stopped") {
+		t.Errorf("freeze of what has ended: %d %s", status, out)
+	}
 	a, err := r.store.Get(id)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +118,7 @@ func TestFreeze(t *testing.T) {
 	for _, x := range a.Actions {
 		what = append(what, x.What)
 	}
-	if !slices.Equal(what, []string{"freeze", "resume", "kill"}) {
+	if !slices.Equal(what, []string{"freeze", "resume", "kill", "freeze-none"}) {
 		t.Errorf("actions %v", what)
 	}
 	if lines := r.lines(); !slices.Equal(lines, []string{"accepted resume " + id}) {
