@@ -184,7 +184,8 @@ func (w *Words) join(sentences []string) string {
 func (w *Words) japanese() bool { return w.tag == languages[1] }
 
 // title says the alert in a few words: who by name, if it is a name to be put
-// into a title, else in general.
+// into a title, else in general. Of a name that is too long its ends are told: a
+// title without one would be the gift of a long name to whoever chose it.
 func (w *Words) title(a wormbell.Alert, d deed) string {
 	limit := maxTitleEn
 	if w.japanese() {
@@ -195,8 +196,13 @@ func (w *Words) title(a wormbell.Alert, d deed) string {
 		key = titlePair
 	}
 	if name := titleName(d.who); key != "" && name != "" {
-		if t := w.Say(key, name, d.object); utf8.RuneCountInString(t) <= limit {
-			return t
+		over := func() int { return utf8.RuneCountInString(w.Say(key, name, d.object)) - limit }
+		if key == titleRead && over() > 0 {
+			key = titleReads // who did it says more than what was read
+		}
+		name = middle(name, utf8.RuneCountInString(name)-max(0, over()))
+		if over() <= 0 {
+			return w.Say(key, name, d.object)
 		}
 	}
 	if pair(a) {
@@ -241,6 +247,19 @@ func titleName(p *wormbell.Process) string {
 		}
 	}
 	return name
+}
+
+// middle is name in at most n characters: of a long one the middle is left out,
+// as a package is known by how it begins and by its version. A name of which too
+// little would be left stays as it is.
+func middle(name string, n int) string {
+	const least = 10
+	r := []rune(name)
+	if len(r) <= n || n < least {
+		return name
+	}
+	head := n / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
 }
 
 // next says what to do.

@@ -469,3 +469,24 @@ func TestWho(t *testing.T) {
 		}
 	}
 }
+
+// TestLongName: a long name does not hide itself from the title.
+func TestLongName(t *testing.T) {
+	t.Parallel()
+	long := &wormbell.Process{PID: 5, Exe: "/usr/bin/node", Script: "steal.js", Lifecycle: "postinstall",
+		Package: &wormbell.Package{Name: "@a-scope-of-some-length/" + strings.Repeat("a-very-long-name-", 8) + "end", Version: "1.0.12"}}
+	for detector, want := range map[string][2]string{
+		"credential-read":           {"@a-scope-of-some-le…ng-name-end@1.0.12 read your credentials", "@a-scope-…nd@1.0.12 が認証情報を読み取り"},
+		"publish-by-install-script": {"@a-scope-of-some-…-name-end@1.0.12 tries to publish packages", "@a-scope-…d@1.0.12 がパッケージ公開を試行"},
+	} {
+		npm := &wormbell.Process{PID: 6, Exe: "/usr/bin/npm", Args: []string{"npm", "publish"}, Parent: long}
+		event := wormbell.Event{Kind: wormbell.FileRead, Path: "~/.config/gcloud/credentials.db", Process: long}
+		if detector == "publish-by-install-script" {
+			event = wormbell.Event{Kind: wormbell.ProcessStart, Process: npm}
+		}
+		a := wormbell.Alert{Findings: []wormbell.Finding{{Detector: detector, Subject: "worm@1.0.0", Severity: wormbell.Critical, Evidence: []wormbell.Event{event}}}}
+		if got := [2]string{english.Alert(a).Title, japanese.Alert(a).Title}; got != want {
+			t.Errorf("%s: %q, want %q", detector, got, want)
+		}
+	}
+}
