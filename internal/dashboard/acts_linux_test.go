@@ -167,7 +167,7 @@ func TestKeyboard(t *testing.T) {
 			t.Fatalf("the Tab key reaches %q", reached)
 		}
 	}
-	for _, want := range []string{"Respond…", "Resume", "Close…", "End the processes…", "Download as a page"} {
+	for _, want := range []string{"Respond…", "Let it go on", "Close…", "End the processes…", "Download as a page"} {
 		if !slices.ContainsFunc(reached, func(s string) bool { return strings.HasPrefix(s, want) }) {
 			t.Errorf("%s cannot be reached: %q", want, reached)
 		}

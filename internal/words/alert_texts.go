@@ -108,13 +108,13 @@ var alertTexts = map[Key]text{
 	loopNamesAmong:   {En: `ran %[1]s publish in a loop: %[2]s within %[3]s from %[4]s, under changing names (%[5]s among them)`, Ja: `%[4]s から、パッケージ名を変えながら（%[5]s など）、%[3]sのあいだに %[2]s、%[1]s publish を繰り返しました`},
 
 	// What somebody asked the agent for, by the first word of the call.
-	"call-close":       {En: `close the alert %[1]s`, Ja: `警告 %[1]s を閉じる`},
+	"call-close":       {En: `close the alert %[1]s`, Ja: `警告 %[1]s を対応済みにする`},
 	"call-mute":        {En: `hide the alert %[1]s`, Ja: `警告 %[1]s を非表示にする`},
 	"call-resume":      {En: `let the frozen programs of the alert %[1]s go on`, Ja: `警告 %[1]s で一時停止したプログラムを再開する`},
 	"call-trust":       {En: `trust a program with credentials`, Ja: `認証情報の読み取りを許可する`},
 	callTrustProgram:   {En: `trust %[1]s with credentials`, Ja: `%[1]s による認証情報の読み取りを許可する`},
 	"call-untrust":     {En: `take back what it trusts`, Ja: `許可の設定を取り消す`},
-	"call-pause":       {En: `pause its notifications`, Ja: `通知を一時停止する`},
+	"call-pause":       {En: `pause its notifications`, Ja: `通知を停止する`},
 	"call-protect-off": {En: `stop protecting the credentials`, Ja: `認証情報の保護を解除する`},
 	callOther:          {En: `do what only a person may ask for`, Ja: `人だけに許された操作を行う`},
 
@@ -153,7 +153,7 @@ var alertTexts = map[Key]text{
 	nextTamperingGot:   {En: `If it was not you, take it back: 'wormbell calls' lists what was accepted. Then freeze the program and look at what it did before.`, Ja: `自分の操作でなければ取り消してください（受け入れた要求は 'wormbell calls' で確認できます）。そのうえでプログラムを一時停止し、それまでの動作を確認してください。`},
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
-	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、控えを残したうえで無効にします。`},
+	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
 	"next-decoy":       {En: `Freeze it now and look at what else it opened: whoever reads a decoy reads whatever is there.`, Ja: `今すぐ一時停止し、ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。`},
 	nextUnknown:        {En: `If you did not start this, freeze it and look at the details.`, Ja: `心当たりがなければ、一時停止して詳細を確認してください。`},
 

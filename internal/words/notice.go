@@ -40,8 +40,8 @@ const (
 // noticeTexts are the sentences of the notice.
 var noticeTexts = map[Key]text{
 	NoticeRespond:  {En: "Respond…", Ja: "対処する…"},
-	NoticeFreeze:   {En: "Freeze it", Ja: "一時停止"},
-	NoticeResume:   {En: "Let it go on", Ja: "再開する"},
+	NoticeFreeze:   {En: "Freeze it", Ja: "一時停止する"},
+	NoticeResume:   {En: "Let it go on", Ja: "プロセスを再開する"},
 	NoticeItWasMe:  {En: "It was me…", Ja: "自分の操作です…"},
 	NoticeDetails:  {En: "Details", Ja: "詳細"},
 	NoticeAll:      {En: "Show all", Ja: "すべて表示"},
@@ -56,11 +56,11 @@ var noticeTexts = map[Key]text{
 	NoticeGravest:  {En: "The gravest: %[1]s", Ja: "最も深刻なもの：%[1]s"},
 	NoticeTheAlert: {En: "%[1]s: %[2]s", Ja: "%[1]s：%[2]s"},
 
-	NoticePaused:     {En: "Alerts are kept back until %[1]s", Ja: "%[1]s まで通知を止めています"},
+	NoticePaused:     {En: "Alerts are kept back until %[1]s", Ja: "%[1]s まで通知を停止しています"},
 	NoticePausedBody: {En: "Wormbell goes on watching and writes everything down. Critical alerts are shown all the same; the others you are told at the end.", Ja: "監視と記録は続いています。重大な警告はすぐに、それ以外は終わりにまとめてお知らせします。"},
 	NoticeResumed:    {En: "Wormbell shows alerts again", Ja: "通知を再開しました"},
-	NoticeMissedNone: {En: "The pause is over. There is nothing that you have not been told.", Ja: "一時停止が終わりました。まだお知らせしていない警告はありません。"},
-	NoticeMissed:     {En: "%[1]d alerts were kept back during the pause. The gravest: %[2]s", One: "%[1]d alert was kept back during the pause: %[2]s", Ja: "一時停止中に保留した警告が %[1]d 件あります。最も深刻なもの：%[2]s"},
+	NoticeMissedNone: {En: "The pause is over. There is nothing that you have not been told.", Ja: "通知の停止が終わりました。まだお知らせしていない警告はありません。"},
+	NoticeMissed:     {En: "%[1]d alerts were kept back during the pause. The gravest: %[2]s", One: "%[1]d alert was kept back during the pause: %[2]s", Ja: "通知の停止中に保留した警告が %[1]d 件あります。最も深刻なもの：%[2]s"},
 	NoticeAbsent:     {En: "Wormbell is not watching", Ja: "Wormbell は監視していません"},
 	NoticeAbsentBody: {En: "The background service has not answered for a minute. Until it runs again, nothing is seen.", Ja: "常駐サービスが 1 分間応答していません。再び動くまで、何も検知できません。"},
 
