@@ -63,6 +63,8 @@ func (s *Server) templates() (map[string]*template.Template, error) {
 		"trim":    strings.TrimSpace,
 		"root":    s.gate.at, // below which everything is served
 		"row":     func(r wormbell.TrustRow) string { return w.Trust(r, s.c.Now()) },
+		"who":     w.Trusted,
+		"under":   w.Under,
 		"store":   func(id string) string { return w.Store(id) },
 		"num":     number,
 		"english": func() bool { return w.Tag() == "en" },

@@ -490,3 +490,45 @@ func TestLongName(t *testing.T) {
 		}
 	}
 }
+
+// TestComposed: keys that are put together at run time are there too, each of
+// them, so nobody is shown a key.
+func TestComposed(t *testing.T) {
+	t.Parallel()
+	for _, w := range []*words.Words{english, japanese} {
+		say := func(key string) {
+			if got := w.Say(words.Key(key), 2); got == key {
+				t.Errorf("%v: %s", w.Tag(), key)
+			}
+		}
+		for s := range wormbell.Critical + 1 {
+			say("severity-" + s.String())
+			say("dash-severity-" + s.String())
+		}
+		for _, s := range []wormbell.State{wormbell.Open, wormbell.Muted, wormbell.Closed} {
+			say("state-" + string(s))
+			say("dash-state-" + string(s))
+		}
+		for _, s := range []string{"none", "preparing", "planned", "running", "done"} {
+			say("dash-stage-" + s)
+		}
+		for _, s := range []string{"not", "on", "absent", "off"} {
+			say("dash-g-" + s)
+			say("dash-gn-" + s)
+		}
+		for _, d := range detect.All {
+			say("title-of-" + d.ID)
+		}
+		rows := detect.NewTrust().Rows()
+		for _, under := range []string{"person", "project", "not-a-dependency-script", "any"} { // what people may add
+			rows = append(rows, wormbell.TrustRow{Store: "npm", Who: "signer:x", Under: under})
+		}
+		for _, r := range rows {
+			for raw, said := range map[string]string{r.Under: w.Under(r.Under), r.Who: w.Trusted(r.Who), r.Store: w.Store(r.Store)} {
+				if raw == said {
+					t.Errorf("%v: a row says %s", w.Tag(), raw)
+				}
+			}
+		}
+	}
+}

@@ -70,10 +70,7 @@ func (w *Words) Trust(row wormbell.TrustRow, now time.Time) string {
 	if row.Path != "" {
 		what = w.Say(listFile, what, file(row.Path))
 	}
-	under := plain.Cut(row.Under, maxName)
-	if key := Key("trust-under-" + row.Under); trustTexts[key] != (text{}) {
-		under = w.Say(key)
-	}
+	under := w.Under(row.Under)
 	switch who := w.trusted(row.Who); {
 	case row.By == "built-in":
 		return capital(w.Say(trustBuiltIn, who, what, under))
@@ -84,7 +81,18 @@ func (w *Words) Trust(row wormbell.TrustRow, now time.Time) string {
 	}
 }
 
-// trusted says who a row is about.
+// Under says when a row holds; what this version does not know stands as it is.
+func (w *Words) Under(under string) string {
+	if key := Key("trust-under-" + under); trustTexts[key] != (text{}) {
+		return w.Say(key)
+	}
+	return plain.Cut(under, maxName)
+}
+
+// Trusted says who a row is about, by itself; "*" is anybody.
+func (w *Words) Trusted(who string) string { return strings.TrimSuffix(w.trusted(who), ",") }
+
+// trusted says who a row is about, for the beginning of a sentence.
 func (w *Words) trusted(who string) string {
 	if key := Key("trust-who-" + who); trustTexts[key] != (text{}) {
 		return w.Say(key)
