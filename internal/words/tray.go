@@ -104,7 +104,7 @@ var trayTexts = map[Key]text{
 	TrayPausedForAll:  {En: "Paused for everybody by an administrator", Ja: "管理者が全員の通知を停止中"},
 	TrayDashboard:     {En: "Open the dashboard", Ja: "ダッシュボードを開く"},
 	TrayNoBrowser:     {En: "Dashboard: there is no browser here", Ja: "ダッシュボード：ブラウザーがありません"},
-	TrayQuit:          {En: "Quit this icon (watching goes on)", Ja: "アイコンを終了（監視は続きます）"},
+	TrayQuit:          {En: "Quit: no icon and no notifications (watching goes on)", Ja: "終了：アイコンと通知を出さない（監視は続きます）"},
 	TrayTip:           {En: "Wormbell: %[1]s", Ja: "Wormbell：%[1]s"},
 
 	TrayRefused:       {En: "This was not done", Ja: "実行されませんでした"},
