@@ -96,7 +96,7 @@ func (p *Policy) about(a wormbell.Alert) string {
 // pauseNotice tells that alerts are kept back.
 func (p *Policy) pauseNotice(now time.Time, fixed bool) Notice {
 	n := Notice{
-		ID: PauseID, Severity: wormbell.Medium, Title: p.Words.Say(words.NoticePaused, p.pause.until.In(now.Location()).Format("15:04")),
+		ID: PauseID, Severity: wormbell.Medium, Title: p.Words.Say(words.NoticePaused, p.Words.At(p.pause.until, now)),
 		Body: p.Words.Say(words.NoticePausedBody),
 	}
 	if !fixed {
