@@ -293,7 +293,7 @@ func session(t *testing.T, tags string) {
 	until(t, "the tray to say that nothing shows it", func() bool { return strings.Contains(said(), "nothing in this session shows icons") })
 	d.panel()
 	until(t, "the icon to be registered", func() bool { _, _, _, ok := d.item(); return ok })
-	d.says("the agent is not running")
+	d.says("Wormbell is not running")
 	a.launch()
 	d.says("No open alerts")
 	if r, ok := rowOf(d.menu(), "Protect"); !ok || !r.disabled || r.checked || !strings.Contains(r.label, "only observes") {
@@ -349,7 +349,7 @@ func session(t *testing.T, tags string) {
 
 	// The agent goes, and comes back.
 	a.end()
-	d.says("the agent is not running")
+	d.says("Wormbell is not running")
 	if r, ok := rowOf(d.menu(), "col__lect"); ok {
 		t.Errorf("without an agent there is an alert: %+v", r)
 	}

@@ -425,7 +425,7 @@ func TestAway(t *testing.T) {
 	})
 	b := stranger(t, s)
 	for _, path := range []string{s.Link("/"), "/alerts/worm2345", "/credentials", "/trust", "/packages", "/status", "/alerts/worm2345/respond"} {
-		if got := b.get(path, nil); got.status != 503 || !strings.Contains(got.body, "The agent is not running") {
+		if got := b.get(path, nil); got.status != 503 || !strings.Contains(got.body, "Wormbell is not watching") {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}

@@ -56,6 +56,7 @@ type deed struct {
 	title    Key    // short, with a name first and the object of the deed second; "" for the general one
 	object   string
 	severity wormbell.Severity
+	back     Key // how what was asked for is taken back
 }
 
 // deeds returns what the findings say, the gravest first. Reads are one deed,
@@ -270,8 +271,8 @@ func (w *Words) next(a wormbell.Alert, d deed) string {
 		key = nextPair
 	case d.detector == credentialRead && dependency:
 		key = nextReadDependency
-	case d.detector == guardTampering && d.severity < wormbell.Critical: // what was refused is critical
-		key = nextTamperingGot
+	case d.back != "":
+		return w.Say(nextTamperingGot, w.Say(d.back))
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:
 		key = nextPrivateLow
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Critical:

@@ -516,6 +516,9 @@ func TestComposed(t *testing.T) {
 			say("dash-g-" + s)
 			say("dash-gn-" + s)
 		}
+		for _, s := range []string{"close", "resume", "trust", "untrust", "pause", "protect-off", "other"} {
+			say("back-" + s)
+		}
 		for _, d := range detect.All {
 			say("title-of-" + d.ID)
 		}

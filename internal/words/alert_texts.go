@@ -40,6 +40,7 @@ const (
 	loopNamesAmong   Key = "loop-names-among"
 
 	callOther Key = "call-other"
+	backOther Key = "back-other"
 
 	titleRead           Key = "title-read"
 	titleReads          Key = "title-reads"
@@ -76,8 +77,8 @@ var alertTexts = map[Key]text{
 	whatDid:           {En: `%[1]s %[2]s.`, Ja: `%[1]sが、%[2]s。`},
 	whatAlso:          {En: `It also %[1]s.`, Ja: `さらに、%[1]s。`},
 	whatMore:          {En: `The details tell %[1]d more things.`, Ja: `ほかに %[1]d 件の検知があります。`, One: `The details tell one more thing.`},
-	whatSummary:       {En: `%[1]s.`, Ja: `エージェントの記録（英語）：%[1]s。`},
-	whatNothing:       {En: `The agent did not say what happened.`, Ja: `何が起きたかは記録されていません。`},
+	whatSummary:       {En: `%[1]s.`, Ja: `Wormbell の記録（英語）：%[1]s。`},
+	whatNothing:       {En: `Wormbell did not record what happened.`, Ja: `何が起きたかは記録されていません。`},
 	whatPrivateNobody: {En: `"private": true was removed from %[1]s; this system could not tell by whom.`, Ja: `%[1]s から "private": true が削除されました。誰が行ったかは、このシステムでは特定できませんでした。`},
 	whatHistory:       {En: `A command in %[1]s holds a secret (%[2]s): %[3]s`, Ja: `%[1]s に残っているコマンドに、秘密情報（%[2]s）が含まれています：%[3]s`},
 	whatHistoryAny:    {En: `your shell history`, Ja: `シェルの履歴`},
@@ -142,7 +143,7 @@ var alertTexts = map[Key]text{
 	"title-of-persistence-by-install-script": {En: `An install script made something start by itself`, Ja: `インストールスクリプトが自動実行を設定`},
 	"title-of-decoy-read":                    {En: `A program opened a decoy`, Ja: `プログラムがおとりファイルを開きました`},
 
-	"next-read":        {En: `If you did not start this, freeze it, then respond to the alert: what it read must be taken for stolen. If it was you, say so: where that is safe, it may read the file from now on.`, Ja: `心当たりがなければ、一時停止してから「対処する」に進んでください。読み取られた認証情報は盗まれたものとして扱う必要があります。ご自身の操作であれば「自分の操作です」を選んでください。安全と判断できる場合に限り、今後の読み取りを許可できます。`},
+	"next-read":        {En: `If you did not start this, freeze it, then respond to the alert: what it read must be taken for stolen. If it was you, choose “It was me…” if it is offered, else close the alert.`, Ja: `心当たりがなければ、一時停止してから「対処する」に進んでください。読み取られた認証情報は盗まれたものとして扱う必要があります。ご自身の操作であれば、「自分の操作です」が表示されている場合はそれを選び、ない場合は警告を対応済みにしてください。`},
 	nextReadDependency: {En: `Freeze it, then respond to the alert: what it read must be taken for stolen and be replaced. Do not install this package again.`, Ja: `一時停止してから「対処する」に進んでください。読み取られた認証情報は盗まれたものとして扱い、交換する必要があります。このパッケージは再度インストールしないでください。`},
 	"next-sweep":       {En: `Freeze it now, then respond to the alert: every credential that it opened must be taken for stolen. What it left behind is looked for first, then the tokens are replaced.`, Ja: `今すぐ一時停止し、「対処する」に進んでください。開かれた認証情報はすべて盗まれたものとして扱う必要があります。まず残された仕掛けを調べ、そのあとでトークンを交換します。`},
 	nextPair:           {En: `Freeze it now, then respond to the alert: what it read must be taken for stolen. Look on the registry for versions that you did not publish.`, Ja: `今すぐ一時停止し、「対処する」に進んでください。読み取られた認証情報は盗まれたものとして扱う必要があります。公開した覚えのないバージョンがないか、レジストリも確認してください。`},
@@ -150,7 +151,14 @@ var alertTexts = map[Key]text{
 	"next-private":     {En: `Look at the file and at what changed it. If you did not do this, freeze the program and put "private": true back: it keeps npm from publishing the project.`, Ja: `ファイルと、書き換えたプログラムを確認してください。心当たりがなければ、プログラムを一時停止し、"private": true を元に戻してください。この指定があれば npm はプロジェクトを公開しません。`},
 	nextPrivateLow:     {En: `If you did this, there is nothing to do. If not, put "private": true back: it keeps npm from publishing the project.`, Ja: `ご自身の操作であれば、何もする必要はありません。心当たりがなければ、"private": true を元に戻してください。この指定があれば npm はプロジェクトを公開しません。`},
 	"next-history":     {En: `Delete the line from the history file and replace the token: worms read histories for them.`, Ja: `履歴ファイルからその行を削除し、トークンを交換してください。ワームは履歴からトークンを探し出します。`},
-	nextTamperingGot:   {En: `If it was not you, take it back: 'wormbell calls' lists what was accepted. Then freeze the program and look at what it did before.`, Ja: `自分の操作でなければ取り消してください（受け入れた要求は 'wormbell calls' で確認できます）。そのうえでプログラムを一時停止し、それまでの動作を確認してください。`},
+	nextTamperingGot:   {En: `If it was not you, take it back: %[1]s. Then freeze the program and look at what it did before.`, Ja: `自分の操作でなければ取り消してください（%[1]s）。そのうえでプログラムを一時停止し、それまでの動作を確認してください。`},
+	"back-close":       {En: `open the alert again on the dashboard or with 'wormbell alert reopen'`, Ja: `ダッシュボードか wormbell alert reopen で警告を未対応に戻せます`},
+	"back-resume":      {En: `freeze the programs of that alert again`, Ja: `その警告のプログラムをもう一度一時停止してください`},
+	"back-trust":       {En: `remove it on the page Trust or with 'wormbell trust remove'`, Ja: `「許可」ページか wormbell trust remove で取り消せます`},
+	"back-untrust":     {En: `'wormbell calls' says which row was removed, 'wormbell trust add' adds it again`, Ja: `取り消された許可は wormbell calls で確認し、wormbell trust add で追加できます`},
+	"back-pause":       {En: `end the pause in the menu`, Ja: `メニューから通知を再開できます`},
+	"back-protect-off": {En: `switch the protection on again in the menu`, Ja: `メニューから保護を有効に戻せます`},
+	backOther:          {En: `'wormbell calls' lists what was accepted`, Ja: `受け入れた要求は wormbell calls で確認できます`},
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},

@@ -372,7 +372,26 @@ func (w *Words) tampering(f wormbell.Finding) (deed, bool) {
 	if _, ok := alertTexts[key]; !ok {
 		key = callOther
 	}
-	return deed{who: who(f), title: titleTampering, did: w.Say(did, w.Say(key, plain.Cut(rest, maxName)))}, true
+	var back Key // what was refused need not be taken back
+	if did == didAskGot {
+		back = takeBack(key)
+	}
+	return deed{who: who(f), title: titleTampering, back: back, did: w.Say(did, w.Say(key, plain.Cut(rest, maxName)))}, true
+}
+
+// takeBack says how to take back what a call got.
+func takeBack(call Key) Key {
+	switch call {
+	case "call-mute":
+		return "back-close"
+	case callTrustProgram:
+		return "back-trust"
+	}
+	back := Key("back-" + strings.TrimPrefix(string(call), "call-"))
+	if _, ok := alertTexts[back]; !ok {
+		return backOther
+	}
+	return back
 }
 
 // command tells a command that worms use: one that ran, or one of a history.

@@ -65,17 +65,17 @@ const (
 // trayTexts are the sentences of the tray. Lines of a menu are short: a menu is
 // as wide as its longest.
 var trayTexts = map[Key]text{
-	TrayConnecting: {En: "Asking the agent…", Ja: "エージェントに接続中…"},
-	TrayAbsent:     {En: "Nothing is watched: the agent is not running", Ja: "監視されていません：エージェントが動いていません"},
-	TrayForbidden:  {En: "Nothing is known: the agent may not be asked", Ja: "状態不明：エージェントへの接続が許可されていません"},
-	TrayImpostor:   {En: "Beware: another program poses as the agent", Ja: "注意：別のプログラムがエージェントを装っています"},
+	TrayConnecting: {En: "Asking Wormbell…", Ja: "Wormbell に接続中…"},
+	TrayAbsent:     {En: "Nothing is watched: Wormbell is not running", Ja: "監視されていません：Wormbell が動いていません"},
+	TrayForbidden:  {En: "Nothing is known: Wormbell may not be asked", Ja: "状態不明：Wormbell への接続が許可されていません"},
+	TrayImpostor:   {En: "Beware: another program poses as Wormbell", Ja: "注意：別のプログラムが Wormbell を装っています"},
 	TrayWatching:   {En: "Watching", Ja: "監視中"},
 	TrayLess:       {En: "Watching less than it should", Ja: "一部しか監視できていません"},
 	TrayOpen:       {En: "%[1]d open alerts", One: "1 open alert", Ja: "未対応の警告 %[1]d 件"},
 
-	TrayStart:       {En: "Start it: sudo systemctl start wormbell", Ja: "起動するには：sudo systemctl start wormbell"},
-	TrayNotYours:    {En: "It is another user's agent", Ja: "別のユーザーのエージェントです"},
-	TrayDistrust:    {En: "Believe nothing it says, and look who made that socket", Ja: "その表示を信用せず、誰がソケットを作ったか確認してください"},
+	TrayStart:       {En: "Why, and how to start it: wormbell doctor", Ja: "原因と起動方法：wormbell doctor"},
+	TrayNotYours:    {En: "It runs for another user", Ja: "別のユーザーの Wormbell です"},
+	TrayDistrust:    {En: "Believe nothing it says. What it is: wormbell doctor", Ja: "その表示を信用しないでください。確認：wormbell doctor"},
 	TraySensorDown:  {En: "The sensor %[1]s is down", Ja: "センサー %[1]s が停止しています"},
 	TrayBlind:       {En: "Cannot be seen here: %[1]s", Ja: "ここでは検知できません：%[1]s"},
 	TrayAndMore:     {En: "%[1]s (and %[2]d more)", Ja: "%[1]s（ほか %[2]d 件）"},
@@ -91,8 +91,8 @@ var trayTexts = map[Key]text{
 	TrayMoreShell: {En: "%[1]d more: wormbell alerts", Ja: "ほか %[1]d 件：wormbell alerts"},
 	TrayShow:      {En: "Show", Ja: "表示"},
 	TrayRespond:   {En: "Respond…", Ja: "対処する…"},
-	TrayFreeze:    {En: "Freeze its processes", Ja: "プロセスを一時停止する"},
-	TrayResume:    {En: "Let its processes go on", Ja: "プロセスを再開する"},
+	TrayFreeze:    {En: "Freeze it", Ja: "一時停止する"},
+	TrayResume:    {En: "Let it go on", Ja: "プロセスを再開する"},
 	TrayItWasMe:   {En: "It was me…", Ja: "自分の操作です…"},
 	TrayClose:     {En: "Close: it is dealt with", Ja: "対応済みにする"},
 
@@ -108,7 +108,7 @@ var trayTexts = map[Key]text{
 	TrayTip:           {En: "Wormbell: %[1]s", Ja: "Wormbell：%[1]s"},
 
 	TrayRefused:       {En: "This was not done", Ja: "実行されませんでした"},
-	TrayRefusedHint:   {En: "The agent says: %[1]s. What to do: %[2]s.", Ja: "エージェントの回答：%[1]s。対処：%[2]s。"},
+	TrayRefusedHint:   {En: "Wormbell says: %[1]s. What to do: %[2]s.", Ja: "Wormbell の回答：%[1]s。対処方法：%[2]s。"},
 	TrayFroze:         {En: "Freeze: done", Ja: "一時停止の結果"},
 	TrayResumed:       {En: "Going on again: done", Ja: "再開の結果"},
 	TrayClosed:        {En: "The alert is closed", Ja: "警告を対応済みにしました"},
