@@ -13,7 +13,7 @@ import (
 
 // Text returns s with everything spelled out that is not printable: control
 // characters, bidirectional overrides (a package may be called so), zero-width
-// characters, bytes that are no UTF-8. The result is one line.
+// and blank characters, bytes that are no UTF-8. The result is one line.
 func Text(s string) string {
 	if !strings.ContainsFunc(s, hidden) {
 		return s
@@ -44,8 +44,15 @@ func Text(s string) string {
 	return b.String()
 }
 
-// hidden: unicode.IsPrint knows the format characters (Cf) as not printable.
-func hidden(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+// hidden reports whether nobody sees r as what it is. unicode.IsPrint knows the
+// format characters (Cf) as not printable; some letters and marks have no ink
+// either: those that Unicode lets a font ignore (UAX #44, section 5.7.1,
+// Default_Ignorable_Code_Point) and the empty Braille pattern.
+func hidden(r rune) bool {
+	const emptyBraille = '\u2800'
+	return r == utf8.RuneError || r == emptyBraille || !unicode.IsPrint(r) ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
 
 // Cut is Text of at most n characters, ended by an ellipsis if it was longer.
 func Cut(s string, n int) string {

@@ -23,6 +23,12 @@ func TestText(t *testing.T) {
 		"a\u200bb":         `a\u200bb`,
 		"a\U000e0041b":     `a\U000e0041b`,
 		"a\xffb":           `a\xffb`,
+		"a\u3164\u115f":    `a\u3164\u115f`, // Hangul fillers: letters without ink
+		"a\u1160\uffa0":    `a\u1160\uffa0`,
+		"a\u2800b":         `a\u2800b`,
+		"a\u034fb\ufe0f":   `a\u034fb\ufe0f`,
+		"a\U000e0100b":     `a\U000e0100b`,
+		"e\u0301":          "e\u0301", // a mark that is seen
 		"two\nlines\t\r":   `two\nlines\t\r`,
 		"<b>&amp;</b>":     "<b>&amp;</b>",
 		"a\u2028b\u0085c":  `a\u2028b\u0085c`,
