@@ -12,7 +12,7 @@ import (
 var publishByInstallScript = Detector{
 	ID:       "publish-by-install-script",
 	Title:    "An install script publishes packages",
-	Advice:   "Freeze it now. Then look on the registry for versions that you did not publish, and revoke your npm tokens.",
+	Advice:   "Freeze it now, then respond to the alert: it looks for traps first, and only then replaces and revokes your npm tokens. Also look on the registry for versions that you did not publish.",
 	Severity: wormbell.Critical,
 	Kinds:    []wormbell.Kind{wormbell.ProcessStart},
 	Who:      true,

@@ -32,7 +32,7 @@ const (
 var publishLoop = Detector{
 	ID:       "publish-loop",
 	Title:    "A program publishes packages in a loop",
-	Advice:   "Freeze it now. Then look on the registry for packages that you did not publish, and revoke your npm tokens.",
+	Advice:   "Freeze it now, then respond to the alert: it looks for traps first, and only then replaces and revokes your npm tokens. Also look on the registry for packages that you did not publish.",
 	Severity: wormbell.Critical,
 	Kinds:    []wormbell.Kind{wormbell.ProcessStart, wormbell.ManifestChange},
 	Who:      true,
