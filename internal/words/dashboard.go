@@ -80,6 +80,7 @@ var dashboardTexts = map[Key]text{
 	"dash-back":             {En: "Back to the alert", Ja: "警告に戻る"},
 	"dash-yes":              {En: "yes", Ja: "はい"},
 	"dash-no":               {En: "no", Ja: "いいえ"},
+	"dash-unknown":          {En: "not known", Ja: "不明"},
 	"dash-never":            {En: "not since Wormbell watches it", Ja: "監視を始めてからなし"},
 
 	// Getting in, and errors.
