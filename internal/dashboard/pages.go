@@ -65,6 +65,7 @@ func (s *Server) templates() (map[string]*template.Template, error) {
 		"row":     func(r wormbell.TrustRow) string { return w.Trust(r, s.c.Now()) },
 		"who":     w.Trusted,
 		"under":   w.Under,
+		"action":  w.Action,
 		"store":   func(id string) string { return w.Store(id) },
 		"num":     number,
 		"english": func() bool { return w.Tag() == "en" },

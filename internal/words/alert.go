@@ -290,6 +290,22 @@ func (w *Words) next(a wormbell.Alert, d deed) string {
 // Severity names a severity.
 func (w *Words) Severity(s wormbell.Severity) string { return w.Say(Key("severity-" + s.String())) }
 
+// Action names what was done about an alert by its verb, "freeze" or
+// "npm-token-revoke"; a verb that it does not know stands as it is.
+func (w *Words) Action(verb string) string {
+	key, kind := Key("action-"+verb), ""
+	if before, after, ok := strings.Cut(verb, "-token-"); ok {
+		key, kind = Key("action-token-"+after), plain.Cut(before, maxName)
+	}
+	switch _, ok := alertTexts[key]; {
+	case !ok:
+		return plain.Cut(verb, maxName)
+	case kind != "":
+		return w.Say(key, kind)
+	}
+	return w.Say(key)
+}
+
 // State names the state of an alert.
 func (w *Words) State(s wormbell.State) string {
 	if _, ok := alertTexts[Key("state-"+string(s))]; !ok {

@@ -519,6 +519,15 @@ func TestComposed(t *testing.T) {
 		for _, s := range []string{"close", "resume", "trust", "untrust", "pause", "protect-off", "other"} {
 			say("back-" + s)
 		}
+		for _, verb := range []string{"freeze", "resume", "kill", "close", "mute", "reopen", "note", "paused", "merge", "revoke-refused",
+			"persistence-scan", "persistence-disable", "npm-token-create", "npm-token-install", "npm-token-revoke", "npm-token-forget"} {
+			if got := w.Action(verb); got == verb || strings.HasPrefix(got, "action-") || strings.Contains(verb, "npm") != strings.Contains(got, "npm") {
+				t.Errorf("%v: %s: %q", w.Tag(), verb, got)
+			}
+		}
+		if got := w.Action("of\x1btomorrow"); got != `of\x1btomorrow` {
+			t.Errorf("%q", got)
+		}
 		for _, d := range detect.All {
 			say("title-of-" + d.ID)
 		}

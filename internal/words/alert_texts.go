@@ -170,9 +170,27 @@ var alertTexts = map[Key]text{
 	"severity-medium":   {En: `medium`, Ja: `中`},
 	"severity-high":     {En: `high`, Ja: `高`},
 	"severity-critical": {En: `critical`, Ja: `重大`},
-	"state-open":        {En: `open`, Ja: `未対応`},
-	"state-muted":       {En: `hidden`, Ja: `非表示`},
-	"state-closed":      {En: `closed`, Ja: `対応済み`},
+	// What was done about an alert, well or in vain: the outcome says which.
+	"action-freeze":              {En: `Freeze`, Ja: `一時停止`},
+	"action-resume":              {En: `Let it go on`, Ja: `プロセスの再開`},
+	"action-kill":                {En: `End the processes`, Ja: `プロセスの終了`},
+	"action-close":               {En: `Close`, Ja: `対応済みにする`},
+	"action-mute":                {En: `Hide`, Ja: `非表示にする`},
+	"action-reopen":              {En: `Open again`, Ja: `未対応に戻す`},
+	"action-note":                {En: `Note`, Ja: `メモ`},
+	"action-paused":              {En: `Notifications were paused`, Ja: `通知の停止中`},
+	"action-merge":               {En: `Put together with another alert`, Ja: `別の警告との統合`},
+	"action-revoke-refused":      {En: `Nothing revoked`, Ja: `失効の見送り`},
+	"action-persistence-scan":    {En: `Look for traps`, Ja: `仕掛けの調査`},
+	"action-persistence-disable": {En: `Disable a trap`, Ja: `仕掛けの無効化`},
+	"action-token-create":        {En: `Make a new %[1]s token`, Ja: `新しい %[1]s トークンの作成`},
+	"action-token-install":       {En: `Put the new %[1]s token in place`, Ja: `新しい %[1]s トークンの設置`},
+	"action-token-revoke":        {En: `Revoke the old %[1]s token`, Ja: `古い %[1]s トークンの失効`},
+	"action-token-forget":        {En: `Remove the dead %[1]s token`, Ja: `失効した %[1]s トークンの削除`},
+
+	"state-open":   {En: `open`, Ja: `未対応`},
+	"state-muted":  {En: `hidden`, Ja: `非表示`},
+	"state-closed": {En: `closed`, Ja: `対応済み`},
 }
 
 const (
