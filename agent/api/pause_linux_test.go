@@ -126,6 +126,7 @@ func TestPauseOfNothing(t *testing.T) {
 		t.Skip("needs root to be another user")
 	}
 	r := newRig(t)
+	r.says(signed(bash, "root"))
 	user := strconv.Itoa(nobody)
 	before := r.store.Version(user)
 	for _, uid := range []int{nobody, 0} {
