@@ -114,6 +114,10 @@ type Action struct {
 	By      string    `json:"by"`      // uid or SID of who asked
 	What    string    `json:"what"`    // "freeze", "close", "npm-token-revoke"
 	Outcome string    `json:"outcome"` // one sentence; never a secret
+	// Of a freeze, resume or kill: how many processes it was done to, and how
+	// many it could not be done to. What had ended is neither.
+	Done int `json:"done,omitempty"`
+	Left int `json:"left,omitempty"`
 }
 
 // Plan is a response, spelled out before anything is touched.

@@ -61,6 +61,23 @@ type Guarded struct {
 	Why      string     `json:"why,omitempty"`       // for GuardNot: a few words
 	LastRead *time.Time `json:"last_read,omitempty"` // when it was last opened for reading
 	LastBy   string     `json:"last_by,omitempty"`   // by whom, in a few words
+	Readers  []Reader   `json:"readers,omitempty"`   // who opened it lately, since the agent started: newest first, at most 5, one per program
+}
+
+// Reader is one of those who opened a guarded file for reading.
+type Reader struct {
+	Time  time.Time `json:"time"`            // when it last did
+	By    string    `json:"by"`              // who, in a few words
+	Alert string    `json:"alert,omitempty"` // ID of the alert that this reading belongs to
+}
+
+// Usage is what the agent took in one span of time, its watchdog included.
+type Usage struct {
+	Time    time.Time `json:"time"`    // end of the span
+	Seconds float64   `json:"seconds"` // its length; a span in which the machine slept is shorter than the clock says
+	CPU     float64   `json:"cpu"`     // seconds of processor time used in it; 0 where that is not known
+	RSS     int64     `json:"rss"`     // bytes resident at its end
+	Lost    int       `json:"lost"`    // events lost in it
 }
 
 // The states of a guarded file.

@@ -50,6 +50,7 @@ type agent struct {
 	trust   *detect.Trust
 	store   *alert.Store
 	feed    *feed
+	took    *took
 	demos   demos
 	calls   chan func() // work for the engine's goroutine from elsewhere
 	wait    sync.WaitGroup
@@ -100,6 +101,9 @@ func Run(ctx context.Context, c Config, o Options) error {
 	var engine sync.WaitGroup
 	engine.Go(func() { a.observe(engineCtx) })
 	engine.Go(func() { a.store.Run(engineCtx) })
+	before, _ := usage(o.Self) // of a watchdog that has started us anew, what the ones before us took
+	a.took = newTook(a.store, a.log, a.measure, before)
+	a.wait.Go(func() { a.took.run(ctx) })
 	a.trustHomes()
 	a.wait.Go(func() { a.runTree(ctx, a.host.Tree) })
 	for _, w := range watchers.All {
@@ -191,6 +195,7 @@ func (a *agent) record(f wormbell.Finding) {
 	if f.Severity <= wormbell.Low {
 		level = slog.LevelInfo
 	}
+	a.sensors.alerted(got.ID, f.Evidence)
 	a.log.Log(a.ctx, level, "finding", "alert", got.ID, "severity", got.Severity.String(), "detector", f.Detector, "summary", f.Summary)
 }
 

@@ -24,6 +24,7 @@ func (a *agent) api() api.Config {
 		Backend: api.Backend{
 			Status:   a.status,
 			Guarded:  a.sensors.credentials,
+			Usage:    a.took.list,
 			Events:   a.feed.subscribe,
 			Emit:     a.queue.put,
 			Announce: a.announce,
@@ -88,9 +89,19 @@ const protectWhy = "this version only observes"
 // protectProblem is said as long as protect is on.
 const protectProblem = "protect is on, but this version only observes: no read is denied"
 
+// measure returns what the agent has taken so far, its watchdog included, and
+// how many events were lost.
+func (a *agent) measure() (cpu float64, rss int64, lost int) {
+	cpu, rss = usage(append([]int{os.Getpid()}, a.options.Self...))
+	_, _, lost = a.sensors.status()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return cpu, rss, lost + a.lost
+}
+
 func (a *agent) status() wormbell.Status {
-	sensors, _, lost := a.sensors.status()
-	cpu, rss := usage(append([]int{os.Getpid()}, a.options.Self...))
+	sensors, _, _ := a.sensors.status()
+	cpu, rss, lost := a.measure()
 	s := wormbell.Status{
 		Version: a.options.Version, PID: os.Getpid(), User: fmt.Sprint(os.Geteuid()), Privileged: os.Geteuid() == 0,
 		Started: a.started.UTC(), Uptime: time.Since(a.started).Seconds(), CPU: cpu, RSS: rss,
@@ -106,7 +117,7 @@ func (a *agent) status() wormbell.Status {
 	a.ask(func() { s.Problems = a.engine.Problems() })
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost+a.lost
+	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost
 	if a.protect {
 		s.Problems = append(s.Problems, protectProblem)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/internal/ancestry"
 	"wormbell/watchers"
 )
 
@@ -25,10 +26,25 @@ type sensors struct {
 	kinds   map[string][]wormbell.Kind
 	armed   map[string]chan struct{} // closed when the watcher has first said what it sees
 	guarded []wormbell.Guarded
+	readers map[guardedFile][]reader // newest first
+}
+
+// guardedFile is one file of one user.
+type guardedFile struct{ user, path string }
+
+// maxReaders is how many programs are remembered of each guarded file.
+const maxReaders = 5
+
+// reader is who opened a guarded file, and what tells one program from another.
+type reader struct {
+	wormbell.Reader
+	exe, script string
+	root        wormbell.ProcessID // of its tree: what a detector has said of that it does not say again
 }
 
 func newSensors(log *slog.Logger) *sensors {
-	return &sensors{log: log, byName: map[string]*wormbell.Sensor{}, kinds: map[string][]wormbell.Kind{}, armed: map[string]chan struct{}{}}
+	return &sensors{log: log, byName: map[string]*wormbell.Sensor{}, kinds: map[string][]wormbell.Kind{}, armed: map[string]chan struct{}{},
+		readers: map[guardedFile][]reader{}}
 }
 
 // out is the watcher's end: an implementation of [watchers.Out].
@@ -106,6 +122,7 @@ func (o *out) Guards(list []wormbell.Guarded) {
 		}
 	}
 	o.all.guarded = slices.Clone(list)
+	maps.DeleteFunc(o.all.readers, func(f guardedFile, _ []reader) bool { return o.all.find(f.user, f.path) == nil })
 }
 
 // find returns the entry of a guarded file; s.mu is held.
@@ -118,13 +135,49 @@ func (s *sensors) find(user, path string) *wormbell.Guarded {
 	return nil
 }
 
-// read notes who last read a guarded file.
+// read notes who read a guarded file.
 func (s *sensors) read(e wormbell.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g := s.find(e.User, e.Path); g != nil {
-		at := e.Time
-		g.LastRead, g.LastBy = &at, e.Process.String()
+	g := s.find(e.User, e.Path)
+	if g == nil || e.Demo { // a demonstration has files of its own by the same names
+		return
+	}
+	at := e.Time
+	g.LastRead, g.LastBy = &at, e.Process.String()
+	now, f := readerOf(e), guardedFile{e.User, e.Path}
+	list := slices.DeleteFunc(slices.Clone(s.readers[f]), func(old reader) bool {
+		same := old.exe == now.exe && old.script == now.script
+		if same && old.root == now.root {
+			now.Alert = old.Alert // a detector does not say twice what it said of this tree
+		}
+		return same
+	})
+	s.readers[f] = slices.Insert(list, 0, now)[:min(len(list)+1, maxReaders)]
+}
+
+func readerOf(e wormbell.Event) reader {
+	r := reader{Reader: wormbell.Reader{Time: e.Time, By: e.Process.String()}}
+	if e.Process != nil {
+		r.exe, r.script, r.root = e.Process.Exe, e.Process.Script, ancestry.Root(e.Process).ID()
+	}
+	return r
+}
+
+// alerted notes which alert the readings among a finding's evidence belong to.
+func (s *sensors) alerted(id string, evidence []wormbell.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range evidence {
+		if e.Kind != wormbell.FileRead || e.Demo {
+			continue
+		}
+		is := readerOf(e)
+		for i, r := range s.readers[guardedFile{e.User, e.Path}] {
+			if r.exe == is.exe && r.script == is.script && r.root == is.root {
+				s.readers[guardedFile{e.User, e.Path}][i].Alert = id
+			}
+		}
 	}
 }
 
@@ -132,7 +185,13 @@ func (s *sensors) read(e wormbell.Event) {
 func (s *sensors) credentials() []wormbell.Guarded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.guarded)
+	out := slices.Clone(s.guarded)
+	for i, g := range out {
+		for _, r := range s.readers[guardedFile{g.User, g.Path}] {
+			out[i].Readers = append(out[i].Readers, r.Reader)
+		}
+	}
+	return out
 }
 
 // status returns the watchers, sorted by name, and the number of lost events.

@@ -46,6 +46,9 @@ CREATE TABLE calls (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, user TEXT NOT
 CREATE TABLE trust (id TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO settings VALUES ('instance', lower(hex(randomblob(16))));
+`, `
+ALTER TABLE actions ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE actions ADD COLUMN left_alone INTEGER NOT NULL DEFAULT 0;
 `}
 
 // disk is an open database. One connection does everything: SQLite's memory is
@@ -277,7 +280,7 @@ func (d *disk) put(tx *sql.Tx, old, inc *incident) error {
 	}
 	for n, a := range h.Actions {
 		if n >= len(old.head.Actions) || old.head.Actions[n] != a {
-			w.exec("INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?)", id, n, nano(a.Time), a.By, a.What, a.Outcome)
+			w.exec("INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?,?,?)", id, n, nano(a.Time), a.By, a.What, a.Outcome, a.Done, a.Left)
 		}
 	}
 	for _, a := range inc.aliases[min(len(old.aliases), len(inc.aliases)):] {
@@ -377,13 +380,13 @@ func (d *disk) header(id string) (*incident, error) {
 	err = d.each(func(scan func(...any) error) error {
 		var a wormbell.Action
 		var at int64
-		if err := scan(&at, &a.By, &a.What, &a.Outcome); err != nil {
+		if err := scan(&at, &a.By, &a.What, &a.Outcome, &a.Done, &a.Left); err != nil {
 			return err
 		}
 		a.Time = unnano(at)
 		h.Actions = append(h.Actions, a)
 		return nil
-	}, "SELECT time, by, what, outcome FROM actions WHERE alert = ? ORDER BY n LIMIT ?", id, maxActions)
+	}, "SELECT time, by, what, outcome, done, left_alone FROM actions WHERE alert = ? ORDER BY n LIMIT ?", id, maxActions)
 	if err != nil {
 		return nil, err
 	}

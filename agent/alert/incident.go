@@ -345,6 +345,7 @@ func (inc *incident) judge() {
 // act appends an action.
 func (inc *incident) act(a wormbell.Action) {
 	a.Time = a.Time.UTC().Round(0)
+	a.Done, a.Left = max(a.Done, 0), max(a.Left, 0)
 	a.By, a.What, a.Outcome = clean(a.By, 128), clean(a.What, 64), clean(a.Outcome, 512)
 	inc.head.Actions = append(inc.head.Actions, a)
 	inc.trimActions()

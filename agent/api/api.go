@@ -55,6 +55,7 @@ var ErrInUse = errors.New("another agent serves this socket")
 type Backend struct {
 	Status  func() wormbell.Status
 	Guarded func() []wormbell.Guarded
+	Usage   func() []wormbell.Usage // of the last day, oldest first
 	// Events returns the events from now on of user, of everybody if user is "".
 	// The channel is closed once ctx is done.
 	Events func(ctx context.Context, user string) <-chan wormbell.Event
@@ -179,6 +180,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/events":              s.events,
 		"GET /v1/status":              s.status,
 		"GET /v1/trust":               s.trust,
+		"GET /v1/usage":               s.usage,
 		"GET /v1/watch":               s.watch,
 		"POST /v1/alerts/{id}/{verb}": s.change,
 		"POST /v1/announce":           s.announce,

@@ -112,6 +112,7 @@ type rig struct {
 	caller func(pid int) *wormbell.Process
 	events []wormbell.Event
 	demos  []string
+	guards []wormbell.Guarded // besides root's and nobody's
 	homes  []string
 }
 
@@ -227,7 +228,12 @@ func (r *rig) config() api.Config {
 				return wormbell.Status{Version: "test", Homes: r.homes}
 			},
 			Guarded: func() []wormbell.Guarded {
-				return []wormbell.Guarded{{Store: "npm", Path: "~/.npmrc", User: "0"}, {Store: "npm", Path: "~/.npmrc", User: strconv.Itoa(nobody)}}
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return append([]wormbell.Guarded{{Store: "npm", Path: "~/.npmrc", User: "0"}, {Store: "npm", Path: "~/.npmrc", User: strconv.Itoa(nobody)}}, r.guards...)
+			},
+			Usage: func() []wormbell.Usage {
+				return []wormbell.Usage{{Time: start, Seconds: 600, CPU: 0.25, RSS: 1 << 20, Lost: 2}, {Time: start.Add(time.Minute), Seconds: 60}}
 			},
 			Events: func(ctx context.Context, user string) <-chan wormbell.Event {
 				ch := make(chan wormbell.Event, 4)

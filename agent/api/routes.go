@@ -223,7 +223,7 @@ func (s *Server) freeze(c *call, id string, action freeze.Action) (any, error) {
 	if action == freeze.Stop && len(r.Done) == 0 {
 		what = frozeNothing
 	}
-	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: what, Outcome: r.String()}); err != nil {
+	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: what, Outcome: r.String(), Done: len(r.Done), Left: len(r.Left)}); err != nil {
 		s.Log.Error("store action", "alert", id, "err", err)
 	}
 	return map[string]any{"outcome": r.String(), "report": r}, nil
@@ -234,12 +234,36 @@ func (s *Server) credentials(c *call) (any, error) {
 		return nil, missing("tell what it guards")
 	}
 	out := []wormbell.Guarded{}
+	known := map[string]string{"": ""} // alerts asked for → the ID under which the peer finds each, "" if not at all
 	for _, g := range s.Backend.Guarded() {
-		if c.sees() == "" || g.User == c.user() {
-			out = append(out, g)
+		if c.sees() != "" && g.User != c.user() {
+			continue
 		}
+		g.Readers = slices.Clone(g.Readers)
+		for i := range g.Readers {
+			// It may have been merged into another since, or be gone.
+			id := g.Readers[i].Alert
+			if _, asked := known[id]; !asked {
+				a, err := s.Store.Find(id, c.sees())
+				if err != nil {
+					a.ID = ""
+				}
+				known[id] = a.ID
+			}
+			g.Readers[i].Alert = known[id]
+		}
+		out = append(out, g)
 	}
 	return map[string]any{"version": 1, "credentials": out}, nil
+}
+
+// usage is what the agent took in the last day. It is everybody's to know, as
+// it is of every process.
+func (s *Server) usage(*call) (any, error) {
+	if s.Backend.Usage == nil {
+		return nil, missing("tell what it takes")
+	}
+	return map[string]any{"version": 1, "usage": list(s.Backend.Usage())}, nil
 }
 
 func (s *Server) trust(c *call) (any, error) {

@@ -116,9 +116,9 @@ func TestFreeze(t *testing.T) {
 	}
 	var what []string
 	for _, x := range a.Actions {
-		what = append(what, x.What)
+		what = append(what, fmt.Sprint(x.What, " ", x.Done, " ", x.Left))
 	}
-	if !slices.Equal(what, []string{"freeze", "resume", "kill", "freeze-none"}) {
+	if !slices.Equal(what, []string{"freeze 1 0", "resume 1 0", "kill 1 0", "freeze-none 0 0"}) {
 		t.Errorf("actions %v", what)
 	}
 	if lines := r.lines(); !slices.Equal(lines, []string{"accepted resume " + id}) {
@@ -196,6 +196,9 @@ func TestClient(t *testing.T) {
 	if g, err := c.Credentials(ctx); err != nil || len(g) == 0 && os.Getuid() == 0 {
 		t.Errorf("credentials %v %v", g, err)
 	}
+	if u, err := c.Usage(ctx); err != nil || len(u) != 2 || u[0] != (wormbell.Usage{Time: start, Seconds: 600, CPU: 0.25, RSS: 1 << 20, Lost: 2}) {
+		t.Errorf("usage %v %v", u, err)
+	}
 	if calls, err := c.Calls(ctx); err != nil || len(calls) != 4 || calls[3].Line != "mute "+id || calls[0].Process.PID != os.Getpid() {
 		t.Errorf("calls %v %v", calls, err)
 	}
@@ -223,6 +226,47 @@ func TestClient(t *testing.T) {
 	var e *client.Error
 	if !errors.As(err, &e) || e.Status != 404 || e.Hint() == "" {
 		t.Errorf("no such alert: %v", err)
+	}
+}
+
+// Who read a guarded file is told with the alert that the peer finds: not with
+// one of somebody else's, nor with one that is not there.
+func TestReaders(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	me := strconv.Itoa(os.Getuid())
+	mine, theirs := r.raise(me, tool), r.raise(strconv.Itoa(nobody), tool)
+	given := []wormbell.Reader{{Time: start, By: "a", Alert: mine}, {Time: start, By: "b"}, {Time: start, By: "c", Alert: "zzzzzzzz"}}
+	theirsToo := []wormbell.Reader{{Time: start, By: "d", Alert: theirs}}
+	r.mu.Lock()
+	r.guards = []wormbell.Guarded{{Store: "netrc", Path: "~/.netrc", User: me, Readers: given}, {Store: "netrc", Path: "~/.netrc", User: strconv.Itoa(nobody), Readers: theirsToo}}
+	r.mu.Unlock()
+	readers := func(out string) (list []string) {
+		var got struct{ Credentials []wormbell.Guarded }
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			t.Fatal(err, out)
+		}
+		for _, g := range got.Credentials {
+			for _, x := range g.Readers {
+				list = append(list, x.By+" "+x.Alert)
+			}
+		}
+		return list
+	}
+	_, out := r.ask("GET", "credentials", "")
+	want := []string{"a " + mine, "b ", "c "}
+	if os.Getuid() == 0 {
+		want = append(want, "d "+theirs)
+	}
+	if got := readers(out); !slices.Equal(got, want) {
+		t.Errorf("readers %q, want %q", got, want)
+	}
+	if given[2].Alert == "" {
+		t.Error("what the agent keeps was changed")
+	}
+	_, out = r.askAs(nobody, "GET", "credentials", "")
+	if got := readers(out); !slices.Equal(got, []string{"d " + theirs}) {
+		t.Errorf("nobody's readers %q", got)
 	}
 }
 

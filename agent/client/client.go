@@ -211,6 +211,15 @@ func (c *Client) Status(ctx context.Context) (s wormbell.Status, err error) {
 	return s, c.do(ctx, "GET", "status", nil, &s)
 }
 
+// Usage returns what the agent took in each ten minutes of the last day, oldest
+// first; the last span may be a shorter one. The error is an [Error] with status
+// 404 where an older agent knows no such thing.
+func (c *Client) Usage(ctx context.Context) ([]wormbell.Usage, error) {
+	var out struct{ Usage []wormbell.Usage }
+	err := c.do(ctx, "GET", "usage", nil, &out)
+	return out.Usage, err
+}
+
 // Alerts returns the open alerts, or those in every state, newest first.
 func (c *Client) Alerts(ctx context.Context, all bool) ([]wormbell.Alert, error) {
 	path := "alerts"
