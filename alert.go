@@ -120,6 +120,24 @@ type Action struct {
 	Left int `json:"left,omitempty"`
 }
 
+// Frozen reports whether what was done about a last left processes of it
+// stopped: a freeze that stopped any, and since then no resume or kill that
+// reached all of them. They may have ended otherwise since then, or somebody
+// else may have let them go on.
+func (a Alert) Frozen() (frozen bool) {
+	for _, x := range a.Actions {
+		switch x.What {
+		case "freeze":
+			frozen = true
+		case "freeze-none": // those that were stopped before have ended, or they would have been stopped again
+			frozen = false
+		case "resume", "kill":
+			frozen = frozen && x.Left > 0
+		}
+	}
+	return frozen
+}
+
 // Plan is a response, spelled out before anything is touched.
 type Plan struct {
 	Steps []string                        // shown to the person who must say yes

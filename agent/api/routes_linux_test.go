@@ -97,7 +97,7 @@ func TestFreeze(t *testing.T) {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[0]
 	}
-	for _, tt := range []struct{ verb, want, say string }{{"freeze", "T", "stopped sleep"}, {"resume", "S", "continued sleep"}, {"kill", "Z", "ended sleep"}} {
+	for _, tt := range []struct{ verb, want, say string }{{"freeze", "T", "stopped sleep"}, {"close", "T", `"state":"closed"`}, {"resume", "S", "continued sleep"}, {"resume", "S", "none of the tree was stopped"}, {"kill", "Z", "ended sleep"}} {
 		status, out := r.ask("POST", "alerts/"+id+"/"+tt.verb, "")
 		for end := time.Now().Add(30 * time.Second); state() == "R" && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // continued, on its way back to sleep
@@ -106,9 +106,12 @@ func TestFreeze(t *testing.T) {
 			t.Errorf("%s: %d %s, state %s", tt.verb, status, out, state())
 		}
 	}
-	cmd.Wait() // now it is gone
-	if status, out := r.ask("POST", "alerts/"+id+"/freeze", ""); status != 200 || !strings.Contains(out, "no process was stopped") {
-		t.Errorf("freeze of what has ended: %d %s", status, out)
+	// It has ended and nobody has asked how; then it is gone altogether.
+	for range 2 {
+		if status, out := r.ask("POST", "alerts/"+id+"/freeze", ""); status != 200 || !strings.Contains(out, "no process was stopped: all of the tree has ended") {
+			t.Errorf("freeze of what has ended: %d %s", status, out)
+		}
+		cmd.Wait()
 	}
 	a, err := r.store.Get(id)
 	if err != nil {
@@ -118,10 +121,10 @@ func TestFreeze(t *testing.T) {
 	for _, x := range a.Actions {
 		what = append(what, fmt.Sprint(x.What, " ", x.Done, " ", x.Left))
 	}
-	if !slices.Equal(what, []string{"freeze 1 0", "resume 1 0", "kill 1 0", "freeze-none 0 0"}) {
+	if !slices.Equal(what, []string{"freeze 1 0", "close 0 0", "resume 1 0", "resume 0 0", "kill 1 0", "freeze-none 0 0", "freeze-none 0 0"}) {
 		t.Errorf("actions %v", what)
 	}
-	if lines := r.lines(); !slices.Equal(lines, []string{"accepted resume " + id}) {
+	if lines := r.lines(); !slices.Equal(lines, []string{"accepted close " + id, "accepted resume " + id, "accepted resume " + id}) {
 		t.Errorf("events %v", lines)
 	}
 }

@@ -48,6 +48,7 @@ type Report struct {
 	Done    []Target `json:"done"`    // stopped, continued or ended
 	Left    []Target `json:"left"`    // left alone or not reached, and why
 	Hurried bool     `json:"hurried"` // the time was over before the tree had come to rest: more of it may run
+	Idle    int      `json:"idle"`    // living processes that were not stopped when they were to go on
 	Resumed int      `json:"resumed"` // times somebody else continued a stopped process meanwhile
 }
 
@@ -65,8 +66,12 @@ func (r Report) String() string {
 	switch n := len(r.Done); n {
 	case 0:
 		fmt.Fprintf(&b, "no process was %s", verb)
-		if len(r.Left) == 0 {
-			b.WriteString(": none of the tree is running")
+		switch {
+		case len(r.Left) > 0:
+		case r.Idle > 0:
+			b.WriteString(": none of the tree was stopped")
+		default:
+			b.WriteString(": all of the tree has ended")
 		}
 	case 1:
 		fmt.Fprintf(&b, "%s %s", verb, r.Done[0])

@@ -35,6 +35,7 @@ type work struct {
 	done   map[int]*wormbell.Process // those signalled; never nil values
 	left   map[int]Target
 	ended  map[int]bool
+	idle   map[int]bool      // living ones that were not stopped when they were told to go on
 	seen   map[int]bool      // stopped ones seen in state T
 	sent   map[int]time.Time // when each was last told to stop
 	report Report
@@ -47,7 +48,7 @@ func tree(ctx context.Context, c Config, action Action) (Report, error) {
 		unix.Close(fd)
 	}
 	w := &work{Config: c, action: action, spared: map[int]string{}, done: map[int]*wormbell.Process{},
-		left: map[int]Target{}, ended: map[int]bool{}, seen: map[int]bool{}, sent: map[int]time.Time{}}
+		left: map[int]Target{}, ended: map[int]bool{}, idle: map[int]bool{}, seen: map[int]bool{}, sent: map[int]time.Time{}}
 	w.spare()
 	switch action {
 	case Continue:
@@ -61,7 +62,9 @@ func tree(ctx context.Context, c Config, action Action) (Report, error) {
 		w.kill(ctx)
 	}
 	for pid, p := range w.done {
-		if _, bad := w.left[pid]; !bad {
+		if w.idle[pid] {
+			w.report.Idle++
+		} else if _, bad := w.left[pid]; !bad && (action != Stop || w.lives(p)) {
 			w.report.Done = append(w.report.Done, Target{PID: pid, Name: p.Name()})
 		}
 	}
@@ -168,6 +171,10 @@ func (w *work) signal(id wormbell.ProcessID, sig unix.Signal) bool {
 	} else if p == nil || !same(p.ID(), id) {
 		return false // it has ended, and its PID may be somebody else's
 	}
+	now, err := stat(id.PID)
+	if errors.Is(err, os.ErrNotExist) || err == nil && dead(now.state) {
+		return false // it has ended, and waits at most for its parent to ask how; a signal would reach it and do nothing
+	}
 	if why := w.untouchable(p); why != "" {
 		w.leave(p.PID, p.Name(), why)
 		return false
@@ -175,6 +182,7 @@ func (w *work) signal(id wormbell.ProcessID, sig unix.Signal) bool {
 	switch err := unix.PidfdSendSignal(fd, sig, nil, 0); {
 	case err == nil:
 		w.done[id.PID], w.sent[id.PID] = p, time.Now()
+		w.idle[id.PID] = sig == unix.SIGCONT && !stopped(now.state)
 		delete(w.ended, id.PID) // it may be another than the one that was ended
 		return true
 	case !errors.Is(err, unix.ESRCH):
@@ -278,6 +286,12 @@ func (w *work) still(p *wormbell.Process) bool {
 	return now != nil && same(now.ID(), p.ID())
 }
 
+// lives reports whether p has not ended.
+func (w *work) lives(p *wormbell.Process) bool {
+	st, err := stat(p.PID)
+	return err == nil && !dead(st.state) && w.still(p)
+}
+
 // again sends SIGSTOP once more.
 func (w *work) again(p *wormbell.Process) bool {
 	fd, err := unix.PidfdOpen(p.PID, 0)
@@ -367,7 +381,7 @@ func stat(pid int) (status, error) {
 		return status{}, errors.New("not a stat line")
 	}
 	f := bytes.Fields(b[end+1:])
-	if len(f) < 7 || len(f[0]) != 1 {
+	if len(f) < 18 || len(f[0]) != 1 {
 		return status{}, errors.New("not a stat line")
 	}
 	ppid, err := strconv.Atoi(string(f[1]))
@@ -376,7 +390,41 @@ func stat(pid int) (status, error) {
 	}
 	flags, err := strconv.ParseUint(string(f[6]), 10, 64)
 	const kthread = 0x00200000 // PF_KTHREAD, linux/sched.h
-	return status{name: string(b[open+1 : end]), state: f[0][0], ppid: ppid, kernel: flags&kthread != 0}, err
+	st := status{name: string(b[open+1 : end]), state: f[0][0], ppid: ppid, kernel: flags&kthread != 0}
+	if dead(st.state) && string(f[17]) != "1" && string(f[17]) != "0" { // num_threads
+		st.state = others(pid, st.state)
+	}
+	return st, err
+}
+
+// others returns the state of a process whose first thread has ended, which is
+// what its stat tells of: it lives for as long as any other thread does. Only
+// if all of those are stopped is it.
+func others(pid int, first byte) byte {
+	dir, err := os.Open(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return first
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		b, err := read(fmt.Sprintf("/proc/%d/task/%s/stat", pid, name))
+		_, rest, ok := cutLast(b, ')')
+		if f := bytes.Fields(rest); err == nil && ok && len(f) > 0 && !dead(f[0][0]) {
+			if first = f[0][0]; !stopped(first) {
+				return first
+			}
+		}
+	}
+	return first
+}
+
+func cutLast(b []byte, sep byte) (before, after []byte, ok bool) {
+	i := bytes.LastIndexByte(b, sep)
+	if i < 0 {
+		return b, nil, false
+	}
+	return b[:i], b[i+1:], true
 }
 
 // realUID returns the real uid of pid, -1 if it cannot be told.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +18,29 @@ import (
 	"wormbell/agent/freeze"
 )
 
+// firstThread keeps what TestMain does on the first thread of the process, for
+// the role that ends it.
+var firstThread = func() bool {
+	if os.Getenv("WORMBELL_TEST_ROLE") == "headless" {
+		runtime.LockOSThread()
+	}
+	return true
+}()
+
 // TestMain lets the test binary be the trees that are frozen. All end by
 // themselves.
 func TestMain(m *testing.M) {
 	switch role := os.Getenv("WORMBELL_TEST_ROLE"); {
 	case role == "":
 		os.Exit(m.Run())
+	case role == "headless":
+		go func() { // on another thread, for this one ends
+			for {
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		time.AfterFunc(time.Minute, func() { os.Exit(0) })
+		syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // of the thread alone, exit(2)
 	case role == "sleep":
 		time.Sleep(30 * time.Second)
 	case strings.HasPrefix(role, "bomb "):
@@ -246,6 +264,86 @@ func TestDeadRoot(t *testing.T) {
 	l.run(l.config(root), freeze.Kill)
 	if s := state(child); s != "Z" && s != "" {
 		t.Errorf("the orphan lives on in state %s", s)
+	}
+}
+
+// What has ended was neither stopped nor left alone, also while its parent has
+// not asked how it ended.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	l := newLineage(t)
+	cmd := begin(t, "ends at once", 0)
+	pid := cmd.Process.Pid
+	p := l.at(pid)
+	until(t, "it ends", func() bool { return state(pid) == "Z" })
+	for a, want := range map[freeze.Action]string{freeze.Stop: "no process was stopped: all of the tree has ended",
+		freeze.Continue: "no process was continued: all of the tree has ended", freeze.Kill: "no process was ended: all of the tree has ended"} {
+		c := l.config(p.ID())
+		c.Caller = 65533 // nor is it another user's
+		if r := l.run(c, a); r.String() != want || len(r.Done)+len(r.Left) > 0 {
+			t.Errorf("%s: %s (%v, %v)", a, r, r.Done, r.Left)
+		}
+	}
+}
+
+// What ends while it is being stopped was not stopped.
+func TestEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	l := newLineage(t)
+	pid := begin(t, "sleep", 0).Process.Pid
+	root := l.at(pid).ID()
+	c := l.config(root)
+	c.Living = func(root wormbell.ProcessID) []wormbell.ProcessID { // asked again once it is stopped
+		if state(pid) == "T" {
+			syscall.Kill(pid, syscall.SIGKILL)
+			until(t, "it ends", func() bool { return state(pid) == "Z" })
+		}
+		return l.living(root)
+	}
+	if r := l.run(c, freeze.Stop); len(r.Done)+len(r.Left) > 0 {
+		t.Errorf("%s", r)
+	}
+}
+
+// What runs anyway is not said to have been continued.
+func TestNothingToContinue(t *testing.T) {
+	t.Parallel()
+	l := newLineage(t)
+	r := l.run(l.config(l.at(begin(t, "sleep", 0).Process.Pid).ID()), freeze.Continue)
+	if r.String() != "no process was continued: none of the tree was stopped" || len(r.Done)+len(r.Left) > 0 {
+		t.Errorf("%s (%v, %v)", r, r.Done, r.Left)
+	}
+}
+
+// A process whose first thread has ended looks like one that has ended itself,
+// and runs on.
+func TestFirstThreadEnded(t *testing.T) {
+	t.Parallel()
+	l := newLineage(t)
+	pid := begin(t, "headless", 0).Process.Pid
+	until(t, "its first thread ends", func() bool { return state(pid) == "Z" })
+	threads := func() (states string) {
+		names, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		for _, n := range names {
+			b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/stat", pid, n.Name()))
+			if f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])); len(f) > 0 {
+				states += f[0]
+			}
+		}
+		return strings.Trim(states, "Z")
+	}
+	if threads() == "" {
+		t.Fatal("nothing of it runs")
+	}
+	c := l.config(l.at(pid).ID())
+	if r := l.run(c, freeze.Stop); len(r.Done) != 1 || strings.Trim(threads(), "T") != "" || threads() == "" {
+		t.Errorf("%s; its threads are %s", r, threads())
+	}
+	if r := l.run(c, freeze.Continue); len(r.Done) != 1 || strings.Contains(threads(), "T") {
+		t.Errorf("%s; its threads are %s", r, threads())
+	}
+	if r := l.run(c, freeze.Kill); len(r.Done) != 1 || threads() != "" {
+		t.Errorf("%s; its threads are %s", r, threads())
 	}
 }
 

@@ -1,0 +1,30 @@
+package wormbell_test
+
+import (
+	"testing"
+
+	"wormbell"
+)
+
+func TestFrozen(t *testing.T) {
+	for _, tt := range []struct {
+		actions []wormbell.Action
+		want    bool
+	}{
+		{nil, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2}}, true},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "close"}, {What: "npm-token-revoke"}}, true},
+		{[]wormbell.Action{{What: "freeze-none"}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "freeze-none"}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 1, Left: 1}}, true},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 1, Left: 1}, {What: "resume", Done: 1}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}, {What: "freeze", Done: 1}}, true},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "kill", Done: 2}}, false},
+		{[]wormbell.Action{{What: "kill", Done: 2, Left: 1}}, false},
+	} {
+		if got := (wormbell.Alert{Actions: tt.actions}).Frozen(); got != tt.want {
+			t.Errorf("%v: %v", tt.actions, got)
+		}
+	}
+}
