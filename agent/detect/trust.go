@@ -283,7 +283,7 @@ func (r reader) coveredBy(row wormbell.TrustRow, file string, now time.Time) boo
 	switch Under(row.Under) {
 	case UnderAPerson:
 		// The program itself may be unvouched for: that is what the row is for.
-		return ancestry.Dependency(r.p) == nil && ancestry.PersonAbove(r.p) != nil
+		return ancestry.Dependency(r.p) == nil && ancestry.Directly(r.p)
 	case "project":
 		return ancestry.Dependency(r.p) == nil && (r.t.inHome(r.p.Cwd) || r.t.inHome(code(r.p)))
 	case Any, NotDependency, NotSuspect, NotScript:

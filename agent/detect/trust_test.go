@@ -25,6 +25,10 @@ func TestPersonsRows(t *testing.T) {
 16 < 10 [deb:npm] /usr/bin/node /usr/bin/npm i
 17 < 16 [] pkg=evil@1.0.0:postinstall /usr/bin/node ~/bin/renovate.js
 18 < 16 [deb:evil] pkg=evil@1.0.0:postinstall /usr/bin/evil
+19 < 12 [] cwd=~/app /usr/bin/node ~/bin/renovate.js
+20 < 10 [deb:coreutils] /usr/bin/env X=1 node ~/bin/renovate.js
+21 < 20 [] cwd=~/app /usr/bin/node ~/bin/renovate.js
+22 < 16 [] cwd=~/app /usr/bin/node ~/bin/renovate.js
 -- events --
 0s file.read 11 ~/.npmrc
 0s file.read 12 ~/.npmrc
@@ -35,6 +39,9 @@ func TestPersonsRows(t *testing.T) {
 0s file.read 18 ~/.npmrc
 0s file.read 11 ~/.git-credentials
 0s file.read 15 ~/.aws/credentials
+0s file.read 19 ~/.npmrc
+0s file.read 21 ~/.npmrc
+0s file.read 22 ~/.npmrc
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -45,10 +52,10 @@ func TestPersonsRows(t *testing.T) {
 		row  wormbell.TrustRow
 		want []int // the events that are covered by the row
 	}{
-		{"exe and script", wormbell.TrustRow{Store: "npm", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "any"}, []int{0}},
-		{"every store", wormbell.TrustRow{Store: "*", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "any"}, []int{0, 7}},
+		{"exe and script", wormbell.TrustRow{Store: "npm", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "any"}, []int{0, 9, 10, 11}},
+		{"every store", wormbell.TrustRow{Store: "*", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "any"}, []int{0, 7, 9, 10, 11}},
 		{"one file", wormbell.TrustRow{Store: "*", Path: "~/.git-credentials", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "any"}, []int{7}},
-		{"person", wormbell.TrustRow{Store: "npm", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "person"}, []int{0}},
+		{"person", wormbell.TrustRow{Store: "npm", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "person"}, []int{0, 10}}, // not 9, which another script starts, nor 11, which npm does
 		{"not a person", wormbell.TrustRow{Store: "npm", Who: "exe:/opt/x/agent", Under: "person"}, nil},
 		{"a service", wormbell.TrustRow{Store: "npm", Who: "exe:/opt/x/agent", Under: "not-a-dependency-script"}, []int{4}},
 		{"project stores", wormbell.TrustRow{Store: "project", Who: "exe:/opt/x/agent", Under: "any"}, []int{8}},

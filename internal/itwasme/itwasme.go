@@ -175,7 +175,7 @@ func rowOf(e wormbell.Event, look looker) (row wormbell.TrustRow, d doubt) {
 // table for what each asks.
 func under(p *wormbell.Process) string {
 	switch {
-	case ancestry.PersonAbove(p) != nil:
+	case ancestry.Directly(p):
 		return "person"
 	case inHome(p.Cwd) || inHome(p.Exe) && p.Script == "" || inHome(p.Script):
 		return "project"

@@ -152,7 +152,7 @@ func TestCovers(t *testing.T) {
 			[]string{"exe:/usr/bin/python3.12 script:/home/me/bin/fetch.py person ~/.npmrc"},
 			[]string{"0s file.read 32 ~/.npmrc", "0s file.read 33 ~/.npmrc"}},
 		{"a program of one's own", []string{"0s file.read 23 ~/.npmrc"},
-			[]string{"exe:/home/me/go/bin/helper person ~/.npmrc"}, []string{"0s file.read 20 ~/.npmrc"}},
+			[]string{"exe:/home/me/go/bin/helper project ~/.npmrc"}, []string{"0s file.read 20 ~/.npmrc"}},
 		{"a service at home", []string{"0s file.read 26 ~/.npmrc"},
 			[]string{"exe:/usr/bin/node script:/home/me/svc/daemon.js project ~/.npmrc"}, []string{"0s file.read 28 ~/.npmrc"}},
 		{"a service elsewhere", []string{"0s file.read 28 ~/.npmrc"},
