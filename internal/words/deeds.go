@@ -461,13 +461,21 @@ func (w *Words) spaced(s string) string {
 	return s
 }
 
-// file is a path fit for a sentence: the end of a long one, which says most.
+// file is a path fit for a sentence. Of a long one folders in its middle are left
+// out, of a long name its middle: where it lies and what it is must both show,
+// however long who chose the name has made it.
 func file(p string) string {
 	p = plain.Text(p)
-	if r := []rune(p); len(r) > maxPath {
-		p = "…" + string(r[len(r)-maxPath+1:])
+	if utf8.RuneCountInString(p) <= maxPath {
+		return p
 	}
-	return p
+	i := strings.LastIndexByte(p, '/') + 1
+	dir := []rune(p[:i])
+	if len(dir) <= maxPath/3 {
+		return p[:i] + middle(p[i:], maxPath-len(dir))
+	}
+	name := middle(p[i:], maxPath*2/3)
+	return string(dir[:maxPath-2-utf8.RuneCountInString(name)]) + "…/" + name
 }
 
 // tilde writes a path inside a home, where systems keep those, with ~.
