@@ -9,12 +9,13 @@ import (
 	"wormbell/internal/ancestry"
 )
 
-// identity returns who a row for p is about: its program, and the script that
-// it runs. There is none for what others can make do their bidding.
+// identity returns who a row for p, which read the file read (with ~), is
+// about: its program, and the script that it runs. There is none for what
+// others can make do their bidding.
 //
 // It is never a signer: the built-in table already vouches for what has one. If
 // it rang all the same, then for what runs it, which the row would not name.
-func identity(p *wormbell.Process, look looker) (who string, d doubt) {
+func identity(p *wormbell.Process, read string, look looker) (who string, d doubt) {
 	if p == nil || p.Exe == "" || ancestry.Retitled(p) {
 		return "", unknown
 	}
@@ -34,6 +35,9 @@ func identity(p *wormbell.Process, look looker) (who string, d doubt) {
 	}
 	if d := runs(p); d != "" {
 		return "", d
+	}
+	if told(p, read) {
+		return "", bidden
 	}
 	files := []string{p.Exe}
 	who = "exe:" + p.Exe
@@ -58,16 +62,62 @@ func runs(p *wormbell.Process) doubt {
 		}
 	}
 	name := strings.TrimSuffix(path.Base(p.Exe), " (deleted)")
-	bare := strings.TrimRight(name, "0123456789.-_") // python3.12, perl5.36
-	codes := ancestry.Shell(p) || ancestry.JavaScript(p) || ancestry.Interpreter(p) || slices.Contains(runners, name) || slices.Contains(runners, bare)
+	bare := strings.TrimRight(name, "0123456789.-_")                                             // python3.12, perl5.36
+	if i := strings.LastIndexByte(bare, '-'); i >= 0 && slices.Contains(compilers, bare[i+1:]) { // x86_64-linux-gnu-gcc-14
+		bare = bare[i+1:]
+	}
+	loader := strings.HasPrefix(name, "ld") && strings.Contains(name, ".so") // ld-linux-armhf.so.3, ld-2.31.so
+	codes := loader || ancestry.Shell(p) || ancestry.JavaScript(p) || ancestry.Interpreter(p) || slices.Contains(runners, name) || slices.Contains(runners, bare)
 	switch {
 	case codes && p.Script == "":
 		return interpreter
-	case p.Signer != "" || !codes && (slices.Contains(tools, name) || slices.Contains(tools, bare)):
+	case p.Signer != "" || !codes && slices.ContainsFunc([]string{name, bare}, func(n string) bool { return slices.Contains(tools, n) || slices.Contains(compilers, n) }):
 		return tool
 	}
 	return ""
 }
+
+// told reports whether p's command line names the file that it read: it reads
+// what it is told to, `sqlite3 x ".read /home/me/.npmrc"`, `7z a out ~/.npmrc`.
+// No list of such tools is complete.
+func told(p *wormbell.Process, read string) bool {
+	_, rel, _ := strings.Cut(strings.TrimPrefix(read, "~"), "/")
+	base := path.Base(rel)
+	for _, a := range p.Args[min(1, len(p.Args)):] {
+		if names(a, rel) || strings.HasPrefix(base, ".") && names(a, base) {
+			return true
+		}
+		// "credentials" is a word as well; so the other names count with a folder,
+		// and alone in the one where the program was started.
+		if dir, file := path.Split(rel); dir != "" && (names(a, path.Base(dir)+"/"+file) || a == file && strings.HasSuffix(p.Cwd+"/", "/"+dir)) {
+			return true
+		}
+	}
+	return false
+}
+
+// names reports whether what is in the argument as a name of its own, and not
+// as part of a longer one.
+func names(argument, what string) bool {
+	part := func(c byte) bool {
+		return c == '-' || c == '_' || c == '.' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= 0x80
+	}
+	for i := 0; what != ""; i++ {
+		n := strings.Index(argument[i:], what)
+		if n < 0 {
+			return false
+		}
+		i += n
+		end := i + len(what)
+		if (i == 0 || !part(argument[i-1])) && (end == len(argument) || !part(argument[end])) {
+			return true
+		}
+	}
+	return false
+}
+
+// compilers also run plug-ins, and include and print what they are told.
+var compilers = []string{"gcc", "g++", "cc", "c++", "cpp", "clang", "clang++", "tcc", "as", "ld", "gfortran", "gdc", "gccgo", "gnat"}
 
 // runners run code that they are given, besides those that package ancestry
 // knows, by the names of their programs.
@@ -75,7 +125,11 @@ var runners = []string{
 	"node", "nodejs", "bun", "deno", "electron", "tsx", "ts-node", "qjs", "hermes", "sh", "bash", "dash", "zsh", "fish", "ksh", "rbash", "toybox",
 	"python", "pypy", "ruby", "jruby", "perl", "php", "lua", "luajit", "tclsh", "wish", "expect", "Rscript", "R", "julia", "guile", "racket", "sbcl", "erl", "escript", "elixir",
 	"java", "jshell", "kotlin", "scala", "groovy", "dotnet", "mono", "wine", "swift", "osascript", "go", "cargo", "make", "gmake", "ninja", "just", "awk", "gawk", "mawk", "nawk",
-	"gdb", "lldb", "ld.so", "ld-linux.so", "ld-linux-x86-64.so", "ld-linux-aarch64.so", "ld-musl-x86_64.so", "ld-musl-aarch64.so", "qemu-x86_64", "qemu-aarch64", "wasmtime", "wasmer",
+	"gdb", "lldb", "qemu-x86_64", "qemu-aarch64", "qemu-x86_64-static", "qemu-aarch64-static", "box64", "wasmtime", "wasmer", "wasmedge", "iwasm",
+	"llrt", "quickjs", "txiki", "tjs", "d8", "js", "jsc", "jjs", "njs", "duk", "mujs", "v8", "workerd", "nw", "esbuild", "swc", "tsc", "vite", "vite-node", "vitest", "jest", "babel-node", "rollup", "webpack",
+	"npx", "pnpx", "bunx", "uv", "uvx", "pipx", "pipenv", "poetry", "pdm", "hatch", "rye", "conda", "mamba", "micromamba", "pixi", "ipython", "bundle", "rake", "rbenv", "pyenv", "nodenv", "volta", "fnm", "asdf", "mise", "rtx", "direnv", "devbox", "nix", "nix-shell", "nix-build", "nix-instantiate", "guix",
+	"turbo", "nx", "lerna", "bazel", "buck", "buck2", "gradle", "mvn", "ant", "sbt", "cmake", "meson", "scons", "bmake", "earthly", "dagger",
+	"ocaml", "ghci", "runghc", "runhaskell", "cabal", "irb", "pry", "iex", "gst", "scheme", "clojure", "clj", "janet", "fennel", "octave", "gnuplot", "maxima", "gforth", "nim", "crystal", "zig", "dart", "rustc", "m4", "bc", "dc",
 }
 
 // tools read what they are told, run what they are told, or are hosts to the
@@ -87,7 +141,13 @@ var tools = []string{
 	"find", "fd", "xargs", "parallel", "env", "nice", "nohup", "setsid", "timeout", "time", "script", "sudo", "su", "doas", "watch", "entr", "strace", "ltrace", "unshare", "nsenter", "chroot", "bwrap", "firejail",
 	"docker", "podman", "nerdctl", "flatpak", "snap", "systemd-run", "git", "vi", "vim", "nvim", "view", "ex", "ed", "emacs", "emacsclient", "nano", "pico", "hx", "kak", "micro",
 	"code", "code-insiders", "codium", "cursor", "windsurf", "zed", "zed-editor", "idea", "webstorm", "goland", "pycharm", "tmux", "screen", "zellij", "busybox", "coreutils", "uutils",
-	"chrome", "chromium", "firefox",
+	"chrome", "chromium", "firefox", "lynx", "w3m", "elinks", "http", "https", "xh", "httpie", "aria2c", "lftp", "ncftp", "mutt", "sendmail", "msmtp",
+	"sqlite", "sqlite3", "duckdb", "psql", "mysql", "mariadb", "redis-cli", "mongosh", "mongo", "clickhouse", "clickhouse-client", "mlr", "xsv", "qsv", "csvkit", "dasel", "gron", "fx", "visidata", "vd",
+	"7z", "7za", "7zr", "7zz", "7zzs", "rar", "unrar", "ar", "lz", "lz4", "lzip", "lzop", "brotli", "pigz", "pbzip", "zpaq", "age", "rage", "sops", "minisign", "keepassxc-cli", "borg", "restic", "rclone", "kopia", "duplicity", "unison",
+	"pandoc", "asciidoctor", "groff", "troff", "tex", "latex", "pdflatex", "xelatex", "lualatex", "typst", "gs", "convert", "magick", "ffmpeg", "ffprobe", "highlight", "pygmentize", "glow", "mdcat", "qrencode", "enscript", "a2ps", "lp", "lpr",
+	"nl", "fold", "fmt", "pr", "split", "csplit", "shuf", "join", "expand", "column", "rev", "pv", "iconv", "recode", "dos2unix", "envsubst", "sponge", "lnav", "delta", "difft", "vimdiff", "sdiff", "diff3", "patch", "ugrep", "ripgrep", "fzf", "sk", "locate", "ctags", "bvi", "hexyl", "hexedit", "sha1sum", "sha512sum", "b2sum", "b3sum", "md5sum", "sum", "crc",
+	"aws", "gcloud", "gsutil", "az", "gh", "glab", "kubectl", "helm", "oc", "terraform", "tofu", "pulumi", "vault", "op", "bw", "ansible", "ansible-playbook", "salt", "puppet", "packer", "vagrant", "skopeo", "buildah", "crane", "oras", "cosign", "mc", "s3cmd", "s5cmd", "hg", "svn", "jj", "fossil", "dropbox", "croc", "magic-wormhole", "wormhole",
+	"systemctl", "at", "crontab", "flock", "stdbuf", "ionice", "chrt", "taskset", "numactl", "proot", "fakeroot", "fakechroot", "distrobox", "lxc", "incus", "runc", "crun", "unbuffer", "rlwrap", "tsp", "watchexec", "nodemon", "pm", "supervisord", "runit", "foreman", "overmind", "hyperfine", "perf", "valgrind", "rr", "heaptrack", "bpftrace", "dtrace",
 }
 
 // fit says what speaks against naming a file in a row.

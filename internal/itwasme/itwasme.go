@@ -84,6 +84,7 @@ const (
 	interpreter doubt = "not-me-interpreter"
 	loadsCode   doubt = "not-me-code"
 	tool        doubt = "not-me-tool"
+	bidden      doubt = "not-me-told"
 	badPlace    doubt = "not-me-place"
 	writable    doubt = "not-me-writable"
 	gone        doubt = "not-me-gone"
@@ -164,7 +165,7 @@ func rowOf(e wormbell.Event, look looker) (row wormbell.TrustRow, d doubt) {
 	if !showable(e.Path) {
 		return row, badName
 	}
-	who, d := identity(e.Process, look)
+	who, d := identity(e.Process, e.Path, look)
 	if d != "" {
 		return row, d
 	}

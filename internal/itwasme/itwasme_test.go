@@ -68,6 +68,19 @@ const cast = `
 62 < 20 [] script=/home/me/link.js /usr/bin/node /home/me/link.js
 63 < 20 [] script=/tmp/link.js /usr/bin/node /tmp/link.js
 64 < 20 [deb:reader] /usr/bin/reader --all
+65 < 20 [] /home/me/bin/sqlite3 x
+66 < 20 [] /home/me/bin/7z a out
+67 < 20 [] /home/me/.bin/x86_64-linux-gnu-gcc-14 -E x
+68 < 20 [] /home/me/lib/ld-2.31.so x
+69 < 20 [] /home/me/bin/d8 x
+70 < 20 [] /home/me/bin/mytool a out ~/.npmrc
+71 < 20 [] /home/me/bin/mytool a --in=/home/me/.npmrc
+72 < 20 [] /home/me/bin/mytool ".import '../.npmrc' t"
+73 < 20 [] /home/me/bin/mytool my.npmrc .npmrc.bak
+74 < 20 [] cwd=~/.aws /home/me/bin/mytool credentials
+75 < 20 [] /home/me/bin/mytool .aws/credentials
+76 < 20 [] /home/me/bin/mytool sync credentials
+77 < 20 [] /usr/bin/node /home/me/bin/renovate.js @../.npmrc
 `
 
 // play observes events ("0s file.read 20 ~/.npmrc") and returns what rings,
@@ -202,6 +215,7 @@ func TestNever(t *testing.T) {
 		want doubt
 	}{
 		{"30", interpreter}, {"31", interpreter}, {"32", interpreter}, {"33", interpreter}, {"34", interpreter}, {"35", interpreter}, {"36", interpreter},
+		{"65", tool}, {"66", tool}, {"67", tool}, {"68", interpreter}, {"69", interpreter}, {"70", bidden}, {"71", bidden}, {"72", bidden}, {"73", ""}, {"76", ""}, {"77", bidden},
 		{"24", tool}, {"64", tool}, {"37", tool}, {"38", loadsCode},
 		{"40", badPlace}, {"41", badPlace}, {"42", badPlace}, {"44", badPlace}, {"45", badPlace}, {"46", badPlace}, {"47", badPlace}, {"62", badPlace}, {"63", badPlace},
 		{"43", gone}, {"60", gone}, {"61", writable},
@@ -213,8 +227,28 @@ func TestNever(t *testing.T) {
 			continue
 		}
 		rows, why := suggest(alertOf(t, found), now, fine)
+		if tt.want == "" {
+			if why != "" || len(rows) != 1 {
+				t.Errorf("%s: %q with %d rows", tt.pid, why, len(rows))
+			}
+			continue
+		}
 		if want := words.In(language.English).Say(tt.want); why != want || len(rows) > 0 {
 			t.Errorf("%s: %q with %d rows, want %q", tt.pid, why, len(rows), want)
+		}
+	}
+}
+
+// TestTold: a name that is also a word is one of a file with its folder, or in it.
+func TestTold(t *testing.T) {
+	s, err := scene.Parse([]byte(cast + "-- events --\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pid, want := range map[string]bool{"74": true, "75": true, "76": false, "70": false, "20": false} {
+		i := slices.IndexFunc(s.Cast, func(r scene.Role) bool { return r.ID == pid })
+		if got := told(s.Cast[i].Process, "~/.aws/credentials"); got != want {
+			t.Errorf("%s: %v", pid, got)
 		}
 	}
 }

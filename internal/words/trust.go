@@ -56,6 +56,7 @@ var trustTexts = map[Key]text{
 	"not-me-interpreter": {En: `An interpreter did it without a script of its own (such as node -e), and allowing that would allow everything it is ever told to run.`, Ja: `スクリプトファイルのないインタープリター（node -e など）によるものです。許可すると、渡されたどんなコードにも読み取りを許すことになります。`},
 	"not-me-code":        {En: `It loaded other code before its script, so the script alone does not say what it does.`, Ja: `スクリプトの前に別のコードを読み込んでいるため、スクリプトだけでは何をするか判断できません。`},
 	"not-me-tool":        {En: `It was read through a tool that does whatever it is told (such as cat), and allowing that would allow every program that starts it.`, Ja: `指示どおりに何でも行うツール（cat など）を通じて読み取られています。許可すると、それを起動するあらゆるプログラムに読み取りを許すことになります。`},
+	"not-me-told":        {En: `Its command line names the file, so it reads what it is told to, and allowing that would allow every program that starts it.`, Ja: `コマンドラインでこのファイルが指定されています。指定されたファイルを読むプログラムを許可すると、それを起動するあらゆるプログラムに読み取りを許すことになります。`},
 	"not-me-place":       {En: `It lies where anything may put or change files (a temporary folder, node_modules or a cache).`, Ja: `誰でもファイルを置いたり書き換えたりできる場所（一時フォルダー、node_modules、キャッシュ）にあります。`},
 	"not-me-writable":    {En: `Others than you can change the file that ran, or a folder that it is in.`, Ja: `実行されたファイル、またはそのフォルダーを、あなた以外のユーザーが書き換えられます。`},
 	"not-me-gone":        {En: `The file that ran is not there any more, so it cannot be known what would be allowed.`, Ja: `実行されたファイルがすでに存在しないため、何を許可することになるのか確認できません。`},
