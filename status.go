@@ -90,12 +90,18 @@ const (
 
 // TrustRow says who may read which store without a finding.
 type TrustRow struct {
-	ID     string     `json:"id"`             // "npm-reads-npmrc" for the built-in ones, 8 characters for a person's
-	Store  string     `json:"store"`          // ID of the store, or "*"
-	Who    string     `json:"who"`            // "signer:*", "signer:deb:git", "exe:/path", "exe:/path script:/path", "project-code"
-	Under  string     `json:"under"`          // "person", "project", "not-a-dependency-script", "any"
-	Path   string     `json:"path,omitempty"` // narrows Store to one file
-	Reason string     `json:"reason"`
+	ID     string `json:"id"`             // "npm-reads-npmrc" for the built-in ones, 8 characters for a person's
+	Store  string `json:"store"`          // ID of the store, or "*"
+	Who    string `json:"who"`            // "signer:*", "signer:deb:git", "exe:/path", "exe:/path script:/path", "project-code"
+	Under  string `json:"under"`          // "person", "project", "not-a-dependency-script", "any"
+	Path   string `json:"path,omitempty"` // narrows Store to one file
+	Reason string `json:"reason"`
+	// Digest is what the files of Who are, "sha256:…", where others than root may
+	// write them: the script's or else the program's SHA-256; if both are such, that
+	// of the program's and the script's together. The agent takes it when the row is
+	// added, and the row holds only for as long as they are the same. "" is for
+	// every other row.
+	Digest string     `json:"digest,omitempty"`
 	By     string     `json:"by"` // "built-in", "first-use", "admin", or the uid of the person
 	Until  *time.Time `json:"until,omitempty"`
 }

@@ -94,6 +94,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	defer a.store.Close()
 	a.trust = detect.NewTrust()
 	a.trust.SetRows(a.store.Trust())
+	a.trust.SetUnchanged(a.host.Lineage.Unchanged)
 	a.engine = detect.NewEngine(detect.All, a.trust)
 
 	// The engine outlives the watchers, so that what they saw last is stored.

@@ -30,6 +30,7 @@ func (a *agent) api() api.Config {
 			Announce: a.announce,
 			Trust:    a.builtInTrust,
 			SetTrust: a.setTrust,
+			Digest:   a.host.Lineage.Digest,
 			Protect:  a.setProtect,
 			Demo:     a.demo,
 		},

@@ -23,6 +23,9 @@ import (
 type Lineage struct {
 	log  *slog.Logger
 	sign *signer.Signer
+	sums sums
+	// homes are the folders of the guarded homes; never changed.
+	homes []string
 
 	mu     sync.Mutex // guards the rest; held while the kernel's queue is drained
 	conn   *procs.Conn
@@ -58,6 +61,7 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	homes := make([]signer.Home, len(cfg.Homes))
 	for i, h := range cfg.Homes {
 		homes[i] = signer.Home{Dir: h.Dir, UID: h.UID}
+		l.homes = append(l.homes, h.Dir)
 	}
 	l.sign = signer.New(signer.Config{Homes: homes, Brew: cfg.brew, State: cfg.State, Log: cfg.Log, Quiet: quiet.was})
 	boot, err := procs.BootTime()

@@ -67,7 +67,10 @@ type Backend struct {
 	Trust func() []wormbell.TrustRow
 	// SetTrust is told the rows of persons after each change.
 	SetTrust func([]wormbell.TrustRow)
-	Protect  func(on bool) error
+	// Digest returns what a row remembers of the files that who names, for a row
+	// that uid asks for; see [wormbell.TrustRow].
+	Digest  func(who string, uid int) (string, error)
+	Protect func(on bool) error
 	// Demo guards a scratch home and returns once that is so. The server has
 	// checked who asks, the folder and the time.
 	Demo func(ctx context.Context, home string, within time.Duration) error

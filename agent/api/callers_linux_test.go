@@ -161,6 +161,8 @@ func TestTrustRows(t *testing.T) {
 		{"all signers", func(r *wormbell.TrustRow) { r.Who = "signer:*" }, 403},
 		{"nearly all signers", func(r *wormbell.TrustRow) { r.Who = "signer:d*" }, 403},
 		{"anywhere", func(r *wormbell.TrustRow) { r.Under = "any" }, 403},
+		{"gone", func(r *wormbell.TrustRow) { r.Who = "exe:/gone" }, 409},
+		{"a file of theirs", func(r *wormbell.TrustRow) { r.Who, r.Digest = "exe:/mine", "sha256:what they say" }, 200},
 	} {
 		row := good
 		tt.change(&row)
@@ -179,6 +181,16 @@ func TestTrustRows(t *testing.T) {
 	for _, row := range r.store.Trust() {
 		if row.By != "admin" && row.By != strconv.Itoa(nobody) {
 			t.Errorf("a row by %q", row.By)
+		}
+		uid, want := row.By, ""
+		if uid == "admin" {
+			uid = "0"
+		}
+		if row.Who == "exe:/mine" {
+			want = "sha256:of exe:/mine for " + uid
+		}
+		if row.Digest != want {
+			t.Errorf("row %+v, want the digest %q", row, want)
 		}
 		if row.By == "admin" {
 			if status, _ := r.askAs(nobody, "DELETE", "trust/"+row.ID, ""); status != 404 {

@@ -316,6 +316,13 @@ func (s *Server) addTrust(c *call) (any, error) {
 	if wide(row) && c.peer.uid != 0 {
 		return nil, faultf(http.StatusForbidden, "name the store and the program, or run it as root", "refused to %s: so wide a row needs root", what)
 	}
+	if s.Backend.Digest == nil {
+		return nil, missing("tell whether a program has changed")
+	}
+	if row.Digest, err = s.Backend.Digest(row.Who, c.peer.uid); err != nil {
+		return nil, faultf(http.StatusConflict, "a row names a program or a script that is there and is yours, or that root has installed",
+			"refused to %s: it could not be told later whether the program has changed: %v", what, err)
+	}
 	row.By = c.user()
 	if c.peer.uid == 0 {
 		row.By = "admin"

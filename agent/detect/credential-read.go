@@ -39,8 +39,11 @@ then the detector says that it cannot see who.`,
 				return
 			}
 			reported.Add(key, e)
-			s.Report(wormbell.Finding{Subject: e.Path,
-				Summary: fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path)})
+			summary := fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path)
+			if _, ok := s.engine.trust.Changed(e); ok {
+				summary += "; the program changed since you allowed it"
+			}
+			s.Report(wormbell.Finding{Subject: e.Path, Summary: summary})
 		}
 	},
 }

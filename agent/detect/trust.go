@@ -75,6 +75,7 @@ var backupTools = []string{"restic", "rclone", "borg", "kopia", "rustic", "dupli
 type Trust struct {
 	rows  atomic.Pointer[[]wormbell.TrustRow]
 	homes atomic.Pointer[[]string]
+	same  atomic.Pointer[func(wormbell.TrustRow, *wormbell.Process) bool]
 }
 
 // NewTrust returns a table with the built-in rows alone.
@@ -84,6 +85,18 @@ func NewTrust() *Trust { return &Trust{} }
 func (t *Trust) SetRows(rows []wormbell.TrustRow) {
 	rows = slices.Clone(rows)
 	t.rows.Store(&rows)
+}
+
+// SetUnchanged says how to learn whether what a process runs is still what a
+// row's Digest says; it is asked of rows that have one and cover a read
+// otherwise. Before it is called, as in a replay, digests are not looked at.
+func (t *Trust) SetUnchanged(same func(row wormbell.TrustRow, p *wormbell.Process) bool) {
+	t.same.Store(&same)
+}
+
+func (t *Trust) unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
+	same := t.same.Load()
+	return row.Digest == "" || same == nil || (*same)(row, p)
 }
 
 // SetHomes says which folders are homes, absolute and without a slash at the
@@ -127,9 +140,25 @@ func (t *Trust) Vouched(e wormbell.Event, suspect func(*wormbell.Process) bool) 
 	}
 	if rows := t.rows.Load(); rows != nil {
 		for _, row := range *rows {
-			if concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) {
+			if concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) && t.unchanged(row, e.Process) {
 				return row, true
 			}
+		}
+	}
+	return wormbell.TrustRow{}, false
+}
+
+// Changed returns the row that would cover e if what runs were still what was
+// allowed.
+func (t *Trust) Changed(e wormbell.Event) (wormbell.TrustRow, bool) {
+	store, rows := stores.Of(e.Path), t.rows.Load()
+	if e.Process == nil || store == nil || rows == nil {
+		return wormbell.TrustRow{}, false
+	}
+	r := reader{t: t, p: e.Process, store: store, path: e.Path}
+	for _, row := range *rows {
+		if row.Digest != "" && concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) && !t.unchanged(row, e.Process) {
+			return row, true
 		}
 	}
 	return wormbell.TrustRow{}, false

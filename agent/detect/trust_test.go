@@ -86,6 +86,44 @@ func TestPersonsRows(t *testing.T) {
 	}
 }
 
+// TestChangedProgram: a row holds only while what it is about is the same, and
+// the finding says that it is not.
+func TestChangedProgram(t *testing.T) {
+	s, err := scene.Parse([]byte(`
+-- processes --
+10 [deb:bash] tty=pts/0 leader /bin/bash
+11 < 10 [] cwd=~/app /usr/bin/node ~/bin/renovate.js
+-- events --
+0s file.read 11 ~/.npmrc
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		digest, now string
+		user        string // whose row it is
+		rings, says bool
+	}{
+		{"", "", "1000", false, false},
+		{"sha256:1", "sha256:1", "1000", false, false},
+		{"sha256:1", "sha256:2", "1000", true, true},
+		{"sha256:1", "sha256:2", "1001", true, false},
+	} {
+		trust := detect.NewTrust()
+		trust.SetRows([]wormbell.TrustRow{{ID: "mine", Store: "npm", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "person", Digest: test.digest, By: test.user}})
+		trust.SetUnchanged(func(row wormbell.TrustRow, p *wormbell.Process) bool {
+			if row.Digest == "" || p.Script != "/home/me/bin/renovate.js" {
+				t.Errorf("asked of %+v and %s", row, p)
+			}
+			return row.Digest == test.now
+		})
+		found := scene.Findings(scene.Replay(s.Events, detect.NewEngine(detect.All, trust).Observe))
+		if (found != "") != test.rings || strings.Contains(found, "the program changed since you allowed it") != test.says {
+			t.Errorf("%q, now %q, of %s: %s", test.digest, test.now, test.user, found)
+		}
+	}
+}
+
 // TestRows checks what every built-in row must keep to.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}

@@ -1,0 +1,233 @@
+package watchers
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wormbell"
+	"wormbell/internal/executable"
+)
+
+// after is a process that begins to run once whatever was done to files before
+// is over for certain, also by the whole seconds of the time of boot.
+func after(pid int) *wormbell.Process {
+	return &wormbell.Process{PID: pid, Start: time.Now().Add(time.Minute)}
+}
+
+// gone is a PID that nothing has.
+const gone = 1 << 30
+
+// A row remembers what others than root may write, and of that only what is
+// the user's own.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{Homes: []Home{{Dir: home, UID: -1}}})
+	me := os.Getuid()
+	write := func(name, text string) string {
+		name = filepath.Join(home, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return putFile(t, name, text)
+	}
+	tool, script := write("bin/tool", "a program"), write("bin/x.js", "a script")
+	npmrc := write(".npmrc", "//registry.example.com/:_authToken=x")
+	big := write("bin/big", "")
+	os.Truncate(big, sumLimit+1)
+	fifo := filepath.Join(home, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(home, "link")
+	os.Symlink(script, link)
+	sum := func(text string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(text))) }
+	a, b := sha256.Sum256([]byte("a program")), sha256.Sum256([]byte("a script"))
+	both := sum(string(a[:]) + string(b[:]))
+	for _, tt := range []struct {
+		name, who string
+		uid       int
+		want, err string
+	}{
+		{"a program", "exe:" + tool, me, sum("a program"), ""},
+		{"a script of root's program", "exe:/usr/bin/env script:" + script, me, sum("a script"), ""},
+		{"a script behind a link", "exe:/usr/bin/env script:" + link, me, sum("a script"), ""},
+		{"a script of a program at home", "exe:" + tool + " script:" + script, me, both, ""},
+		{"root's program", "exe:/usr/bin/env", me, "", ""},
+		{"what only root can put there", "exe:/usr/bin/there-is-none", me, "", ""},
+		{"a signer", "signer:deb:git", me, "", ""},
+		{"projects", "project-code", me, "", ""},
+		{"what is not there", "exe:" + home + "/none", me, "", "no such file"},
+		{"what is not there, nor its folder", "exe:" + home + "/a/b/none", me, "", "no such file"},
+		{"somebody else's", "exe:" + tool, 12345, "", "somebody else"},
+		{"a credential", "exe:" + npmrc, me, "", "credentials"},
+		{"a credential as a script", "exe:/usr/bin/env script:" + npmrc, me, "", "credentials"},
+		{"too big", "exe:" + big, me, "", "too big"},
+		{"a pipe", "exe:" + fifo, me, "", "not a regular file"},
+		{"a folder", "exe:" + home, me, "", "not a regular file"},
+	} {
+		got, err := l.Digest(tt.who, tt.uid)
+		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: %q, %v, want %q, %q", tt.name, got, err, tt.want, tt.err)
+		}
+		if err != nil && strings.Contains(err.Error(), "authToken") {
+			t.Errorf("%s: tells what is in it: %v", tt.name, err)
+		}
+	}
+}
+
+// A row holds for as long as its files are the same, also in another place of
+// the disk.
+func TestUnchanged(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{Homes: []Home{{Dir: home, UID: -1}}})
+	script := putFile(t, filepath.Join(home, "x.js"), "first")
+	row := wormbell.TrustRow{Who: "exe:/usr/bin/env script:" + script}
+	if row.Digest, err = l.Digest(row.Who, os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	is := func(what string, want bool) {
+		t.Helper()
+		for range 2 { // the second time from what is remembered
+			if got := l.Unchanged(row, after(gone)); got != want {
+				t.Errorf("%s: unchanged %v", what, got)
+			}
+		}
+	}
+	put := func(text string) {
+		os.Remove(script)
+		putFile(t, script, text)
+	}
+	is("as it was", true)
+	now := time.Now()
+	os.WriteFile(script, []byte("other"), 0o755) // as long as the first
+	os.Chtimes(script, now, now)
+	is("written over", false)
+	put("first")
+	is("the same in a new file", true)
+	if l.Unchanged(row, &wormbell.Process{PID: gone, Start: time.Now().Add(-time.Minute)}) {
+		t.Error("it may have been something else when the process began to run it")
+	}
+	os.Remove(script)
+	is("gone", false)
+	put("first")
+	is("there again", true)
+	os.Remove(script)
+	syscall.Mkfifo(script, 0o755)
+	is("a pipe", false)
+	os.Remove(script)
+	other := putFile(t, filepath.Join(home, "y.js"), "other")
+	os.Symlink(other, script)
+	is("a link to another", false)
+	row.Digest = ""
+	is("a row that remembers nothing", true)
+}
+
+// A process with mounts of its own may see another file by the same name.
+func TestUnchangedInOtherMounts(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to mount")
+	}
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{})
+	script, evil := putFile(t, filepath.Join(home, "x.js"), "first"), putFile(t, filepath.Join(home, "evil.js"), "other")
+	row := wormbell.TrustRow{Who: "exe:/usr/bin/sleep script:" + script}
+	if row.Digest, err = l.Digest(row.Who, 0); err != nil {
+		t.Fatal(err)
+	}
+	for mount, want := range map[string]bool{"true": true, "mount --bind " + evil + " " + script: false} {
+		cmd := exec.Command("unshare", "-m", "sh", "-c", mount+" && echo ready && exec sleep 60")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Skip(err)
+		}
+		if _, err := out.Read(make([]byte, 1)); err != nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+			t.Skipf("no mounts here: %v", err)
+		}
+		if got := l.Unchanged(row, after(cmd.Process.Pid)); got != want {
+			t.Errorf("%s: unchanged %v", mount, got)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+// What runs must be the file that is there by its name.
+func TestUnchangedProgram(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{})
+	tool, copied := filepath.Join(home, "tool"), filepath.Join(home, "copy")
+	for _, name := range []string{tool, copied} {
+		if err := executable.Copy("/usr/bin/sleep", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row := wormbell.TrustRow{Who: "exe:" + tool}
+	if row.Digest, err = l.Digest(row.Who, os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{tool: true, copied: false} {
+		cmd := exec.Command(name, "60")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it runs", func() bool {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid))
+			return exe == name
+		})
+		if got := l.Unchanged(row, after(cmd.Process.Pid)); got != want {
+			t.Errorf("%s: unchanged %v", name, got)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+// Who has big files read again and again is no longer served for a while, and
+// others are.
+func TestSumBudget(t *testing.T) {
+	t.Parallel()
+	var s sums
+	if !s.left(1) {
+		t.Error("nothing was spent yet")
+	}
+	s.spend(1, sumBudget-time.Millisecond)
+	if !s.left(1) {
+		t.Error("something is left")
+	}
+	s.spend(1, time.Hour)
+	if s.left(1) || !s.left(2) {
+		t.Error("another's budget counts")
+	}
+	s.spent[1] = spent{time.Hour, time.Now().Add(-10 * time.Hour)}
+	if !s.left(1) {
+		t.Error("it is not given back")
+	}
+}
