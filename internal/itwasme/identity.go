@@ -4,18 +4,19 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"wormbell"
 	"wormbell/internal/ancestry"
 )
 
-// identity returns who a row for p, which read the file read (with ~), is
-// about: its program, and the script that it runs. There is none for what
+// identity returns who a row for the read e is about: the program that did it, and the script that it runs. There is none for what
 // others can make do their bidding.
 //
 // It is never a signer: the built-in table already vouches for what has one. If
 // it rang all the same, then for what runs it, which the row would not name.
-func identity(p *wormbell.Process, read string, look looker) (who string, d doubt) {
+func identity(e wormbell.Event, look looker) (who string, d doubt) {
+	p := e.Process
 	if p == nil || p.Exe == "" || ancestry.Retitled(p) {
 		return "", unknown
 	}
@@ -36,7 +37,7 @@ func identity(p *wormbell.Process, read string, look looker) (who string, d doub
 	if d := runs(p); d != "" {
 		return "", d
 	}
-	if told(p, read) {
+	if told(p, e.Path) {
 		return "", bidden
 	}
 	files := []string{p.Exe}
@@ -46,7 +47,7 @@ func identity(p *wormbell.Process, read string, look looker) (who string, d doub
 		who += " script:" + p.Script
 	}
 	for _, file := range files {
-		if d := fit(file, look); d != "" {
+		if d := fit(file, e.Time, look); d != "" {
 			return "", d
 		}
 	}
@@ -150,8 +151,8 @@ var tools = []string{
 	"systemctl", "at", "crontab", "flock", "stdbuf", "ionice", "chrt", "taskset", "numactl", "proot", "fakeroot", "fakechroot", "distrobox", "lxc", "incus", "runc", "crun", "unbuffer", "rlwrap", "tsp", "watchexec", "nodemon", "pm", "supervisord", "runit", "foreman", "overmind", "hyperfine", "perf", "valgrind", "rr", "heaptrack", "bpftrace", "dtrace",
 }
 
-// fit says what speaks against naming a file in a row.
-func fit(file string, look looker) doubt {
+// fit says what speaks against naming a file in a row, which ran at the time given.
+func fit(file string, ran time.Time, look looker) doubt {
 	switch {
 	case strings.HasSuffix(file, " (deleted)"):
 		return gone
@@ -162,12 +163,14 @@ func fit(file string, look looker) doubt {
 	case path.Clean(file) != file || public(file):
 		return badPlace
 	}
-	real, d := look(file)
+	s, d := look(file)
 	switch {
 	case d != "":
 		return d
-	case public(real):
+	case public(s.real):
 		return badPlace
+	case s.changed.After(ran):
+		return altered
 	}
 	return ""
 }

@@ -87,15 +87,22 @@ const (
 	bidden      doubt = "not-me-told"
 	badPlace    doubt = "not-me-place"
 	writable    doubt = "not-me-writable"
+	altered     doubt = "not-me-changed"
 	gone        doubt = "not-me-gone"
 	unseen      doubt = "not-me-unseen"
 	badName     doubt = "not-me-name"
 	badSystem   doubt = "not-me-system"
 )
 
-// looker says what speaks against a file that a row would name, and where it
-// really lies if links lead to it.
-type looker func(file string) (real string, d doubt)
+// looker says what speaks against a file that a row would name, and what it
+// is otherwise.
+type looker func(file string) (s seen, d doubt)
+
+// seen is what is known of a file.
+type seen struct {
+	real    string    // where it really lies, if links lead to it
+	changed time.Time // when it was last changed; zero for root's
+}
 
 func suggest(a wormbell.Alert, now time.Time, look looker) ([]Suggestion, string) {
 	reads, d := readsOf(a)
@@ -165,7 +172,7 @@ func rowOf(e wormbell.Event, look looker) (row wormbell.TrustRow, d doubt) {
 	if !showable(e.Path) {
 		return row, badName
 	}
-	who, d := identity(e.Process, e.Path, look)
+	who, d := identity(e, look)
 	if d != "" {
 		return row, d
 	}

@@ -80,6 +80,7 @@ const cast = `
 74 < 20 [] cwd=~/.aws /home/me/bin/mytool credentials
 75 < 20 [] /home/me/bin/mytool .aws/credentials
 76 < 20 [] /home/me/bin/mytool sync credentials
+78 < 20 [] script=/home/me/changed.js /usr/bin/node /home/me/changed.js
 77 < 20 [] /usr/bin/node /home/me/bin/renovate.js @../.npmrc
 `
 
@@ -110,19 +111,23 @@ func alertOf(t *testing.T, found []wormbell.Finding) (a wormbell.Alert) {
 }
 
 // fine is a disk on which the files of the cast lie as they should, but for some.
-func fine(file string) (string, doubt) {
+func fine(file string) (seen, doubt) {
 	switch file {
 	case "/home/me/gone.js":
-		return "", gone
+		return seen{}, gone
 	case "/home/me/open.js":
-		return "", writable
+		return seen{}, writable
 	case "/home/me/link.js":
-		return "/home/me/app/node_modules/x/link.js", ""
+		return seen{real: "/home/me/app/node_modules/x/link.js"}, ""
+	case "/home/me/changed.js":
+		return seen{real: file, changed: scene.Begin.Add(time.Nanosecond)}, ""
+	case "/home/me/bin/renovate.js":
+		return seen{real: file, changed: scene.Begin}, ""
 	}
 	if file == "/tmp/link.js" {
-		return "/home/me/bin/renovate.js", ""
+		return seen{real: "/home/me/bin/renovate.js"}, ""
 	}
-	return file, ""
+	return seen{real: file}, ""
 }
 
 var now = scene.Begin.Add(time.Hour)
@@ -215,7 +220,7 @@ func TestNever(t *testing.T) {
 		want doubt
 	}{
 		{"30", interpreter}, {"31", interpreter}, {"32", interpreter}, {"33", interpreter}, {"34", interpreter}, {"35", interpreter}, {"36", interpreter},
-		{"65", tool}, {"66", tool}, {"67", tool}, {"68", interpreter}, {"69", interpreter}, {"70", bidden}, {"71", bidden}, {"72", bidden}, {"73", ""}, {"76", ""}, {"77", bidden},
+		{"65", tool}, {"66", tool}, {"67", tool}, {"68", interpreter}, {"69", interpreter}, {"70", bidden}, {"71", bidden}, {"72", bidden}, {"73", ""}, {"76", ""}, {"77", bidden}, {"78", altered},
 		{"24", tool}, {"64", tool}, {"37", tool}, {"38", loadsCode},
 		{"40", badPlace}, {"41", badPlace}, {"42", badPlace}, {"44", badPlace}, {"45", badPlace}, {"46", badPlace}, {"47", badPlace}, {"62", badPlace}, {"63", badPlace},
 		{"43", gone}, {"60", gone}, {"61", writable},

@@ -16,32 +16,32 @@ var looking = make(chan struct{}, 1)
 func within(limit time.Duration, turn chan struct{}, look looker) looker {
 	end := time.NewTimer(limit) // of all files together
 	type answer struct {
-		real string
-		d    doubt
+		s seen
+		d doubt
 	}
 	late := false
-	return func(file string) (string, doubt) {
+	return func(file string) (seen, doubt) {
 		if late {
-			return "", unseen
+			return seen{}, unseen
 		}
 		select {
 		case turn <- struct{}{}:
 		case <-end.C:
 			late = true
-			return "", unseen
+			return seen{}, unseen
 		}
 		said := make(chan answer, 1)
 		go func() { // ends when the file system answers
 			defer func() { <-turn }()
-			real, d := look(file)
-			said <- answer{real, d}
+			s, d := look(file)
+			said <- answer{s, d}
 		}()
 		select {
 		case a := <-said:
-			return a.real, a.d
+			return a.s, a.d
 		case <-end.C:
 			late = true
-			return "", unseen
+			return seen{}, unseen
 		}
 	}
 }

@@ -13,17 +13,17 @@ func TestWithin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn, answer := make(chan struct{}, 1), make(chan struct{})
 		looks := 0
-		stuck := func(file string) (string, doubt) {
+		stuck := func(file string) (seen, doubt) {
 			looks++
 			<-answer
-			return file, ""
+			return seen{real: file}, ""
 		}
 		begin := time.Now()
 		for range 3 {
 			l := within(lookTime, turn, stuck)
 			for range 2 { // the limit is for all files of an alert
-				if real, d := l("/mnt/x"); real != "" || d != unseen {
-					t.Errorf("%q, %q", real, d)
+				if s, d := l("/mnt/x"); s.real != "" || d != unseen {
+					t.Errorf("%q, %q", s.real, d)
 				}
 			}
 		}
@@ -32,8 +32,8 @@ func TestWithin(t *testing.T) {
 		}
 		close(answer)
 		synctest.Wait()
-		if real, d := within(lookTime, turn, stuck)("/mnt/x"); real != "/mnt/x" || d != "" {
-			t.Errorf("when it answers again: %q, %q", real, d)
+		if s, d := within(lookTime, turn, stuck)("/mnt/x"); s.real != "/mnt/x" || d != "" {
+			t.Errorf("when it answers again: %q, %q", s.real, d)
 		}
 		synctest.Wait()
 	})

@@ -10,23 +10,15 @@ import (
 
 // TestLook: who else may change a file, or what leads to it.
 func TestLook(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The folders above are the machine's: a temporary folder is open to all.
-	above := func(file string) doubt {
-		for d := filepath.Dir(dir); ; d = filepath.Dir(d) {
-			if info, err := os.Lstat(d); err != nil || othersChange(info) {
-				return writable
-			}
-			if d == "/" {
-				return ""
-			}
-		}
-	}(dir)
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	write := func(name string, mode os.FileMode) string {
-		file := filepath.Join(dir, name)
+		file := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -38,20 +30,40 @@ func TestLook(t *testing.T) {
 		}
 		return file
 	}
-	own, open, inOpen := write("own", 0o755), write("open", 0o757), write("all/x", 0o755)
-	if err := os.Chmod(filepath.Join(dir, "all"), 0o777); err != nil {
+	own, open := write("me/own", 0o755), write("me/open", 0o757)
+	write("me/all/x", 0o755)
+	all := filepath.Join(root, "me/all")
+	if err := os.Chmod(all, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(dir, "link")
-	if err := os.Symlink(inOpen, link); err != nil {
-		t.Fatal(err)
-	}
-	for file, want := range map[string]doubt{filepath.Join(dir, "none"): gone, open: writable, inOpen: writable, link: writable, own: above} {
-		if _, got := look(file); got != want {
-			t.Errorf("%s: %q, want %q", file, got, want)
+	link := filepath.Join(root, "link")
+	for name, to := range map[string]string{
+		"link":       "/me/own",
+		"me/up":      "../me/./own",
+		"me/twice":   "../link",
+		"me/open-to": "all/x",
+		// From a folder of one's own to a file of one's own, but by way of a link
+		// that anybody may turn elsewhere, or a folder that anybody may replace.
+		"me/all/turn":  "/me/own",
+		"me/by-link":   "all/turn",
+		"me/all/sub":   "/me",
+		"me/by-folder": "all/sub/own",
+		"me/round":     "round",
+		"me/to-gone":   "gone",
+	} {
+		if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for file, want := range map[string]bool{own: false, open: true, filepath.Join(dir, "all"): true, link: false} {
+	for file, want := range map[string]doubt{"/me/own": "", "/link": "", "/me/up": "", "/me/twice": "",
+		"/me/gone": gone, "/me/to-gone": gone, "/me/own/x": unseen, "/me/round": unseen, "/me": unseen, "/": unseen,
+		"/me/open": writable, "/me/all/x": writable, "/me/all/gone": writable, "/me/open-to": writable, "/me/by-link": writable, "/me/by-folder": writable} {
+		s, got := lookIn(root, file)
+		if got != want || got == "" && s.real != "/me/own" || got == "" && os.Geteuid() != 0 && s.changed.IsZero() {
+			t.Errorf("%s: %+v, %q, want %q", file, s, got, want)
+		}
+	}
+	for file, want := range map[string]bool{own: false, open: true, all: true, link: false} {
 		info, err := os.Lstat(file)
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +76,7 @@ func TestLook(t *testing.T) {
 		if err := os.Chown(own, 12345, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, got := look(own); got != writable {
+		if _, got := lookIn(root, "/me/own"); got != writable {
 			t.Errorf("another's file: %q", got)
 		}
 	}
@@ -72,10 +84,7 @@ func TestLook(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	if real, got := look("/bin/sh"); got != "" || real != sh {
-		t.Errorf("/bin/sh: %q, %q", real, got)
-	}
-	if _, got := look("/"); got != unseen && got != writable {
-		t.Errorf("a folder: %q", got)
+	if s, got := look("/bin/sh"); got != "" || s.real != sh || !s.changed.IsZero() {
+		t.Errorf("/bin/sh: %+v, %q", s, got)
 	}
 }

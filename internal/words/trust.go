@@ -59,6 +59,7 @@ var trustTexts = map[Key]text{
 	"not-me-told":        {En: `Its command line names the file, so it reads what it is told to, and allowing that would allow every program that starts it.`, Ja: `コマンドラインでこのファイルが指定されています。指定されたファイルを読むプログラムを許可すると、それを起動するあらゆるプログラムに読み取りを許すことになります。`},
 	"not-me-place":       {En: `It lies where anything may put or change files (a temporary folder, node_modules or a cache).`, Ja: `誰でもファイルを置いたり書き換えたりできる場所（一時フォルダー、node_modules、キャッシュ）にあります。`},
 	"not-me-writable":    {En: `Others than you can change the file that ran, or a folder that it is in.`, Ja: `実行されたファイル、またはそのフォルダーを、あなた以外のユーザーが書き換えられます。`},
+	"not-me-changed":     {En: `The file that ran was changed after it had read the credential, so it cannot be known what would be allowed. Start it once more, and answer the alert that then comes up.`, Ja: `実行されたファイルは、認証情報を読み取った後に変更されています。何を許可することになるのか確認できないため、もう一度起動し、そのとき出る警告で許可してください。`},
 	"not-me-gone":        {En: `The file that ran is not there any more, so it cannot be known what would be allowed.`, Ja: `実行されたファイルがすでに存在しないため、何を許可することになるのか確認できません。`},
 	"not-me-unseen":      {En: `The file that ran cannot be looked at, so it cannot be known what would be allowed.`, Ja: `実行されたファイルを確認できないため、何を許可することになるのか分かりません。`},
 	"not-me-name":        {En: `Its name holds characters that cannot be shown, or is too long.`, Ja: `名前に表示できない文字が含まれているか、名前が長すぎます。`},
