@@ -13,6 +13,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/stores"
+	"wormbell/watchers/internal/procs"
 	"wormbell/watchers/internal/signer"
 )
 
@@ -147,15 +148,17 @@ func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
 	if l.sign == nil || p == nil {
 		return false
 	}
+	// p.Start is of whole seconds, as the time of boot is; how long ago it was is
+	// known better.
+	started := time.Now().Add(p.Start.Sub(l.boot) - procs.Uptime())
 	var all [][sha256.Size]byte
 	for i, name := range identity(row.Who) {
 		sum, found, err := l.sums.of(l.sign.Files(), name, func(f signer.Found) error {
 			switch {
 			case f.Root:
 				return errRoot
-			case f.Ctime != 0 && !p.Start.IsZero() && f.Ctime > p.Start.UnixNano():
-				// It may have been something else until p had begun to run it: ctime is set by
-				// the kernel alone, and p.Start is rather too early than too late.
+			case f.Ctime != 0 && !p.Start.IsZero() && f.Ctime > started.UnixNano():
+				// It may have been something else until p had begun to run it. No program sets ctime.
 				return signer.ErrChanging
 			}
 			return nil

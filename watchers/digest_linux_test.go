@@ -11,12 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"wormbell"
 	"wormbell/internal/executable"
 )
 
 // after is a process that begins to run once whatever was done to files before
-// is over for certain, also by the whole seconds of the time of boot.
+// is over for certain.
 func after(pid int) *wormbell.Process {
 	return &wormbell.Process{PID: pid, Start: time.Now().Add(time.Minute)}
 }
@@ -175,6 +177,16 @@ func TestUnchangedInOtherMounts(t *testing.T) {
 	}
 }
 
+// begin waits until a process that is started from now on begins, by the ticks
+// that the kernel counts its start in, after the file was changed.
+func begin(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, "the clock", func() bool {
+		var st unix.Stat_t
+		return unix.Stat(name, &st) == nil && time.Since(time.Unix(st.Ctim.Unix())) > 30*time.Millisecond
+	})
+}
+
 // What runs must be the file that is there by its name.
 func TestUnchangedProgram(t *testing.T) {
 	t.Parallel()
@@ -195,6 +207,7 @@ func TestUnchangedProgram(t *testing.T) {
 	}
 	for name, want := range map[string]bool{tool: true, copied: false} {
 		cmd := exec.Command(name, "60")
+		begin(t, name)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +215,7 @@ func TestUnchangedProgram(t *testing.T) {
 			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid))
 			return exe == name
 		})
-		if got := l.Unchanged(row, after(cmd.Process.Pid)); got != want {
+		if got := l.Unchanged(row, l.At(cmd.Process.Pid)); got != want {
 			t.Errorf("%s: unchanged %v", name, got)
 		}
 		cmd.Process.Kill()

@@ -26,6 +26,7 @@ type Lineage struct {
 	sums sums
 	// homes are the folders of the guarded homes; never changed.
 	homes []string
+	boot  time.Time // what the starts of processes are counted from; never changed
 
 	mu     sync.Mutex // guards the rest; held while the kernel's queue is drained
 	conn   *procs.Conn
@@ -65,6 +66,7 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	}
 	l.sign = signer.New(signer.Config{Homes: homes, Brew: cfg.brew, State: cfg.State, Log: cfg.Log, Quiet: quiet.was})
 	boot, err := procs.BootTime()
+	l.boot = boot
 	if err != nil && !errors.Is(err, procs.ErrUnsupported) {
 		cfg.Log.Warn("the time of boot is not known; processes start at the epoch", "err", err)
 	}
