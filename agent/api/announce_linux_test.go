@@ -293,7 +293,7 @@ func TestAnnounce(t *testing.T) {
 			other := suite{s.t, publicDir(s.t)}
 			return asker{program: other.copy("evil"), uid: nobody, env: append(hidden, "WORMBELL_TEST_THEN="+s.path("wormbell"))}
 		}, 403, "executed another program", false},
-		{"below npm", child(npm), ours, 403, "below npm-cli.js", true},
+		{"below npm", child(npm), ours, 403, "below npm (pid 60)", true},
 		{"below a postinstall", child(evil), ours, 403, "postinstall script of evil@1.0.0", true},
 		{"below an alerted program", child(tool), ours, 403, "below a process of alert", true},
 		{"below a script that nobody vouches for", signed(node, "root"), ours, 403, "below auto.js", false},

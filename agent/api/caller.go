@@ -126,7 +126,8 @@ func (s *Server) below(p *wormbell.Process) string {
 		case a.Lifecycle != "":
 			return fmt.Sprintf("below a %s script", a.Lifecycle)
 		case ancestry.NamedInstaller(a):
-			return "below " + a.String()
+			name, _, _ := ancestry.Client(a) // of one that is known by its title alone, Name says "node"
+			return fmt.Sprintf("below %s (pid %d)", name, a.PID)
 		}
 	}
 	if id, ok := s.Store.Suspect(p); ok {

@@ -22,6 +22,7 @@ func TestLoosening(t *testing.T) {
 	faked := &wormbell.Process{PID: 81, Start: start, Exe: "/home/u/npm", TTY: "/dev/pts/1", Parent: bash}
 	dropper := &wormbell.Process{PID: 82, Start: start, Exe: "/home/u/.cache/dropper", TTY: "/dev/pts/1", Parent: bash}
 	dropped := &wormbell.Process{PID: 83, Start: start, Exe: "/bin/bash", Signer: "deb:bash", TTY: "/dev/pts/2", Leader: true, Parent: dropper}
+	titled := &wormbell.Process{PID: 84, Start: start, Exe: "/usr/bin/node", Args: []string{"npm install x"}, TTY: "/dev/pts/1", Parent: bash}
 	torn := &wormbell.Process{PID: 1 << 22, Start: start, Exe: "/bin/sh", TTY: "/dev/pts/1"} // above every PID; its parent is not known
 	for _, tt := range []struct {
 		name    string
@@ -37,8 +38,9 @@ func TestLoosening(t *testing.T) {
 		{"root at a terminal", child(bash), false, true, ""},
 		{"root without a terminal", child(noTTY), false, true, ""},
 		{"a user without a terminal", child(noTTY), true, false, ""},
-		{"below npm", child(npm), true, false, "below npm-cli.js"},
-		{"below npm, as root", child(npm), false, false, "below npm-cli.js"},
+		{"below npm", child(npm), true, false, "below npm (pid 60)"},
+		{"below npm, as root", child(npm), false, false, "below npm (pid 60)"},
+		{"below npm of which only its title was seen", child(titled), true, false, "below npm (pid 84)"},
 		{"below what calls itself npm", child(faked), true, false, "below npm (pid 81)"},
 		{"below a postinstall", child(evil), true, false, "postinstall script of evil@1.0.0"},
 		{"below an alerted program", child(tool), true, false, "below a process of alert"},

@@ -237,7 +237,10 @@ spawn('sh', ['-c', 'P=$PPID; while [ "$(cut -d" " -f4 /proc/$$/stat)" = "$P" ]; 
 	if !strings.Contains(got["exec"].Text, "a package's script asks") || !strings.Contains(got["tokens"].Text, "refused to announce") {
 		s.t.Errorf("it was told:\n%s", b)
 	}
-	if !strings.HasSuffix(string(fled), "exit 2\n") || !strings.Contains(string(fled), "postinstall script of taker@1.0.0") {
+	// On a machine that is busy npm has written its title over its command line
+	// before the agent reads that (docs/limits.md). Then nobody vouches for it, and
+	// what it says of a script is not believed; below it nobody may ask all the same.
+	if !strings.HasSuffix(string(fled), "exit 2\n") || !strings.Contains(string(fled), "postinstall script of taker@1.0.0") && !strings.Contains(string(fled), "the call comes from below npm (pid ") {
 		s.t.Errorf("the one that fled was told:\n%s", fled)
 	}
 	loot, err := os.ReadFile(s.path("~/loot"))
