@@ -1,8 +1,11 @@
 package api
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -55,10 +58,15 @@ func (s *Server) loosen(c *call, what string) (*wormbell.Process, error) {
 // person and their desktop is behind it. A script that starts it does not
 // become a person by that: it could as well click.
 func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
-	why := "an agent that does not know its own program knows no other"
+	why, hint := "an agent that does not know its own program knows no other", "run it in a terminal, or do it in the tray or the dashboard"
 	if s.Exe != "" {
 		name, err := s.program(c.peer, p)
 		switch {
+		case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+			// Ours keep others from looking into them, and us with them: any program can
+			// do that, so it says nothing of who it is.
+			why = "it hides what it runs, and this agent is not root's, so it cannot tell"
+			hint = "type the command in a terminal; from the tray and the dashboard an agent takes it that root runs ('sudo systemctl start wormbell')"
 		case err != nil:
 			why = err.Error()
 		case !hasWindows(name, p.Args):
@@ -72,7 +80,7 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 	if s.refusals.allow(c.peer.uid, s.Now()) {
 		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "no terminal", "program", why)
 	}
-	return faultf(http.StatusForbidden, "run it in a terminal, or do it in the tray or the dashboard",
+	return faultf(http.StatusForbidden, hint,
 		"refused to %s: the call comes from no terminal (%s)", what, why)
 }
 

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -159,6 +160,40 @@ func TestLooseningByAClick(t *testing.T) {
 	}
 }
 
+// An agent that a user runs cannot see what runs in a program that hides itself.
+// It says so, and not that the tray should do what the tray has just tried;
+// from one that does not hide it takes the call.
+func TestClickAtAUsersAgent(t *testing.T) {
+	if os.Getuid() == 0 {
+		cmd := as(t, nobody)
+		cmd.Args = []string{"test", "-test.run=^TestClickAtAUsersAgent$", "-test.v"}
+		out, err := cmd.CombinedOutput()
+		if err != nil || strings.Contains(string(out), "no tests to run") {
+			t.Errorf("as a user: %v\n%s", err, out)
+		}
+		return
+	}
+	s := newSuite(t)
+	s.copy("wormbell-tray") // none of ours must pass for another
+	r := rigWith(t, s.path("wormbelld"))
+	desktop := &wormbell.Process{PID: 51, Start: start, Exe: "/usr/bin/xfce4-session", Signer: "deb:xfce4-session", Parent: system}
+	tray := clicked(desktop, s.path("wormbell-tray"), "")
+	if dynamic(t) {
+		tray = vouched(tray)
+	}
+	r.says(tray)
+	id := r.raise(strconv.Itoa(os.Getuid()), &wormbell.Process{PID: 99, Start: start, Exe: "/opt/x", Parent: bash})
+	a := asker{program: s.path("wormbell-tray"), uid: os.Getuid(), env: []string{"WORMBELL_TEST_HIDE=1"}}
+	status, out := r.asks(a, "alerts/"+id+"/close", "")
+	if status != 403 || !strings.Contains(out, "it hides what it runs") || !strings.Contains(out, `"hint":"type the command in a terminal;`) || r.state(id) != wormbell.Open {
+		t.Errorf("hidden: %d %s", status, out)
+	}
+	a.env = nil
+	if status, out := r.asks(a, "alerts/"+id+"/close", ""); status != 200 {
+		t.Errorf("open to look into: %d %s", status, out)
+	}
+}
+
 // vouched is caller with somebody who vouches for the program.
 func vouched(caller func(int) *wormbell.Process) func(int) *wormbell.Process {
 	return func(pid int) *wormbell.Process {
@@ -171,12 +206,12 @@ func vouched(caller func(int) *wormbell.Process) func(int) *wormbell.Process {
 // dynamic reports whether the test itself was built with libraries.
 func dynamic(t *testing.T) bool {
 	t.Helper()
-	self, err := os.Executable()
+	e, err := elf.Open("/proc/self/exe") // not by its name: another user may not reach that
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("ldd", self).CombinedOutput()
-	return err == nil && strings.Contains(string(out), "libc")
+	defer e.Close()
+	return slices.ContainsFunc(e.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
 // A tray that was built with libraries, as one with GTK is, counts if somebody
