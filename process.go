@@ -24,6 +24,7 @@ type Process struct {
 	DryRun     bool      `json:"dry_run,omitempty"`    // npm_config_dry_run was set to a true value in its environment
 	Secrets    []string  `json:"secrets,omitempty"`    // names of variables in its environment as of exec that seem to hold a secret, "NPM_TOKEN", sorted; never a value
 	Replaced   string    `json:"replaced,omitempty"`   // the first that nobody vouches for of what the same process ran before it executed this: "/home/me/x.py"; "" for nothing, or nothing that was seen
+	Foreign    bool      `json:"foreign,omitempty"`    // its environment or its flags make it load code that nobody vouches for (NODE_OPTIONS, LD_PRELOAD), or could not be read
 	Lifecycle  string    `json:"lifecycle"`            // lifecycle script of the outermost dependency script above or at it: "postinstall"
 	Package    *Package  `json:"package"`              // the dependency whose script that is; nil if there is none
 	Parent     *Process  `json:"parent"`               // as it was at start; nil if not known

@@ -93,7 +93,7 @@ func (t *table) snapshot(r *run) *wormbell.Process {
 	r.snapParent, r.snapDepth = parent, depth
 	id := t.id(r.node)
 	p := &wormbell.Process{PID: id.PID, Start: id.Start, Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Cwd: r.img.cwd,
-		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer,
+		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign,
 		Secrets: r.img.secrets, Replaced: r.replaced, Parent: parent}
 	if r.uid >= 0 {
 		p.User = strconv.Itoa(r.uid)

@@ -37,6 +37,7 @@ type reader interface {
 // voucher says who vouches for what a process runs: the signer, or a test's.
 type voucher interface {
 	Vouch(signer.Query) string
+	Foreign(signer.Query) bool
 	Files() *signer.Files
 	Updating(label string, from time.Time)
 	Updated(label string, from, to time.Time)
@@ -94,6 +95,7 @@ type image struct {
 	env                      *procs.Env // nil if it could not be read
 	around                   string     // where it looks for code: procs.Env.Around
 	secrets                  []string   // names of variables that seem to hold one; shared
+	foreign                  bool       // it loads what nobody vouches for, besides what it runs
 	kind                     procs.Kind
 	argStart                 uint64
 }
@@ -391,8 +393,10 @@ func (t *table) take(r *run, info *procs.Info) {
 	does := procs.Parse(info.Exe, info.Args, info.Cwd)
 	r.img = &image{exe: info.Exe, script: does.Script, cwd: info.Cwd, kind: does.Kind, argStart: info.ArgStart,
 		args: shortArgs(mask.Args(info.Args)), env: info.Env}
-	r.img.signer = t.sign.Vouch(signer.Query{PID: r.node.pid, Exe: info.Exe, Deleted: info.Deleted, Cwd: info.Cwd, Run: does, Env: info.Env})
+	asked := signer.Query{PID: r.node.pid, Exe: info.Exe, Deleted: info.Deleted, Cwd: info.Cwd, Run: does, Env: info.Env}
+	r.img.signer = t.sign.Vouch(asked)
 	if r.img.signer == "" {
+		r.img.foreign = t.sign.Foreign(asked) // what is vouched for loads nothing else
 		st, err := t.reader.Stat(r.node.pid)
 		r.torn = err != nil || st.ArgStart != info.ArgStart // every exec lays the arguments elsewhere
 	}

@@ -71,6 +71,8 @@ func (m *fakeMachine) Vouch(q signer.Query) string {
 	return "root"
 }
 
+func (m *fakeMachine) Foreign(q signer.Query) bool { return q.Env == nil }
+
 // fork makes a process that has executed nothing.
 func (m *fakeMachine) fork(parent, child int) {
 	m.up += 10 * time.Millisecond

@@ -340,7 +340,7 @@ func (r reader) matches(who string) bool {
 	exe, script, _ := strings.Cut(exe, " script:")
 	// Without a script in the row an interpreter's every script would be meant:
 	// a row for /usr/bin/node grants nothing to node x.js.
-	return exe != "" && p.Exe == exe && p.Script == script && !(script == "" && (ancestry.JavaScript(p) || ancestry.Interpreter(p))) && !ancestry.LoadsCode(p)
+	return exe != "" && p.Exe == exe && p.Script == script && !(script == "" && (ancestry.JavaScript(p) || ancestry.Interpreter(p))) && !ancestry.LoadsCode(p) && !p.Foreign
 }
 
 // home returns the home that the absolute path p is in, "" if it is in none.

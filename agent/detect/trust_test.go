@@ -124,6 +124,19 @@ func TestChangedProgram(t *testing.T) {
 	}
 }
 
+// TestForeignCode: who is made to load somebody's code is not who was allowed.
+func TestForeignCode(t *testing.T) {
+	for foreign, want := range map[bool]bool{false: true, true: false} {
+		trust := detect.NewTrust()
+		trust.SetRows([]wormbell.TrustRow{{ID: "mine", Store: "npm", Who: "exe:/home/ann/bin/tool", Under: "not-a-dependency-script", By: "1000"}})
+		_, got := trust.Vouched(wormbell.Event{Kind: wormbell.FileRead, User: "1000", Path: "~/.npmrc",
+			Process: &wormbell.Process{PID: 7, Exe: "/home/ann/bin/tool", Foreign: foreign}}, nil)
+		if got != want {
+			t.Errorf("foreign %v: covered %v", foreign, got)
+		}
+	}
+}
+
 // TestRows checks what every built-in row must keep to.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}

@@ -31,7 +31,7 @@ func identity(e wormbell.Event, look looker) (who string, d doubt) {
 	if ancestry.NamedInstaller(p) || p.Ancestor(ancestry.NamedInstaller) != nil {
 		return "", installer
 	}
-	if ancestry.LoadsCode(p) {
+	if ancestry.LoadsCode(p) || p.Foreign {
 		return "", loadsCode
 	}
 	if d := runs(p); d != "" {

@@ -277,8 +277,13 @@ func TestAllOrNone(t *testing.T) {
 		"half of evidence": func(a *wormbell.Alert) {
 			a.Findings = append(a.Findings, wormbell.Finding{Detector: "credential-read"})
 		},
-		"no findings":   func(a *wormbell.Alert) { a.Findings = nil },
-		"nobody":        func(a *wormbell.Alert) { a.Findings[0].Evidence[0].Process = nil },
+		"no findings": func(a *wormbell.Alert) { a.Findings = nil },
+		"nobody":      func(a *wormbell.Alert) { a.Findings[0].Evidence[0].Process = nil },
+		"other code": func(a *wormbell.Alert) {
+			p := *a.Findings[0].Evidence[0].Process
+			p.Foreign = true
+			a.Findings[0].Evidence[0].Process = &p
+		},
 		"no program":    func(a *wormbell.Alert) { a.Findings[0].Evidence[0].Process = &wormbell.Process{PID: 3} },
 		"no store":      func(a *wormbell.Alert) { a.Findings[0].Evidence[0].Path = "~/notes.txt" },
 		"a file's name": func(a *wormbell.Alert) { a.Findings[0].Evidence[0].Path = "~/\u202ex/.env" },

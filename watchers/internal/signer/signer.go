@@ -134,6 +134,17 @@ func (s *Signer) Vouch(q Query) string {
 	return exe
 }
 
+// Foreign reports whether the environment and the flags of a process make it
+// load code besides what it runs that nobody vouches for, or may do so.
+func (s *Signer) Foreign(q Query) bool {
+	if q.Env == nil || q.Env.Void || q.Run.Void {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.preloads(q) || !s.loads(q)
+}
+
 // exe vouches for the program of a process.
 func (s *Signer) exe(pid int, name string) string {
 	running, err := exeIdent(pid)

@@ -1,0 +1,55 @@
+package watchers
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"wormbell"
+	"wormbell/internal/executable"
+)
+
+// TestForeign: of a program that nobody vouches for it is known whether it was
+// made to load something besides.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	l := procLineage(t, LineageConfig{Homes: []Home{{Dir: home, UID: -1}}})
+	tool, script := filepath.Join(home, "tool"), putFile(t, filepath.Join(home, "x.js"), "setTimeout(() => {}, 60000)\n")
+	if err := executable.Copy("/usr/bin/sleep", tool); err != nil {
+		t.Fatal(err)
+	}
+	evil := putFile(t, filepath.Join(home, "evil.js"), "")
+	run := func(name string, want bool, env []string, argv ...string) {
+		t.Helper()
+		program, err := exec.LookPath(argv[0])
+		if err != nil {
+			t.Logf("%s: %v", name, err)
+			return
+		}
+		cmd := exec.Command(program, argv[1:]...)
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, env...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		var p *wormbell.Process
+		// Until it executes, it is this test.
+		eventually(t, name, func() bool {
+			p = l.At(cmd.Process.Pid)
+			return p != nil && len(p.Args) == len(argv) && p.Args[len(p.Args)-1] == argv[len(argv)-1]
+		})
+		if p.Foreign != want || p.Signer != "" {
+			t.Errorf("%s: foreign %v, signer %q, want %v and none: %+v", name, p.Foreign, p.Signer, want, p)
+		}
+	}
+	run("a program", false, nil, tool, "61")
+	run("a program with harmless settings", false, []string{"NODE_OPTIONS=--require " + evil, "LANG=C"}, tool, "62")
+	run("a library before its own", true, []string{"LD_PRELOAD=" + home + "/evil.so"}, tool, "63")
+	run("a library that listens", true, []string{"LD_AUDIT=" + home + "/evil.so"}, tool, "64")
+	run("a script", false, []string{"NODE_OPTIONS=--max-old-space-size=100"}, "node", script)
+	run("a script with another before it", true, []string{"NODE_OPTIONS=--require " + evil}, "node", script)
+	run("a script with another before it, by a flag", true, nil, "node", "--require", evil, script)
+}
