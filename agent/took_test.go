@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,18 @@ func (m memory) SetSetting(key, value string) error {
 func TestTook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory{}
+		var mu sync.Mutex
 		cpu, lost := 7.0, 0 // 7 s were the watchdog's before we began
-		measure := func() (float64, int64, int) { return cpu, 5 << 20, lost }
+		set := func(c float64, l int) {
+			mu.Lock()
+			defer mu.Unlock()
+			cpu, lost = c, l
+		}
+		measure := func() (float64, int64, int) {
+			mu.Lock()
+			defer mu.Unlock()
+			return cpu, 5 << 20, lost
+		}
 		log := slog.New(slog.DiscardHandler)
 		start := func(before float64) (*took, func()) {
 			k := newTook(kept, log, measure, before)
@@ -34,18 +45,18 @@ func TestTook(t *testing.T) {
 			return k, func() { stop(); <-done }
 		}
 		k, stop := start(7)
-		cpu = 7.5
+		set(7.5, 0)
 		time.Sleep(tookSpan) // of the bubble's clock
 		synctest.Wait()
-		cpu, lost = 8.5, 3
+		set(8.5, 3)
 		time.Sleep(tookSpan)
 		synctest.Wait()
-		cpu = 8.75
+		set(8.75, 3)
 		time.Sleep(time.Minute)
 		check(t, k.list(), span{600, 0.5, 0}, span{600, 1, 3}, span{60, 0.25, 0})
 		stop()
 
-		cpu, lost = 2, 0 // another process, which counts from nothing
+		set(2, 0) // another process, which counts from nothing
 		k, stop = start(0)
 		time.Sleep(time.Minute)
 		check(t, k.list(), span{600, 0.5, 0}, span{600, 1, 3}, span{60, 0.25, 0}, span{60, 2, 0})

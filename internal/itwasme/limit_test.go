@@ -1,6 +1,7 @@
 package itwasme
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,9 @@ func TestWithin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		turn, answer := make(chan struct{}, 1), make(chan struct{})
-		looks := 0
+		var looks atomic.Int32
 		stuck := func(file string) (seen, doubt) {
-			looks++
+			looks.Add(1)
 			<-answer
 			return seen{real: file}, ""
 		}
@@ -27,8 +28,8 @@ func TestWithin(t *testing.T) {
 				}
 			}
 		}
-		if took := time.Since(begin); took > 3*lookTime || looks != 1 {
-			t.Errorf("%d looks took %v", looks, took)
+		if took := time.Since(begin); took > 3*lookTime || looks.Load() != 1 {
+			t.Errorf("%d looks took %v", looks.Load(), took)
 		}
 		close(answer)
 		synctest.Wait()
