@@ -62,6 +62,11 @@ type Finding struct {
 	Time     time.Time `json:"-"`                  // when it was made: the time of the event that led to it
 }
 
+// Changed is how the Summary of a finding ends, after a semicolon, if the
+// program was allowed to do this and is another one since: see
+// [TrustRow].Digest.
+const Changed = "the program changed since you allowed it"
+
 // State is where an alert is in its life.
 type State string
 

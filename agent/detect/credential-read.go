@@ -41,7 +41,7 @@ then the detector says that it cannot see who.`,
 			reported.Add(key, e)
 			summary := fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path)
 			if _, ok := s.engine.trust.Changed(e); ok {
-				summary += "; the program changed since you allowed it"
+				summary += "; " + wormbell.Changed
 			}
 			s.Report(wormbell.Finding{Subject: e.Path, Summary: summary})
 		}

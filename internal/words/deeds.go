@@ -83,7 +83,7 @@ func (w *Words) read(group []wormbell.Finding, f wormbell.Finding) (deed, bool) 
 		return deed{}, false
 	}
 	list, first, kinds := w.files(reads)
-	d := deed{who: who(f), did: w.Say(didRead, list), title: titleRead, object: w.spaced(w.Store(first.ID))}
+	d := deed{who: who(f), did: w.changed(w.Say(didRead, list), group), title: titleRead, object: w.spaced(w.Store(first.ID))}
 	if kinds > 1 {
 		d.title, d.object = titleReads, ""
 	}
@@ -104,7 +104,16 @@ func (w *Words) sweep(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
 	slices.SortStableFunc(reads, func(x, y wormbell.Event) int { return x.Time.Compare(y.Time) })
 	list, _, kinds := w.files(reads)
 	took := w.span(reads[len(reads)-1].Time.Sub(reads[0].Time))
-	return deed{who: who(f), did: w.Say(didSweep, kinds, took, list), title: titleSweep}, true
+	return deed{who: who(f), did: w.changed(w.Say(didSweep, kinds, took, list), a.Findings), title: titleSweep}, true
+}
+
+// changed says after what was done that the program had been allowed to do it
+// and is another one since, if a finding says so.
+func (w *Words) changed(did string, findings []wormbell.Finding) string {
+	if slices.ContainsFunc(findings, func(f wormbell.Finding) bool { return strings.HasSuffix(f.Summary, "; "+wormbell.Changed) }) {
+		return w.Say(trustChanged, did)
+	}
+	return did
 }
 
 func (w *Words) published(group []wormbell.Finding, f wormbell.Finding) (deed, bool) {

@@ -15,6 +15,8 @@ const (
 
 	trustScript Key = "trust-who-script"
 	trustSigner Key = "trust-who-signer"
+
+	trustChanged Key = "trust-changed"
 )
 
 // trustTexts say who may read what. The "not-me" sentences say why "it was me"
@@ -25,6 +27,8 @@ var trustTexts = map[Key]text{
 	trustBuiltIn:  {En: `%[1]s may read your %[2]s %[3]s.`, Ja: `%[1]s に、%[3]s、%[2]sの読み取りを許可しています。`},
 	trustScript:   {En: `the script %[1]s, run by %[2]s,`, Ja: `%[2]s で実行するスクリプト %[1]s`},
 	trustSigner:   {En: `what %[1]s vouches for`, Ja: `%[1]s が保証するプログラム`},
+
+	trustChanged: {En: `%[1]s, and has changed since you allowed it`, Ja: `%[1]s（許可した後に、プログラムが変更されています）`},
 
 	"trust-who-project-code":    {En: `your projects' own code`, Ja: `ご自身のプロジェクトのコード`},
 	"trust-who-package-manager": {En: `a package manager itself`, Ja: `パッケージマネージャー本体`},

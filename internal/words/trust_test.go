@@ -12,6 +12,34 @@ import (
 	"wormbell/internal/words"
 )
 
+// Of a program that was allowed and is another one since both are told.
+func TestChanged(t *testing.T) {
+	read := func(path, end string) wormbell.Finding {
+		p := &wormbell.Process{PID: 7, Exe: "/usr/bin/node", Script: "/home/me/bin/x.js", Args: []string{"node", "x.js"}}
+		return wormbell.Finding{Detector: "credential-read", Subject: path, Summary: "it read" + end, Severity: wormbell.High, Process: p,
+			Evidence: []wormbell.Event{{Kind: wormbell.FileRead, Path: path, Process: p}}}
+	}
+	sweep := read("~/.npmrc", "")
+	sweep.Detector = "credential-sweep"
+	for _, tt := range []struct {
+		findings []wormbell.Finding
+		want     bool
+	}{
+		{[]wormbell.Finding{read("~/.npmrc", "")}, false},
+		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Changed)}, true},
+		{[]wormbell.Finding{read("~/.npmrc", ""), read("~/.netrc", "; "+wormbell.Changed)}, true},
+		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Changed+" (x)")}, false},
+		{[]wormbell.Finding{sweep, read("~/.netrc", "; "+wormbell.Changed)}, true},
+	} {
+		a := wormbell.Alert{Severity: wormbell.High, Findings: tt.findings}
+		for tag, says := range map[language.Tag]string{language.English: ", and has changed since you allowed it.", language.Japanese: "（許可した後に、プログラムが変更されています）。"} {
+			if told := words.In(tag).Alert(a); strings.Contains(told.What, says) != tt.want {
+				t.Errorf("%v: %q", tag, told.What)
+			}
+		}
+	}
+}
+
 // A row says which file it is about, however long that is: where it begins, and
 // its name from the first character.
 func TestLongFiles(t *testing.T) {
