@@ -4,7 +4,7 @@
 // did, there is none, and one sentence says why.
 //
 // It proposes; the person agrees and the agent decides. It reads nothing but
-// the permissions of the files that a row would name, and knows neither the
+// the permissions and times of the files that a row would name, and knows neither the
 // agent nor how a person is asked.
 package itwasme
 
