@@ -49,7 +49,8 @@ type Agent interface {
 	AddTrust(ctx context.Context, row wormbell.TrustRow) (wormbell.TrustRow, error)
 	RemoveTrust(ctx context.Context, id string) error
 	Events(ctx context.Context, each func(wormbell.Event) error) error
-	Watch(ctx context.Context, changed func() error) error
+	Changes(ctx context.Context, changed func() error) error
+	Pause(ctx context.Context, d time.Duration) error
 }
 
 // Suggestion is a trust row that "It was me" would make.
@@ -109,7 +110,9 @@ const (
 	answerTime  = 60 * time.Second // ending a tree of processes takes its time
 	lineTime    = 10 * time.Second // for one message of a stream
 	beatTime    = 20 * time.Second
-	askTime     = 20 * time.Second // of the agent, for one page
+	askTime     = 5 * time.Second  // of the agent, for what a page shows of it
+	listTime    = 20 * time.Second // for all of its alerts
+	retryTime   = time.Second      // between two tries to reach the agent
 	graceTime   = 2 * time.Second
 	maxHeader   = 16 << 10
 	maxBody     = 64 << 10
@@ -226,6 +229,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer stop()
 	s.response.base = ctx
 	wg.Go(func() { s.follow(ctx) })     // tells pages that something changed
+	wg.Go(func() { s.arrivals(ctx) })   // packages, while a page shows them
 	wg.Go(func() { s.sample(ctx) })     // the agent's own load, while a page is open
 	wg.Go(func() { s.idle(ctx, stop) }) // ends it when nobody looks
 	ended := make(chan error, 1)
@@ -284,6 +288,29 @@ func (s *Server) ask() (Agent, error) {
 		s.agent = a
 	}
 	return s.agent, nil
+}
+
+// forget has the next one who asks connect again: another agent may be there.
+func (s *Server) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.agent = nil
+}
+
+// status asks the agent what it says of itself. An agent that does not answer soon
+// is none.
+func (s *Server) status(ctx context.Context) (wormbell.Status, error) {
+	a, err := s.ask()
+	if err != nil {
+		return wormbell.Status{}, err
+	}
+	within, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	st, err := a.Status(within)
+	if err != nil && ctx.Err() == nil && within.Err() != nil {
+		err = fmt.Errorf("%w: it does not answer", errNoAgent)
+	}
+	return st, err
 }
 
 // bounded is a listener that serves so many connections of this user at once;

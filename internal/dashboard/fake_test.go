@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"testing"
@@ -26,7 +27,10 @@ type agent struct {
 	calls   []string // what was asked of it that changes something
 	refuse  error    // answer to calls that loosen the guard
 	gone    bool     // nobody answers
+	why     error    // why nobody answers; nil: errGone
+	stuck   bool     // it takes what is asked and does not answer
 	watch   []chan struct{}
+	streams int // of events, that are open
 	rows    []wormbell.TrustRow
 	guarded []wormbell.Guarded
 	status  wormbell.Status
@@ -34,11 +38,49 @@ type agent struct {
 
 var errGone = fmt.Errorf("%w at /run/x.sock: nobody listens", client.ErrNoAgent)
 
+// end has nobody answer any more, for that reason; begin has it answer again.
+func (a *agent) end(why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone, a.why = true, why
+	for _, w := range a.watch {
+		close(w)
+	}
+	a.watch = nil
+}
+
+// dial fails while its socket is closed to us.
+func (a *agent) dial() (dashboard.Agent, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if errors.Is(a.why, fs.ErrPermission) {
+		return nil, a.why
+	}
+	return a, nil
+}
+
+func (a *agent) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone, a.why, a.stuck = false, nil, false
+}
+
+// up is nil if it answers; mu is held.
+func (a *agent) up() error {
+	if !a.gone {
+		return nil
+	}
+	if a.why != nil {
+		return a.why
+	}
+	return errGone
+}
+
 func (a *agent) did(call string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gone {
-		return errGone
+	if err := a.up(); err != nil {
+		return err
 	}
 	a.calls = append(a.calls, call)
 	return nil
@@ -63,11 +105,17 @@ func (a *agent) add(alert wormbell.Alert) {
 	}
 }
 
-func (a *agent) Status(context.Context) (wormbell.Status, error) {
+func (a *agent) Status(ctx context.Context) (wormbell.Status, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gone {
-		return wormbell.Status{}, errGone
+	if a.stuck {
+		a.mu.Unlock()
+		<-ctx.Done()
+		a.mu.Lock()
+		return wormbell.Status{}, ctx.Err()
+	}
+	if err := a.up(); err != nil {
+		return wormbell.Status{}, err
 	}
 	s := a.status
 	a.status.CPU += 0.004
@@ -77,8 +125,8 @@ func (a *agent) Status(context.Context) (wormbell.Status, error) {
 func (a *agent) Alerts(_ context.Context, all bool) ([]wormbell.Alert, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gone {
-		return nil, errGone
+	if err := a.up(); err != nil {
+		return nil, err
 	}
 	var out []wormbell.Alert
 	for _, x := range a.list {
@@ -92,8 +140,8 @@ func (a *agent) Alerts(_ context.Context, all bool) ([]wormbell.Alert, error) {
 func (a *agent) Alert(_ context.Context, id string) (wormbell.Alert, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gone {
-		return wormbell.Alert{}, errGone
+	if err := a.up(); err != nil {
+		return wormbell.Alert{}, err
 	}
 	for _, x := range a.list {
 		if x.ID == id {
@@ -141,45 +189,78 @@ func (a *agent) Kill(_ context.Context, id string) (string, error) {
 func (a *agent) Act(_ context.Context, id string, x wormbell.Action) error {
 	return a.did("act " + x.What + " " + x.Outcome + " " + id)
 }
-func (a *agent) Credentials(context.Context) ([]wormbell.Guarded, error) { return a.guarded, a.up() }
-func (a *agent) Trust(context.Context) ([]wormbell.TrustRow, error)      { return a.rows, a.up() }
+func (a *agent) Credentials(context.Context) ([]wormbell.Guarded, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.guarded, a.up()
+}
+func (a *agent) Trust(context.Context) ([]wormbell.TrustRow, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.rows, a.up()
+}
+func (a *agent) Pause(_ context.Context, d time.Duration) error {
+	if err := a.loosen("pause "+d.String(), "", ""); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.status.PausedUntil = nil
+	return nil
+}
 func (a *agent) AddTrust(_ context.Context, r wormbell.TrustRow) (wormbell.TrustRow, error) {
 	return r, a.loosen("trust "+r.Who, "", "")
 }
 func (a *agent) RemoveTrust(_ context.Context, id string) error { return a.loosen("untrust", id, "") }
 func (a *agent) Events(ctx context.Context, each func(wormbell.Event) error) error {
-	if err := each(wormbell.Event{Time: day, Kind: wormbell.PackageAdd, Package: &wormbell.Package{Ecosystem: "npm", Name: evilName, Version: "1.0.0"}, Path: "~/app/node_modules/x"}); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-func (a *agent) up() error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.gone {
-		return errGone
+	err := a.up()
+	c := make(chan struct{}, 1)
+	if err == nil {
+		a.watch = append(a.watch, c)
+		a.streams++
 	}
-	return nil
-}
-
-func (a *agent) Watch(ctx context.Context, changed func() error) error {
-	if err := a.up(); err != nil {
+	a.mu.Unlock()
+	if err == nil {
+		err = each(wormbell.Event{Time: day, Kind: wormbell.PackageAdd, Package: &wormbell.Package{Ecosystem: "npm", Name: evilName, Version: "1.0.0"}, Path: "~/app/node_modules/x"})
+	}
+	if err != nil {
 		return err
 	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case _, ok := <-c:
+			if !ok {
+				return errGone
+			}
+		}
+	}
+}
+
+func (a *agent) Changes(ctx context.Context, changed func() error) error {
 	c := make(chan struct{}, 1)
 	a.mu.Lock()
-	a.watch = append(a.watch, c)
+	err := a.up()
+	if err == nil {
+		a.watch = append(a.watch, c)
+	}
 	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	for {
 		if err := changed(); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-c:
+			return ctx.Err()
+		case _, ok := <-c:
+			if !ok {
+				return errGone
+			}
 		}
 	}
 }
@@ -313,7 +394,7 @@ func (s *script) prepare(ctx context.Context, id string, how dashboard.How, pers
 // serve runs a dashboard over a until the test ends.
 func serve(t testing.TB, a *agent, change func(*dashboard.Config)) *dashboard.Server {
 	t.Helper()
-	c := dashboard.Config{Dial: func() (dashboard.Agent, error) { return a, nil }, Words: words.In(language.English), Zone: time.UTC, Host: "laptop",
+	c := dashboard.Config{Dial: a.dial, Words: words.In(language.English), Zone: time.UTC, Host: "laptop",
 		Now: time.Now, Prepare: (&script{}).prepare,
 		Suggest: func(x wormbell.Alert, last time.Duration, now time.Time) ([]dashboard.Suggestion, string) {
 			if x.ID != "backup23" {
@@ -340,4 +421,21 @@ func serve(t testing.TB, a *agent, change func(*dashboard.Config)) *dashboard.Se
 		}
 	})
 	return s
+}
+
+// watched reports whether somebody watches for changes.
+func (a *agent) watched() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.watch) > 0
+}
+
+// poll waits until something is so.
+func poll(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s", what)
+		}
+	}
 }

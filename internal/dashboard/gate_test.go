@@ -436,3 +436,29 @@ func TestAway(t *testing.T) {
 		t.Errorf("once it is back: %d", got.status)
 	}
 }
+
+// listen opens a stream until the test ends, and counts it once it is open.
+func (b *browser) listen(path string, opened *atomic.Int32) {
+	req, err := http.NewRequestWithContext(b.t.Context(), "GET", b.base+path, nil)
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := http.DefaultTransport.RoundTrip(b.with(req))
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	defer res.Body.Close()
+	opened.Add(1)
+	io.Copy(io.Discard, res.Body) // ends with the test
+}
+
+// with adds the cookies of a browser to a request.
+func (b *browser) with(req *http.Request) *http.Request {
+	for _, c := range b.http.Jar.Cookies(req.URL) {
+		req.AddCookie(c)
+	}
+	return req
+}

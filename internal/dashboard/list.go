@@ -67,7 +67,12 @@ func (s *Server) rows(ctx context.Context, all bool) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	alerts, err := a.Alerts(ctx, all)
+	within, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	alerts, err := a.Alerts(within, all)
+	if err != nil && ctx.Err() == nil && within.Err() != nil {
+		err = fmt.Errorf("%w: it does not answer", errNoAgent)
+	}
 	if err != nil {
 		return nil, err
 	}

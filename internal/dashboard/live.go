@@ -17,12 +17,17 @@ import (
 
 // This file tells open pages that something changed; they then read again.
 
-// What can change; a page names those that it shows.
+// What can change; a page names those that it shows. Of topicAgent every page
+// takes in what stands in its frame.
 const (
-	topicAlerts  = "alerts"
-	topicStatus  = "status"
-	topicRespond = "respond"
+	topicAlerts   = "alerts"
+	topicStatus   = "status"
+	topicRespond  = "respond"
+	topicPackages = "packages"
+	topicAgent    = "agent" // whether it can be asked, and a pause of notifications
 )
+
+var topics = []string{topicAlerts, topicStatus, topicRespond, topicPackages, topicAgent}
 
 // hub knows who listens. It is safe for concurrent use.
 type hub struct {
@@ -33,7 +38,8 @@ type hub struct {
 	last    time.Time // somebody asked for something
 	version int       // of the alerts
 	told    int       // how often anything was told
-	reached bool      // the agent is being watched, so version is to be believed
+	reach   reach     // how the agent was found; version is to be believed while it is being watched
+	paused  time.Time // until when notifications are, as pages were told
 }
 
 // touch says that somebody looks.
@@ -70,7 +76,7 @@ func (h *hub) join() chan string {
 	if h.streams == nil {
 		h.streams = map[chan string]struct{}{}
 	}
-	c := make(chan string, 8) // of three topics; one that is full will be read
+	c := make(chan string, 4*len(topics))
 	h.streams[c] = struct{}{}
 	return c
 }
@@ -101,20 +107,35 @@ func (h *hub) tell(topic string) {
 	for c := range h.streams {
 		select {
 		case c <- topic:
-		default: // what waits there makes it read again all the same
+		default: // it is cut, and begins anew
+			close(c)
+			delete(h.streams, c)
 		}
 	}
 }
 
-// reach notes whether the agent is being watched, and tells when that changed.
-func (h *hub) reach(yes bool) {
+// found notes how the agent was found, and tells when that changed.
+func (h *hub) found(now reach) {
 	h.mu.Lock()
-	changed := h.reached != yes
-	h.reached = yes
+	changed := h.reach != now
+	h.reach = now
 	h.mu.Unlock()
 	if changed {
 		h.tell(topicAlerts)
 		h.tell(topicStatus)
+		h.tell(topicAgent)
+	}
+}
+
+// pause notes until when notifications are paused, the zero time for no pause,
+// and tells when that changed.
+func (h *hub) pause(until time.Time) {
+	h.mu.Lock()
+	changed := !h.paused.Equal(until)
+	h.paused = until
+	h.mu.Unlock()
+	if changed {
+		h.tell(topicAgent)
 	}
 }
 
@@ -122,54 +143,63 @@ func (h *hub) reach(yes bool) {
 func (h *hub) alerts() (int, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.version, h.reached
+	return h.version, h.reach == here
 }
 
-// follow watches the agent's alerts until ctx is done, and tries again when the
-// agent goes away.
+// follow watches the agent's alerts until ctx is done. When the agent goes away
+// it says so at once, and looks for it again until it is back.
 func (s *Server) follow(ctx context.Context) {
-	const again = 2 * time.Second
-	begun := false
 	for ctx.Err() == nil {
-		if a, err := s.ask(); err == nil {
-			// Nothing says that the connection was lost until it is there again or
-			// a minute has passed; a page that is asked for meanwhile sees it.
-			a.Watch(ctx, func() error {
-				s.hub.reach(true)
-				s.hub.tell(topicAlerts)
-				if !begun { // the list is what is looked at first, by a browser that still starts
-					begun = true
-					if _, err := s.rows(ctx, false); err != nil {
-						s.c.Log.Debug("the list is read when it is asked for", "err", err)
-					}
-				}
-				return nil
-			})
+		err := s.watch(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		s.hub.reach(false)
+		s.forget()
+		s.hub.found(reachOf(err))
 		select {
 		case <-ctx.Done():
-		case <-time.After(again):
+		case <-time.After(retryTime):
 		}
 	}
+}
+
+// watch watches the agent's alerts until the agent goes away, or cannot be
+// reached at all.
+func (s *Server) watch(ctx context.Context) error {
+	a, err := s.ask()
+	if err != nil {
+		return err
+	}
+	first := true
+	return a.Changes(ctx, func() error {
+		s.hub.found(here)
+		s.hub.tell(topicAlerts)
+		if first { // the list is what is looked at first, by a browser that still starts
+			first = false
+			if _, err := s.rows(ctx, false); err != nil {
+				s.c.Log.Debug("the list is read when it is asked for", "err", err)
+			}
+		}
+		if st, err := s.status(ctx); err == nil {
+			s.hub.pause(s.pausedUntil(st))
+		}
+		return nil
+	})
 }
 
 // live is GET /live: server-sent events (HTML, 9.2), one for each change.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	in := sessionOf(r)
-	topics := s.hub.join()
-	if topics == nil {
+	changed := s.hub.join()
+	if changed == nil {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.hub.leave(topics)
+	defer s.hub.leave(changed)
 	ctx, stop := context.WithDeadline(r.Context(), in.until)
 	defer stop()
 	if r.URL.Query().Get("page") == "packages" {
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		defer stop()
-		wg.Go(func() { s.watchPackages(ctx) })
+		defer s.seen.look()()
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
@@ -180,9 +210,11 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		}
 		return out.Flush() == nil
 	}
-	first := "retry: 2000\n\n"
+	// The page sends its forms only to who knows its mark: when we have ended,
+	// another program may listen here.
+	first := "retry: 1000\nevent: here\ndata: " + in.csrf + "\n\n"
 	if r.URL.Query().Get("at") != strconv.Itoa(s.hub.at()) { // between the page and its stream
-		for _, topic := range []string{topicAlerts, topicStatus, topicRespond} {
+		for _, topic := range topics {
 			first += "event: changed\ndata: " + topic + "\n\n"
 		}
 	}
@@ -197,62 +229,16 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
-		case topic := <-topics:
+		case topic, ok := <-changed:
+			if !ok {
+				return
+			}
 			text = "event: changed\ndata: " + topic + "\n\n"
 		}
 		if !write(text) {
 			return
 		}
 	}
-}
-
-// added remembers packages that appeared while somebody looked at that page.
-type added struct {
-	mu    sync.Mutex // guards what follows
-	list  []arrival  // newest first
-	since time.Time  // when it began to look; zero: never
-	why   string     // why it cannot look, ""
-}
-
-// arrival is a package that appeared.
-type arrival struct {
-	Time    time.Time
-	Package wormbell.Package
-	Path    string
-	By      string
-}
-
-const maxArrivals = 200
-
-// watchPackages notes package.add events while ctx lasts.
-func (s *Server) watchPackages(ctx context.Context) {
-	a, err := s.ask()
-	if err != nil {
-		return // the page says so
-	}
-	s.seen.mu.Lock()
-	if s.seen.since.IsZero() {
-		s.seen.since = s.c.Now()
-	}
-	s.seen.mu.Unlock()
-	err = a.Events(ctx, func(e wormbell.Event) error {
-		if e.Kind != wormbell.PackageAdd || e.Package == nil {
-			return nil
-		}
-		s.seen.mu.Lock()
-		s.seen.list = append([]arrival{{e.Time, *e.Package, e.Path, e.Process.String()}}, s.seen.list[:min(len(s.seen.list), maxArrivals-1)]...)
-		s.seen.mu.Unlock()
-		return nil
-	})
-	if ctx.Err() == nil && err != nil {
-		s.c.Log.Debug("events ended", "err", err)
-	}
-}
-
-func (a *added) get() ([]arrival, time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.list), a.since
 }
 
 // usage is the agent's own load over time, for as long as pages were open.
@@ -282,11 +268,14 @@ func (s *Server) sample(ctx context.Context) {
 	defer every.Stop()
 	for {
 		if s.hub.watched() {
-			if a, err := s.ask(); err == nil {
-				if st, err := a.Status(ctx); err == nil {
-					s.usage.add(st, s.c.Now())
-					s.hub.tell(topicStatus)
-				}
+			st, err := s.status(ctx)
+			if err == nil {
+				s.usage.add(st, s.c.Now())
+				s.hub.pause(s.pausedUntil(st)) // one may have run out
+			}
+			s.hub.tell(topicStatus)
+			if errors.Is(err, errNoAgent) { // it is there, and does not answer
+				s.hub.tell(topicAlerts)
 			}
 		}
 		select {
@@ -329,9 +318,4 @@ func (s *Server) explain(err error) flash {
 	}
 	f.Text = strings.TrimSuffix(f.Text, ".")
 	return f
-}
-
-// away reports whether err says that the agent cannot be reached.
-func away(err error) bool {
-	return errors.Is(err, errNoAgent) || errors.Is(err, client.ErrNoAgent) || errors.Is(err, client.ErrImpostor)
 }

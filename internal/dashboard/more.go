@@ -36,7 +36,7 @@ func (s *Server) trust(w http.ResponseWriter, r *http.Request) error {
 			v.Mine = append(v.Mine, row)
 		}
 	}
-	s.show(w, r, http.StatusOK, "trust", page{Title: s.c.Words.Say(words.DashTrust), Nav: "trust", Data: v})
+	s.show(w, r, http.StatusOK, "trust", page{Title: s.c.Words.Say(words.DashTrust), Nav: "trust", Topics: topicAgent, Data: v})
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request) error {
 		s.tell(r.Context(), n.Alerts)
 	}
 	v.Arrivals, v.Since = s.seen.get()
-	s.show(w, r, http.StatusOK, "packages", page{Title: s.c.Words.Say(words.DashPackages), Nav: "packages", Topics: topicAlerts + " " + topicStatus, Stream: "packages", Data: v})
+	s.show(w, r, http.StatusOK, "packages", page{Title: s.c.Words.Say(words.DashPackages), Nav: "packages", Topics: topicAlerts + " " + topicPackages, Stream: "packages", Data: v})
 	return nil
 }
 

@@ -45,6 +45,10 @@ type page struct {
 	At      int    // see hub.at
 	Lang    string
 	Flash   *flash
+	Status  *wormbell.Status // of the agent, if the page has asked for it
+	Here    string           // path of the page
+	Gone    *gone            // why the agent cannot be asked, nil if it can
+	Pause   *pause           // of notifications, nil if there is none
 	Data    any
 }
 
@@ -132,7 +136,8 @@ func (s *Server) routes() http.Handler {
 		"GET /trust":                   s.trust,
 		"POST /trust/{id}/remove":      s.removeTrust,
 		"GET /packages":                s.packages,
-		"GET /status":                  s.status,
+		"GET /status":                  s.statusPage,
+		"POST /pause/end":              s.endPause,
 		"GET /alive":                   func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(http.StatusNoContent); return nil },
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -172,6 +177,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name s
 	if in := sessionOf(r); in != nil {
 		p.CSRF, p.Flash = in.csrf, in.said()
 		p.At, _ = r.Context().Value(atKey{}).(int)
+		p.Here = r.URL.Path
+		s.overall(r.Context(), &p)
 	}
 	var b bytes.Buffer
 	if err := s.pages[name].ExecuteTemplate(&b, "frame", p); err != nil {
@@ -195,13 +202,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case r.Context().Err() != nil: // nobody listens
 	case away(err):
-		f := s.explain(err)
-		s.show(w, r, http.StatusServiceUnavailable, "away", page{Title: s.c.Words.Say(words.DashAway), Topics: topicAlerts + " " + topicStatus, Data: f})
+		s.showGone(w, r, err)
 	case errors.As(err, &said) && said.Status == http.StatusNotFound:
 		s.show(w, r, http.StatusNotFound, "missing", page{Title: s.c.Words.Say(words.DashMissing)})
 	default:
 		s.c.Log.Warn("page failed", "err", err)
-		s.show(w, r, http.StatusBadGateway, "trouble", page{Title: s.c.Words.Say(words.DashTrouble), Data: s.explain(err)})
+		s.show(w, r, http.StatusBadGateway, "trouble", page{Title: s.c.Words.Say(words.DashTrouble), Topics: topicAgent, Data: s.explain(err)})
 	}
 }
 

@@ -9,31 +9,25 @@ import (
 	"wormbell/internal/words"
 )
 
-func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
-	a, err := s.ask()
-	if err != nil {
-		return err
-	}
-	st, err := a.Status(r.Context())
+func (s *Server) statusPage(w http.ResponseWriter, r *http.Request) error {
+	st, err := s.status(r.Context())
 	if err != nil {
 		return err
 	}
 	s.usage.add(st, s.c.Now())
 	v := struct {
 		Status  wormbell.Status
-		Blind   []string
+		Blind   []unseen
 		Average string // per cent of a core since it started
 		Memory  string
 		Uptime  string
 		Charts  []*chart
-		Paused  bool
-	}{Status: st, Blind: blind(st), Average: "–", Memory: megabytes(st.RSS), Uptime: s.span(time.Duration(st.Uptime * float64(time.Second))),
-		Paused: st.PausedUntil != nil && st.PausedUntil.After(s.c.Now())}
+	}{Status: st, Blind: s.blind(st), Average: "–", Memory: megabytes(st.RSS), Uptime: s.span(time.Duration(st.Uptime * float64(time.Second)))}
 	if st.Uptime > 0 {
 		v.Average = percent(100 * st.CPU / st.Uptime)
 	}
 	v.Charts = s.charts()
-	s.show(w, r, http.StatusOK, "status", page{Title: s.c.Words.Say(words.DashStatus), Nav: "status", Topics: topicStatus + " " + topicAlerts, Data: v})
+	s.show(w, r, http.StatusOK, "status", page{Title: s.c.Words.Say(words.DashStatus), Nav: "status", Topics: topicStatus + " " + topicAlerts, Status: &st, Data: v})
 	return nil
 }
 

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 	"wormbell"
@@ -23,8 +24,10 @@ type timeline struct {
 	Before   string // links, "" if there is no such page
 	After    string
 	Capped   bool // the agent may know more
-	Status   *wormbell.Status
-	Blind    []string
+	Past     int  // alerts that are closed or hidden; known only if none is open
+	PastMore bool // there may be more of them
+	Status   wormbell.Status
+	Blind    []unseen
 }
 
 // dayOf is the alerts of one day.
@@ -42,6 +45,12 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 	if m := q.Get("severity"); m != "" {
 		v.Severity, _ = wormbell.ParseSeverity(m) // what it does not know is no filter
 	}
+	// First what takes little time: who does not answer is found out by it.
+	st, err := s.status(r.Context())
+	if err != nil {
+		return err
+	}
+	v.Status, v.Blind = st, s.blind(st)
 	rows, err := s.rows(r.Context(), v.All)
 	if err != nil {
 		return err
@@ -90,27 +99,39 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 		d := &v.Days[len(v.Days)-1]
 		d.Rows = append(d.Rows, a)
 	}
-	if a, err := s.ask(); err == nil {
-		if st, err := a.Status(r.Context()); err == nil {
-			v.Status, v.Blind = &st, blind(st)
+	if v.Total == 0 && !v.All {
+		all, err := s.rows(r.Context(), true)
+		if err != nil {
+			return err
 		}
+		v.Past, v.PastMore = len(all), len(all) == maxListed
 	}
 	summary := s.c.Words.Say(words.DashNoOpen)
 	if v.Open > 0 {
 		summary = s.c.Words.Say(words.DashOpenCount, v.Open)
 	}
-	if len(rows) > 0 && v.Open > 0 {
-		summary += " " + rows[0].Title
+	if n := slices.IndexFunc(rows, func(a row) bool { return a.State == wormbell.Open }); n >= 0 {
+		summary += " " + rows[n].Title
 	}
-	s.show(w, r, http.StatusOK, "alerts", page{Title: s.c.Words.Say(words.DashAlerts), Nav: "alerts", Topics: topicAlerts, Summary: summary, Data: v})
+	s.show(w, r, http.StatusOK, "alerts", page{Title: s.c.Words.Say(words.DashAlerts), Nav: "alerts", Topics: topicAlerts, Summary: summary, Status: &st, Data: v})
 	return nil
 }
 
-// blind names the detectors that do not see.
-func blind(st wormbell.Status) (out []string) {
+// unseen is something that the agent does not see, or not all of.
+type unseen struct {
+	What string // in the agent's words
+	How  string // in the person's
+}
+
+// blind names the detectors that do not see what they should.
+func (s *Server) blind(st wormbell.Status) (out []unseen) {
 	for _, d := range st.Detectors {
-		if d.Sees != "sees" {
-			out = append(out, d.Title)
+		switch d.Sees {
+		case "sees":
+		case "blind":
+			out = append(out, unseen{d.Title, s.c.Words.Say(words.DashBlind)})
+		default:
+			out = append(out, unseen{d.Title, s.c.Words.Say(words.DashCannotSeeWho)})
 		}
 	}
 	return out

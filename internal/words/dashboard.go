@@ -13,6 +13,14 @@ const (
 	DashDidSome       Key = "dash-did-some"
 	DashMissing       Key = "dash-missing"
 	DashAway          Key = "dash-away"
+	DashAwayText      Key = "dash-away-text"
+	DashImpostor      Key = "dash-impostor"
+	DashImpostorText  Key = "dash-impostor-text"
+	DashBarred        Key = "dash-barred"
+	DashBarredText    Key = "dash-barred-text"
+	DashDidEndPause   Key = "dash-did-end-pause"
+	DashBlind         Key = "dash-blind"
+	DashCannotSeeWho  Key = "dash-cannot-see-who"
 	DashTrouble       Key = "dash-trouble"
 	DashItWasMe       Key = "dash-it-was-me"
 	DashOpenCount     Key = "dash-open-count"
@@ -92,9 +100,20 @@ var dashboardTexts = map[Key]text{
 	DashMissing:         {En: "There is nothing here", Ja: "ここには何もありません"},
 	"dash-missing-text": {En: "There is no such page, or no such alert of yours.", Ja: "このページ、またはあなたの警告は存在しません。"},
 	DashAway:            {En: "Wormbell is not watching", Ja: "Wormbell は監視していません"},
-	"dash-away-text":    {En: "It does not run, or does not answer, so nothing is seen. This command says why, and how to start it:", Ja: "動いていないか応答しないため、何も検知できません。原因と起動方法は次のコマンドで確認できます。"},
+	DashAwayText:        {En: "It does not run, or does not answer, so nothing is seen. This command says why, and how to start it:", Ja: "動いていないか応答しないため、何も検知できません。原因と起動方法は次のコマンドで確認できます。"},
 	"dash-away-auto":    {En: "This page notices when it is back.", Ja: "起動すると、このページは自動で更新されます。"},
 	"dash-away-details": {En: "Details", Ja: "詳細"},
+	DashImpostor:        {En: "Another program poses as the Wormbell agent", Ja: "別のプログラムが Wormbell のエージェントになりすましています"},
+	DashImpostorText:    {En: "Believe nothing that it shows: this page asks it nothing, and shows nothing of it. It may also mean that nothing watches this computer. This command says who it is, and what to do:", Ja: "そのプログラムが示すものは信用しないでください。このページは何も問い合わせず、何も表示しません。このコンピューターが監視されていないおそれもあります。なりすましているプログラムと対処方法は次のコマンドで確認できます。"},
+	DashBarred:          {En: "This user may not speak to Wormbell", Ja: "このユーザーは Wormbell に接続できません"},
+	DashBarredText:      {En: "Wormbell may be running, but its socket is closed to you, so nothing can be shown here. Did another user start it? Then stop it there, and start it for the whole computer with “sudo systemctl start wormbell”. This command says more:", Ja: "Wormbell は動いているかもしれませんが、ソケットを開けないため、ここには何も表示できません。別のユーザーが起動した場合は、そのユーザーで停止し、「sudo systemctl start wormbell」でコンピューター全体のものとして起動してください。詳しくは次のコマンドで確認できます。"},
+	"dash-pause":        {En: "Notifications are paused until %[1]s. Alerts still appear here.", Ja: "通知を %[1]s まで停止しています。警告はここに表示されます。"},
+	"dash-pause-all":    {En: "An administrator has paused notifications for everybody until %[1]s. Alerts still appear here.", Ja: "管理者が全員の通知を %[1]s まで停止しています。警告はここに表示されます。"},
+	"dash-pause-end":    {En: "End the pause", Ja: "停止を終える"},
+	DashDidEndPause:     {En: "The pause has ended. Notifications come again.", Ja: "通知の停止を終えました。通知を再開します。"},
+	"dash-new-one":      {En: "1 new alert: show", Ja: "新しい警告 1 件を表示"},
+	"dash-new-many":     {En: "%[1]s new alerts: show", Ja: "新しい警告 %[1]s 件を表示"},
+	"dash-new-order":    {En: "This page has changed: show", Ja: "変更された内容を表示"},
 	DashTrouble:         {En: "That did not work", Ja: "うまくいきませんでした"},
 
 	// Alerts.
@@ -122,11 +141,13 @@ var dashboardTexts = map[Key]text{
 	"dash-capped":         {En: "Wormbell lists its newest %[1]d alerts; there may be older ones.", Ja: "Wormbell は新しい順に %[1]d 件まで表示します。これより古い警告もあるかもしれません。"},
 	"dash-none-fit":       {En: "No alert is like that.", Ja: "条件に合う警告はありません。"},
 	"dash-show-all":       {En: "Show all", Ja: "すべて表示"},
-	"dash-quiet-title":    {En: "Nothing waits for your answer", Ja: "対処が必要な警告はありません"},
+	"dash-quiet-less":     {En: "No open alerts, but not everything is seen", Ja: "未対応の警告はありませんが、一部は監視できていません"},
 	"dash-quiet-never":    {En: "Wormbell has recorded no alert here yet.", Ja: "これまでに記録された警告はありません。"},
-	"dash-quiet-past":     {En: "Show closed and hidden alerts", Ja: "対応済みと非表示の警告を表示"},
+	"dash-quiet-past":     {En: "%[1]d closed or hidden alerts: show all", One: "1 closed or hidden alert: show it", Ja: "対応済み・非表示の警告 %[1]d 件を表示"},
+	"dash-quiet-more":     {En: "%[1]d or more closed or hidden alerts: show the newest", Ja: "対応済み・非表示の警告 %[1]d 件以上（新しいものを表示）"},
 	"dash-quiet-since":    {En: "Watching since %[1]s.", Ja: "%[1]s から監視しています。"},
-	"dash-quiet-blind":    {En: "But not everything can be seen on this computer.", Ja: "ただし、このコンピューターでは一部が監視できていません。"},
+	"dash-quiet-blind":    {En: "On this computer Wormbell cannot fully see:", Ja: "このコンピューターでは、次の監視が不完全です。"},
+	"dash-quiet-why":      {En: "Why, and what to do", Ja: "理由と対処方法"},
 	"dash-quiet-demo":     {En: "shows what an alert looks like, without any danger.", Ja: "を実行すると、安全なデモで警告を確認できます。"},
 	"dash-agent-problems": {En: "Wormbell has a problem:", Ja: "Wormbell に問題があります。"},
 
@@ -253,8 +274,7 @@ var dashboardTexts = map[Key]text{
 
 	// Status.
 	"dash-st-well": {En: "Wormbell is running and sees all it should.", Ja: "Wormbell は正常に動作し、すべてを監視しています。"}, "dash-st-less": {En: "Wormbell is running, but sees less than it should.", Ja: "Wormbell は動作していますが、一部を監視できていません。"},
-	"dash-st-paused": {En: "Notifications are paused until %[1]s.", Ja: "通知を %[1]s まで停止しています。"},
-	"dash-st-agent":  {En: "Wormbell", Ja: "Wormbell"}, "dash-st-running": {En: "Running for", Ja: "稼働時間"}, "dash-st-alerts": {En: "Open alerts", Ja: "未対応の警告"}, "dash-st-events": {En: "Events", Ja: "イベント"}, "dash-st-lost": {En: "Lost", Ja: "損失"},
+	"dash-st-agent": {En: "Wormbell", Ja: "Wormbell"}, "dash-st-running": {En: "Running for", Ja: "稼働時間"}, "dash-st-alerts": {En: "Open alerts", Ja: "未対応の警告"}, "dash-st-events": {En: "Events", Ja: "イベント"}, "dash-st-lost": {En: "Lost", Ja: "損失"},
 	"dash-st-cpu": {En: "CPU, average", Ja: "平均 CPU"}, "dash-st-memory": {En: "Memory", Ja: "メモリ"}, "dash-st-lost-note": {En: "What was lost was not seen. Wormbell looked at everything again afterwards.", Ja: "失われたイベントは検知できていません。Wormbell はその後、すべてを調べ直しました。"},
 	"dash-st-version": {En: "Version", Ja: "バージョン"}, "dash-st-as": {En: "Runs as", Ja: "実行ユーザー"}, "dash-st-root": {En: "root: it sees who does what", Ja: "root：実行者まで分かります"}, "dash-st-user": {En: "you: it cannot see who reads a file. As root it can.", Ja: "あなた：誰がファイルを読んだかは分かりません。root で動かすと分かります。"},
 	"dash-st-protect": {En: "Protection", Ja: "保護"}, "dash-st-protect-on": {En: "on: reads that would ring are denied", Ja: "オン：警告になる読み取りは拒否します"}, "dash-st-protect-off": {En: "off: reads ring, and are not denied", Ja: "オフ：警告を出しますが、拒否はしません"}, "dash-st-protect-cannot": {En: "not possible here: reads ring, and are not denied.", Ja: "ここでは使えません。警告を出しますが、拒否はしません。"},
@@ -262,7 +282,7 @@ var dashboardTexts = map[Key]text{
 	DashChartCPU: {En: "CPU, of one core", Ja: "CPU（1 コアあたり）"}, DashChartMemory: {En: "Memory", Ja: "メモリ"}, DashChartNow: {En: "now %[1]s, at most %[2]s", Ja: "現在 %[1]s、最大 %[2]s"},
 	"dash-st-sensors": {En: "Sensors", Ja: "センサー"}, "dash-st-sensor": {En: "Sensor", Ja: "センサー"}, "dash-st-backend": {En: "By", Ja: "方式"}, "dash-st-who": {En: "Sees who", Ja: "実行者が分かるか"}, "dash-st-down": {En: "down", Ja: "停止"}, "dash-st-restarts": {En: "restarted %[1]d times", One: "restarted once", Ja: "再起動 %[1]d 回"},
 	"dash-st-detectors": {En: "Detectors", Ja: "検知ルール"}, "dash-st-detector": {En: "Looks for", Ja: "検知するもの"}, "dash-st-sees": {En: "How well", Ja: "監視状況"},
-	"dash-sees": {En: "sees", Ja: "監視中"}, "dash-blind": {En: "blind", Ja: "監視できない"}, "dash-cannot-see-who": {En: "cannot see who", Ja: "実行者が分からない"},
+	"dash-sees": {En: "sees", Ja: "監視中"}, DashBlind: {En: "blind", Ja: "監視できない"}, DashCannotSeeWho: {En: "cannot see who", Ja: "実行者が分からない"},
 
 	DashDaysHours: {En: "%[1]d d %[2]d h", Ja: "%[1]d 日 %[2]d 時間"}, DashHoursMinutes: {En: "%[1]d h %[2]d min", Ja: "%[1]d 時間 %[2]d 分"}, DashMinutes: {En: "%[1]d min", Ja: "%[1]d 分"},
 
