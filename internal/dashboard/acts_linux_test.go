@@ -1,55 +1,13 @@
 package dashboard_test
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"net/http"
-	"sync/atomic"
-	"time"
-	"wormbell/internal/words"
-
-	"golang.org/x/text/language"
 	"slices"
 	"strings"
 	"testing"
-	"wormbell"
 	"wormbell/internal/dashboard"
 
 	"github.com/chromedp/chromedp"
 )
-
-// TestLive: an alert appears without a reload, is told to who cannot see, and
-// what somebody is typing stays.
-func TestLive(t *testing.T) {
-	a := sample()
-	first := a.list[0]
-	a.list = nil
-	b := open(t, serve(t, a, nil))
-	b.until("the quiet page", "document.querySelector('.calm')")
-	b.eval("window.same = true", nil)
-	a.add(first)
-	b.until("the alert", `document.querySelector('[data-id=worm2345]')`)
-	b.until("to be told", `document.getElementById('live').textContent.includes('open alert')`)
-	var same bool
-	if b.eval("window.same === true", &same); !same {
-		t.Error("the page was loaded again")
-	}
-	b.visit("/alerts/worm2345")
-	b.eval("document.querySelectorAll('details.ask')[0].open = true, document.querySelector('details.ask[open] input[name=reason]').focus()", nil)
-	b.run(chromedp.SendKeys("details.ask[open] input[name=reason]", "it is fine"))
-	a.mu.Lock()
-	a.list[0].Actions = append(slices.Clone(a.list[0].Actions), wormbell.Action{Time: day, What: "note", Outcome: "seen by somebody else"})
-	a.mu.Unlock()
-	a.add(lone("another1", day))
-	b.until("the note", "document.body.innerText.includes('seen by somebody else')")
-	var typed string
-	b.eval("document.querySelector('details.ask[open] input[name=reason]').value", &typed)
-	if typed != "it is fine" {
-		t.Errorf("what was typed is now %q", typed)
-	}
-	b.clean()
-}
 
 // TestRespondInBrowser: the plan, its start, a password, a question, a page to
 // open, what is left; gone away from and come back to in between.
@@ -101,50 +59,6 @@ func TestRespondInBrowser(t *testing.T) {
 		t.Error("the password stands in the page")
 	}
 	b.clean()
-}
-
-// TestImpostor: when the dashboard has ended, a program that takes its port is
-// not believed by a page that is still open, and is sent no form.
-func TestImpostor(t *testing.T) {
-	a := sample()
-	s, err := dashboard.Listen(dashboard.Config{Dial: func() (dashboard.Agent, error) { return a, nil }, Words: words.In(language.English)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx) }()
-	b := open(t, s)
-	b.visit("/alerts/worm2345")
-	b.until("the buttons", "document.querySelectorAll('form[method=post] button:enabled').length > 2")
-	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp4", b.own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var read atomic.Int32
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/live") {
-			w.Header().Set("Content-Type", "text/event-stream")
-			fmt.Fprint(w, "retry: 100\n\nevent: changed\ndata: alerts\n\n")
-			return
-		}
-		read.Add(1)
-		fmt.Fprint(w, `<!doctype html><body data-mark="x"><main id="main"><p>All is quiet</p></main></body>`)
-	})}
-	go srv.Serve(l) // until Close below
-	defer srv.Close()
-	for deadline := time.Now().Add(30 * time.Second); read.Load() < 2 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-	}
-	b.until("the page to say that it is lost", "!document.getElementById('live').classList.contains('away') && document.getElementById('live').textContent === document.body.dataset.lost")
-	var state string
-	b.eval("document.body.innerText.includes('All is quiet') + ' ' + document.querySelectorAll('form[method=post] button:enabled').length", &state)
-	if state != "false 0" {
-		t.Errorf("it shows what the other program says, and how many buttons can be pressed: %s", state)
-	}
 }
 
 // TestKeyboard: everything can be reached and done without a mouse.

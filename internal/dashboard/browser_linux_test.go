@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -81,7 +82,7 @@ func (b *tab) event(e any) {
 			b.problems = append(b.problems, fmt.Sprintf("console: %s", e.Args[0].Value))
 		}
 	case *log.EventEntryAdded:
-		if e.Entry.Level == "error" && !strings.Contains(e.Entry.Text, "status of 404") { // what the policy stopped
+		if e.Entry.Level == "error" && !strings.Contains(e.Entry.Text, "responded with a status of") { // what the policy stopped; pages that say what is wrong have a status of their own
 			b.problems = append(b.problems, "log: "+e.Entry.Text+" "+e.Entry.URL)
 		}
 	case *page.EventJavascriptDialogOpening:
@@ -220,5 +221,23 @@ func (b *tab) fits(what string) {
 		var which string
 		b.eval(`[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0,4).map(e => e.outerHTML.slice(0,120)).join('\n')`, &which)
 		b.t.Errorf("%s is %d pixels too wide: %s", what, over, which)
+	}
+}
+
+// point moves the pointer.
+func (b *tab) point(x, y float64) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: input.DispatchMouseEventTypeMouseMoved, X: x, Y: y}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// press presses and lets go of the main button where the pointer is.
+func (b *tab) press(x, y float64) {
+	b.t.Helper()
+	for _, what := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
+		if _, err := chromedp.Call(b.ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: what, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: 1}); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }

@@ -2,10 +2,13 @@
 // what differs is put in its place. Without this script every page works by reloading it.
 (() => {
   'use strict'
-  const topics = new Set((document.body.dataset.topics || '').split(' ').filter(Boolean))
-  const live = document.getElementById('live')
+  const data = document.body.dataset, main = () => document.getElementById('main')
+  const live = document.getElementById('live'), news = document.getElementById('news')
   const root = new URL('..', document.currentScript.src).pathname // below which everything is served
-  let stream = null, reading = false, again = false, lost = false, failed = 0, said = document.getElementById('main').dataset.summary
+  let topics = new Set(data.topics.split(' ').filter(Boolean))
+  let stream = null, waiting = 0, reading = false, again = '', lost = false, failed = 0, said = main().dataset.summary
+  let known = true // who gets our forms: true while the stream has shown the mark of the server that made this page
+  let held = null // a page that was read and is not shown yet
 
   // Whoever types or has opened something must not lose it.
   const busy = el => el.contains(document.activeElement) && document.activeElement.matches('input:not([type=hidden]), select, textarea')
@@ -40,71 +43,144 @@
     while (old.childNodes.length > is.length) old.lastChild.remove()
   }
 
-  async function read() {
-    if (reading) { again = true; return }
+  // ids are the alerts that a list shows, in order.
+  const ids = el => [...el.querySelectorAll('.timeline [data-id]')].map(e => e.dataset.id)
+  const something = 'a, button, summary, input, select, textarea, label'
+
+  // used says that somebody reads the list, or is about to press something: nothing may move under their hands.
+  const used = () => scrollY > 60 || main().querySelector(':is(' + something + ', .entry):hover') ||
+    document.activeElement !== main() && main().contains(document.activeElement) || !getSelection().isCollapsed
+
+  // show puts a page that was read in its place, now or, if it is a list that somebody uses, when they say so.
+  function show(page, now) {
+    const fresh = page.getElementById('main'), old = main(), was = ids(old), is = ids(fresh)
+    const moved = was.length && is.length && is.join() !== was.join()
+    if (moved && !now && used()) {
+      held = page
+      const n = is.filter(id => !was.includes(id)).length
+      const text = n > 1 ? data.newMany.replace('{n}', n) : n ? data.newOne : data.changed
+      news.firstChild.textContent = text
+      news.hidden = false
+      tell(text)
+      return
+    }
+    held = null
+    news.hidden = true
+    const flash = old.querySelector(':scope > .flash')
+    if (flash && !fresh.querySelector(':scope > .flash')) fresh.prepend(document.importNode(flash, true))
+    const focused = document.activeElement && document.activeElement.id
+    const under = target(), meant = means(under)
+    merge(old, document.importNode(fresh, true))
+    if (under !== target() || meant !== means(under)) still() // what is under the pointer now is not what was aimed at
+    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true })
+    document.title = page.title
+    tell(main().dataset.summary)
+    const ask = document.getElementById('secret')
+    if (ask && document.activeElement === document.body) ask.focus()
+    topics = new Set(page.body.dataset.topics.split(' ').filter(Boolean))
+    if (data.stream !== page.body.dataset.stream) { data.stream = page.body.dataset.stream; close(); open() }
+  }
+
+  // tell says something to who cannot see it, once.
+  function tell(text) {
+    if (text && text !== said) { said = text; live.textContent = text }
+  }
+
+  // The pointer, and what could be pressed with it.
+  let x = -1, y = -1, deaf = false
+  const target = () => x < 0 ? null : document.elementFromPoint(x, y)?.closest(something) || null
+  const means = el => el && [el.form?.action, el.href, el.name, el.value, el.textContent].join(' ')
+  addEventListener('pointermove', e => { if (deaf && Math.hypot(e.clientX - x, e.clientY - y) > 3) hear(); if (!deaf) { x = e.clientX; y = e.clientY } }, true)
+  document.documentElement.addEventListener('pointerleave', () => { x = -1; hear() })
+  addEventListener('scroll', () => hear(), true)
+
+  // still has clicks do nothing until the pointer moves or a moment has passed: long enough to see what is there now.
+  let quiet = 0
+  function still() { if (target()) { deaf = true; clearTimeout(quiet); quiet = setTimeout(hear, 800) } }
+  function hear() { deaf = false }
+  for (const type of ['pointerdown', 'mousedown', 'click']) addEventListener(type, e => {
+    if (Math.hypot(e.clientX - x, e.clientY - y) > 3) hear()
+    if (deaf && e.isTrusted && e.detail !== 0 && main().contains(e.target)) { e.preventDefault(); e.stopPropagation() }
+  }, true)
+
+  // read takes in the page as it is now, or what = 'state': only what every page says of the agent.
+  async function read(what = 'page') {
+    if (reading) { if (again !== 'page') again = what; return }
     reading = true
     try {
       const answer = await fetch(location.href, { cache: 'no-store' })
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
       // Once our server has ended, another program may take its port: only who knows our mark is believed.
-      if (page.body.dataset.mark !== document.body.dataset.mark) return lose()
+      if (page.body.dataset.mark !== data.mark) return lose()
       if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.replace(answer.url); return }
-      const fresh = page.getElementById('main'), old = document.getElementById('main')
-      if (!fresh) return
-      if (lost) { lost = false; live.classList.add('away'); able(true) }
-      const flash = old.querySelector(':scope > .flash')
-      if (flash && !fresh.querySelector(':scope > .flash')) fresh.prepend(document.importNode(flash, true))
-      const focused = document.activeElement && document.activeElement.id
-      merge(old, document.importNode(fresh, true))
-      if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true })
-      document.title = page.title
-      const summary = document.getElementById('main').dataset.summary
-      if (summary && summary !== said) { said = summary; live.textContent = summary }
-      const ask = document.getElementById('secret')
-      if (ask && document.activeElement === document.body) ask.focus()
+      merge(document.getElementById('state'), document.importNode(page.getElementById('state'), true))
+      if (what === 'page') show(page, !!page.getElementById('gone'))
+      able()
     } catch (e) {
       if (!(e instanceof TypeError && /fetch/i.test(e.message))) console.error(e) // else the stream says when it is back
     } finally {
       reading = false
-      if (again) { again = false; setTimeout(read, 150) }
+      if (again) { const next = again; again = ''; setTimeout(() => read(next), 150) }
     }
   }
 
   // able lets forms be sent, or not: nobody is known to be there who may get what they hold.
-  function able(yes) {
-    for (const b of document.querySelectorAll('form[method=post] button')) b.disabled = !yes
+  function able() {
+    for (const b of document.querySelectorAll('form[method=post] button')) b.disabled = !known
   }
+  document.addEventListener('submit', e => { if (!known && e.target.method === 'post') { e.preventDefault(); e.stopPropagation() } }, true)
+
+  // doubt says that it is not known who is there.
+  function doubt() { known = false; able() }
 
   // lose says that the page is not fresh any more.
   function lose() {
+    doubt()
     lost = true
-    live.textContent = document.body.dataset.lost
+    live.textContent = said = data.lost
     live.classList.remove('away')
-    able(false)
+  }
+
+  // found says that the server that made this page is there.
+  function found() {
+    failed = 0
+    known = true
+    if (lost) { lost = false; live.classList.add('away'); read() }
+    able()
   }
 
   function open() {
-    if (stream || document.hidden || !topics.size) return
-    const { stream: page, at } = document.body.dataset
-    stream = new EventSource(root + 'live?' + new URLSearchParams({ page, at }))
-    stream.addEventListener('open', () => { failed = 0; if (lost) read() }) // which says who is there
-    stream.addEventListener('changed', e => { if (topics.has(e.data)) read() })
-    stream.addEventListener('error', () => {
-      if (++failed < 3 && stream.readyState !== EventSource.CLOSED) return
+    clearTimeout(waiting)
+    if (stream || document.hidden) return
+    const one = stream = new EventSource(root + 'live?' + new URLSearchParams({ page: data.stream, at: data.at }))
+    one.addEventListener('open', () => setTimeout(() => { if (one === stream && !known && one.readyState === EventSource.OPEN) lose() }, 5000))
+    one.addEventListener('here', e => { if (one !== stream) return; if (e.data === data.mark) found(); else lose() })
+    one.addEventListener('changed', e => {
+      if (!known || one !== stream) return
+      if (topics.has(e.data)) read()
+      else if (e.data === 'agent') read('state')
+    })
+    one.addEventListener('error', () => {
+      if (one !== stream) return
+      doubt()
+      if (++failed < 3 && one.readyState !== EventSource.CLOSED) return
       lose()
-      if (stream.readyState === EventSource.CLOSED) { stream = null; setTimeout(open, 5000) }
+      if (one.readyState === EventSource.CLOSED) { stream = null; waiting = setTimeout(open, 5000) }
     })
   }
+  function close() { if (stream) stream.close(); stream = null }
 
-  // A browser has six connections for us, and each visible page holds one.
+  // A browser has six connections for us, and each visible page holds one. What was hidden does not know who is there.
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) return open() // which says what was missed
-    if (stream) stream.close()
-    stream = null
+    if (document.hidden) return close()
+    doubt()
+    open() // which says what was missed
   })
-  addEventListener('pagehide', () => { if (stream) stream.close(); stream = null })
-  addEventListener('pageshow', e => { if (e.persisted) open() })
+  addEventListener('pagehide', close)
+  addEventListener('pageshow', e => { if (e.persisted) { doubt(); open() } })
   setInterval(() => { if (document.hidden) fetch(root + 'alive').catch(() => {}) }, 15 * 60 * 1000) // it ends when no page is open
+
+  news.firstChild.addEventListener('click', () => { if (held) { const page = held; scrollTo(0, 0); show(page, true); able(); main().focus({ preventScroll: true }) } })
 
   // A choice in a list of choices is enough.
   for (const f of document.querySelectorAll('form.filter')) {
