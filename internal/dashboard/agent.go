@@ -102,7 +102,7 @@ func (s *Server) overall(ctx context.Context, p *page) {
 		p.Status = &st
 	}
 	if until := s.pausedUntil(*p.Status); !until.IsZero() {
-		p.Pause = &pause{s.c.Words.At(until, s.c.Now().In(s.c.Zone)), p.Status.PausedForAll, !p.Status.PausedForAll || p.Status.Owner}
+		p.Pause = &pause{s.at(until), p.Status.PausedForAll, !p.Status.PausedForAll || p.Status.Owner}
 	}
 }
 

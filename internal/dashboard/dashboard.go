@@ -45,6 +45,7 @@ type Agent interface {
 	Kill(ctx context.Context, id string) (string, error)
 	Act(ctx context.Context, id string, a wormbell.Action) error
 	Credentials(ctx context.Context) ([]wormbell.Guarded, error)
+	Usage(ctx context.Context) ([]wormbell.Usage, error)
 	Trust(ctx context.Context) ([]wormbell.TrustRow, error)
 	AddTrust(ctx context.Context, row wormbell.TrustRow) (wormbell.TrustRow, error)
 	RemoveTrust(ctx context.Context, id string) error
@@ -112,7 +113,8 @@ const (
 	beatTime    = 20 * time.Second
 	askTime     = 5 * time.Second  // of the agent, for what a page shows of it
 	listTime    = 20 * time.Second // for all of its alerts
-	retryTime   = time.Second      // between two tries to reach the agent
+	tickTime    = 5 * time.Second
+	retryTime   = time.Second // between two tries to reach the agent
 	graceTime   = 2 * time.Second
 	maxHeader   = 16 << 10
 	maxBody     = 64 << 10
@@ -133,7 +135,6 @@ type Server struct {
 	gate     gate
 	list     list
 	hub      hub
-	usage    usage
 	seen     added
 	response responding
 
@@ -230,7 +231,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.response.base = ctx
 	wg.Go(func() { s.follow(ctx) })     // tells pages that something changed
 	wg.Go(func() { s.arrivals(ctx) })   // packages, while a page shows them
-	wg.Go(func() { s.sample(ctx) })     // the agent's own load, while a page is open
+	wg.Go(func() { s.tick(ctx) })       // what changes all the time, while a page is open
 	wg.Go(func() { s.idle(ctx, stop) }) // ends it when nobody looks
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(s.listener) }() // waited for below

@@ -33,6 +33,7 @@ type agent struct {
 	streams int // of events, that are open
 	rows    []wormbell.TrustRow
 	guarded []wormbell.Guarded
+	used    []wormbell.Usage
 	status  wormbell.Status
 }
 
@@ -194,6 +195,11 @@ func (a *agent) Credentials(context.Context) ([]wormbell.Guarded, error) {
 	defer a.mu.Unlock()
 	return a.guarded, a.up()
 }
+func (a *agent) Usage(context.Context) ([]wormbell.Usage, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.used, a.up()
+}
 func (a *agent) Trust(context.Context) ([]wormbell.TrustRow, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -324,11 +330,13 @@ func sample() *agent {
 			{ID: "npm-reads-npmrc", Store: "npm", Who: "signer:*", Under: "not-a-dependency-script", Reason: "package managers read their own settings", By: "built-in"},
 			{ID: "first-1", Store: "npm", Who: "signer:first-use:~/.nvm/versions/node/v22.11.0", Under: "not-a-dependency-script", Reason: "Node from nvm", By: "first-use"}},
 		guarded: []wormbell.Guarded{
-			{Store: "npm", Kind: "npm tokens", Path: "~/.npmrc", State: wormbell.GuardOn, LastRead: &read, LastBy: "bundle.js (pid 4223), postinstall of evil@1.0.0"},
+			{Store: "npm", Kind: "npm tokens", Path: "~/.npmrc", State: wormbell.GuardOn, LastRead: &read, LastBy: "bundle.js (pid 4223), postinstall of evil@1.0.0", Readers: []wormbell.Reader{
+				{Time: read, By: "bundle.js (pid 4223), postinstall of evil@1.0.0", Alert: "worm2345"}, {Time: read.Add(-3 * time.Hour), By: "npm-cli.js (pid 3177)"}, {Time: read.Add(-30 * time.Hour)}}},
 			{Store: "gh", Kind: "GitHub token", Path: "~/.config/gh/hosts.yml", State: wormbell.GuardOn},
 			{Store: "aws", Kind: "AWS keys", Path: "~/.aws/credentials", State: wormbell.GuardNot, Why: "on a network file system"},
 			{Store: "cargo", Kind: "crates registry token", Path: "~/.cargo/credentials.toml", State: wormbell.GuardAbsent},
 			{Store: "ssh", Kind: "SSH keys", Path: "~/.ssh/id_*", State: wormbell.GuardOff}},
+		used: load(),
 		status: wormbell.Status{Version: "v0.3.0", PID: 801, User: "0", Privileged: true, Started: day.Add(-52 * time.Hour), Uptime: (52 * time.Hour).Seconds(), CPU: 41.2, RSS: 23 << 20,
 			Homes: []string{"/home/dev"}, Alerts: 2, Events: 1203441, Lost: 12,
 			Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true, Events: 4211}, {Name: "manifests", Backend: "fanotify", Who: true, Events: 8121},
@@ -336,6 +344,21 @@ func sample() *agent {
 			Detectors: []wormbell.DetectorStatus{{ID: "credential-read", Title: "A credential was read by an unexpected program", Sees: "sees"}, {ID: "private-flag-removed", Title: `"private": true was removed`, Sees: "cannot see who"}, {ID: "decoy-read", Title: "A decoy was read", Sees: "blind"}},
 		},
 	}
+}
+
+// load is what an agent took in a day; it did not run in part of it.
+func load() (out []wormbell.Usage) {
+	for i := range 144 {
+		if i > 60 && i < 75 {
+			continue
+		}
+		u := wormbell.Usage{Time: day.Add(-time.Duration(143-i) * 10 * time.Minute), Seconds: 600, CPU: 1.2 + float64(i%7)*0.4, RSS: int64(21+i%9/3) << 20}
+		if i == 100 {
+			u.CPU, u.Lost = 21, 12
+		}
+		out = append(out, u)
+	}
+	return out
 }
 
 // script is a response that does what a test wants.

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"wormbell"
 	"wormbell/agent/client"
 )
 
@@ -241,72 +239,28 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// usage is the agent's own load over time, for as long as pages were open.
-type usage struct {
-	mu      sync.Mutex // guards what follows
-	points  []point    // oldest first
-	lastCPU float64
-	lastAt  time.Time
-	pid     int
-}
-
-// point is one sample.
-type point struct {
-	At  time.Time
-	CPU float64 // per cent of one core, since the sample before
-	RSS int64   // bytes
-}
-
-const (
-	sampleTime = 5 * time.Second
-	maxPoints  = 720 // an hour
-)
-
-// sample asks for the agent's load while a page is open, until ctx is done.
-func (s *Server) sample(ctx context.Context) {
-	every := time.NewTicker(sampleTime)
+// tick tells of what changes all the time while a page is open, until ctx is done.
+func (s *Server) tick(ctx context.Context) {
+	every := time.NewTicker(tickTime)
 	defer every.Stop()
 	for {
-		if s.hub.watched() {
-			st, err := s.status(ctx)
-			if err == nil {
-				s.usage.add(st, s.c.Now())
-				s.hub.pause(s.pausedUntil(st)) // one may have run out
-			}
-			s.hub.tell(topicStatus)
-			if errors.Is(err, errNoAgent) { // it is there, and does not answer
-				s.hub.tell(topicAlerts)
-			}
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
 		}
-	}
-}
-
-// add takes in what the agent says of itself at a time.
-func (u *usage) add(st wormbell.Status, now time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	between := now.Sub(u.lastAt)
-	if u.pid == st.PID && between < sampleTime/2 {
-		return // the clock of a process ticks in hundredths: too short a time says nothing
-	}
-	if u.pid == st.PID && !u.lastAt.IsZero() && between > 0 && between < 10*sampleTime && st.CPU >= u.lastCPU {
-		u.points = append(u.points, point{now, 100 * (st.CPU - u.lastCPU) / between.Seconds(), st.RSS})
-		if len(u.points) > maxPoints {
-			u.points = slices.Delete(u.points, 0, len(u.points)-maxPoints)
+		if !s.hub.watched() {
+			continue
+		}
+		st, err := s.status(ctx)
+		if err == nil {
+			s.hub.pause(s.pausedUntil(st)) // one may have run out
+		}
+		s.hub.tell(topicStatus)
+		if errors.Is(err, errNoAgent) { // it is there, and does not answer
+			s.hub.tell(topicAlerts)
 		}
 	}
-	u.pid, u.lastCPU, u.lastAt = st.PID, st.CPU, now
-}
-
-func (u *usage) get() []point {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return slices.Clone(u.points)
 }
 
 // explain turns an error of the agent into what a person is told.

@@ -53,6 +53,7 @@ const (
 	DashChartCPU      Key = "dash-chart-cpu"
 	DashChartMemory   Key = "dash-chart-memory"
 	DashChartNow      Key = "dash-chart-now"
+	DashChartLate     Key = "dash-chart-late"
 	DashRespondTitle  Key = "dash-respond-title"
 	DashOpenPage      Key = "dash-open-page"
 	DashHintWaiting   Key = "dash-hint-waiting"
@@ -244,8 +245,8 @@ var dashboardTexts = map[Key]text{
 	"dash-until-removed": {En: "you take it back", Ja: "取り消すまで"},
 
 	// Credentials.
-	"dash-c-lead": {En: "The files in which secrets lie, and who read them last. Wormbell never reads what is in them.", Ja: "秘密情報が入ったファイルと、最後に読んだプログラムです。Wormbell が中身を読むことはありません。"},
-	"dash-c-file": {En: "File", Ja: "ファイル"}, "dash-c-kind": {En: "What is in it", Ja: "内容"}, "dash-c-read": {En: "Last read", Ja: "最後の読み取り"}, "dash-c-by": {En: "By", Ja: "読み取ったもの"},
+	"dash-c-lead": {En: "The files in which secrets lie, and who read them lately. Wormbell never reads what is in them.", Ja: "秘密情報が入ったファイルと、最近読んだプログラムです。Wormbell が中身を読むことはありません。"},
+	"dash-c-file": {En: "File", Ja: "ファイル"}, "dash-c-kind": {En: "What is in it", Ja: "内容"}, "dash-c-readers": {En: "Who read it lately", Ja: "最近読んだプログラム"}, "dash-c-alert": {En: "alert %[1]s", Ja: "警告 %[1]s"}, "dash-unknown-reader": {En: "By whom is not known", Ja: "読んだプログラムは不明"},
 	"dash-c-none": {En: "No files are guarded.", Ja: "監視しているファイルはありません。"},
 	"dash-g-not":  {En: "Should be guarded, and cannot be", Ja: "監視すべきなのに監視できないもの"}, "dash-gn-not": {En: "Who reads these is not seen.", Ja: "誰が読んでも検知できません。"},
 	"dash-g-on": {En: "Guarded", Ja: "監視中"}, "dash-gn-on": {En: "Whoever opens one of these is seen.", Ja: "開いたプログラムはすべて検知します。"},
@@ -278,7 +279,9 @@ var dashboardTexts = map[Key]text{
 	"dash-st-cpu": {En: "CPU, average", Ja: "平均 CPU"}, "dash-st-memory": {En: "Memory", Ja: "メモリ"}, "dash-st-lost-note": {En: "What was lost was not seen. Wormbell looked at everything again afterwards.", Ja: "失われたイベントは検知できていません。Wormbell はその後、すべてを調べ直しました。"},
 	"dash-st-version": {En: "Version", Ja: "バージョン"}, "dash-st-as": {En: "Runs as", Ja: "実行ユーザー"}, "dash-st-root": {En: "root: it sees who does what", Ja: "root：実行者まで分かります"}, "dash-st-user": {En: "you: it cannot see who reads a file. As root it can.", Ja: "あなた：誰がファイルを読んだかは分かりません。root で動かすと分かります。"},
 	"dash-st-protect": {En: "Protection", Ja: "保護"}, "dash-st-protect-on": {En: "on: reads that would ring are denied", Ja: "オン：警告になる読み取りは拒否します"}, "dash-st-protect-off": {En: "off: reads ring, and are not denied", Ja: "オフ：警告を出しますが、拒否はしません"}, "dash-st-protect-cannot": {En: "not possible here: reads ring, and are not denied.", Ja: "ここでは使えません。警告を出しますが、拒否はしません。"},
-	"dash-st-homes": {En: "Homes", Ja: "ホームフォルダー"}, "dash-st-load": {En: "What it costs", Ja: "負荷"}, "dash-st-load-note": {En: "Measured every five seconds while a page of this dashboard is open.", Ja: "このダッシュボードを開いている間、5 秒ごとに測定します。"}, "dash-st-no-load": {En: "Measured while this page is open; a curve appears after some seconds.", Ja: "このページを開いている間に測定します。数秒でグラフが表示されます。"},
+	"dash-st-homes": {En: "Homes", Ja: "ホームフォルダー"}, "dash-st-load": {En: "What it costs", Ja: "負荷"}, "dash-st-load-note": {En: "Wormbell’s own use over the last day, measured every ten minutes; a gap is a time when it was not running.", Ja: "直近 1 日に Wormbell 自身が使った量です。10 分ごとに測定します。途切れている部分は動いていなかった時間です。"}, "dash-st-no-load": {En: "Nothing has been measured yet; look again in a few seconds.", Ja: "まだ測定していません。数秒後にもう一度確認してください。"},
+	"dash-chart-edge": {En: "now", Ja: "現在"}, DashChartLate: {En: "lately %[1]s, on average %[2]s, at most %[3]s", Ja: "直近 %[1]s、平均 %[2]s、最大 %[3]s"},
+	"dash-st-losses": {En: "Events lost in the last day", Ja: "直近 1 日に失われたイベント"}, "dash-st-no-losses": {En: "No event was lost in the last day.", Ja: "直近 1 日に失われたイベントはありません。"}, "dash-st-loss": {En: "%[1]d between %[2]s and %[3]s", Ja: "%[2]s から %[3]s までに %[1]d 件"},
 	DashChartCPU: {En: "CPU, of one core", Ja: "CPU（1 コアあたり）"}, DashChartMemory: {En: "Memory", Ja: "メモリ"}, DashChartNow: {En: "now %[1]s, at most %[2]s", Ja: "現在 %[1]s、最大 %[2]s"},
 	"dash-st-sensors": {En: "Sensors", Ja: "センサー"}, "dash-st-sensor": {En: "Sensor", Ja: "センサー"}, "dash-st-backend": {En: "By", Ja: "方式"}, "dash-st-who": {En: "Sees who", Ja: "実行者が分かるか"}, "dash-st-down": {En: "down", Ja: "停止"}, "dash-st-restarts": {En: "restarted %[1]d times", One: "restarted once", Ja: "再起動 %[1]d 回"},
 	"dash-st-detectors": {En: "Detectors", Ja: "検知ルール"}, "dash-st-detector": {En: "Looks for", Ja: "検知するもの"}, "dash-st-sees": {En: "How well", Ja: "監視状況"},
