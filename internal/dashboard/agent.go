@@ -21,7 +21,7 @@ type reach string
 // The ways in which it can be found; "" is that nobody has looked yet.
 const (
 	here     reach = "here"
-	absent   reach = "away"
+	absent   reach = "absent"
 	impostor reach = "impostor" // somebody else serves its socket
 	barred   reach = "barred"   // its socket may not be opened
 )

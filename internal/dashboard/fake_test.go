@@ -96,8 +96,15 @@ func (a *agent) made() []string {
 // add puts an alert in front and tells who watches.
 func (a *agent) add(alert wormbell.Alert) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.list = append([]wormbell.Alert{alert}, a.list...)
+	a.mu.Unlock()
+	a.wake()
+}
+
+// wake tells who watches that something changed.
+func (a *agent) wake() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, w := range a.watch {
 		select {
 		case w <- struct{}{}:

@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 	"time"
@@ -86,4 +87,79 @@ func TestWeight(t *testing.T) {
 		}
 	}
 	b.clean()
+}
+
+// TestStates: the same for what the list says in each state of the agent.
+func TestStates(t *testing.T) {
+	source := axe(t)
+	well := func(a *agent) {
+		a.list = nil
+		for i := range a.status.Detectors {
+			a.status.Detectors[i].Sees = "sees"
+		}
+	}
+	until := time.Now().Add(time.Hour)
+	for _, lang := range []language.Tag{language.English, language.Japanese} {
+		t.Run(lang.String(), func(t *testing.T) {
+			a := sample()
+			a.list = nil
+			b := open(t, serve(t, a, func(c *dashboard.Config) { c.Words = words.In(lang) }))
+			for _, state := range []struct {
+				name, path, sign string
+				set              func(*agent) // with its lock
+				why              error        // for which it cannot be asked
+			}{
+				{name: "quiet", set: well, sign: ".calm:not(.less)"},
+				{name: "past", set: func(a *agent) {
+					well(a)
+					for i, s := range []wormbell.State{wormbell.Closed, wormbell.Muted, wormbell.Closed} {
+						x := lone(fmt.Sprintf("past%04d", i), day)
+						x.State = s
+						a.list = append(a.list, x)
+					}
+				}, sign: ".calm a[href$='state=all']"},
+				{name: "blind", set: func(a *agent) { a.list = nil }, sign: ".calm.less .blind"},
+				{name: "problems", set: func(a *agent) {
+					well(a)
+					a.status.Problems = []string{"the store cannot be written: no space left on device"}
+				}, sign: ".flash.warn"},
+				{name: "paused", set: func(a *agent) { a.status.PausedUntil = &until }, sign: "#paused button"},
+				{name: "paused-status", path: "/status", set: func(a *agent) { a.status.PausedUntil, a.status.PausedForAll = &until, true }, sign: "#paused"},
+				{name: "no-load", path: "/status", set: func(a *agent) { a.used = nil }, sign: "main"},
+				{name: "no-packages", path: "/packages", set: well, sign: "main"},
+				{name: "no-trust", path: "/trust", set: func(a *agent) { a.rows = nil }, sign: "main"},
+				{name: "no-credentials", path: "/credentials", set: func(a *agent) { a.guarded = nil }, sign: "main"},
+				{name: "gone", set: func(*agent) {}, why: errGone, sign: "#gone.absent"},
+				{name: "impostor", set: func(*agent) {}, why: errImpostor, sign: "#gone.impostor"},
+				{name: "barred", set: func(*agent) {}, why: errBarred, sign: "#gone.barred"},
+			} {
+				fresh := sample()
+				a.begin()
+				a.mu.Lock()
+				a.list, a.status, a.used, a.rows, a.guarded = fresh.list, fresh.status, fresh.used, fresh.rows, fresh.guarded
+				state.set(a)
+				a.mu.Unlock()
+				a.wake()
+				if state.why != nil {
+					a.end(state.why)
+				}
+				for _, scheme := range []string{"light", "dark"} {
+					b.look(scheme, 1100)
+					b.visit(cmp.Or(state.path, "/"))
+					b.until(state.name, fmt.Sprintf("document.querySelector(%q)", state.sign))
+					what := fmt.Sprintf("%s-%s-%s", state.name, lang, scheme)
+					b.shot(what)
+					b.fits(what)
+					b.sound(what, source)
+					b.look(scheme, 400)
+					b.shot(what + "-400")
+					b.fits(what + " on a phone")
+					if lang == language.Japanese {
+						break // colours do not depend on the language
+					}
+				}
+				b.clean()
+			}
+		})
+	}
 }

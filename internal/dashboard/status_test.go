@@ -13,6 +13,7 @@ import (
 
 	"wormbell"
 	"wormbell/agent/client"
+	"wormbell/agent/detect"
 	"wormbell/internal/dashboard"
 	"wormbell/internal/words"
 )
@@ -130,5 +131,18 @@ func TestOldAgent(t *testing.T) {
 	b := visit(t, serve(t, a, func(c *dashboard.Config) { c.Dial = func() (dashboard.Agent, error) { return old{a}, nil } }), "/")
 	if got := b.get("/status", nil); got.status != 200 || !strings.Contains(got.body, "Nothing has been measured yet") {
 		t.Errorf("%d", got.status)
+	}
+}
+
+// TestDetectors: what each detector looks for is said in both languages.
+func TestDetectors(t *testing.T) {
+	t.Parallel()
+	for _, d := range detect.All {
+		if en, known := words.In(language.English).Detector(d.ID); !known || en != d.Title {
+			t.Errorf("%s is %q, to the agent %q", d.ID, en, d.Title)
+		}
+		if ja, _ := words.In(language.Japanese).Detector(d.ID); ja == "" || ja == d.Title {
+			t.Errorf("%s has no Japanese: %q", d.ID, ja)
+		}
 	}
 }

@@ -119,20 +119,26 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 
 // unseen is something that the agent does not see, or not all of.
 type unseen struct {
-	What string // in the agent's words
-	How  string // in the person's
+	What  string
+	Agent bool // What is in the agent's words
+	How   string
 }
 
 // blind names the detectors that do not see what they should.
 func (s *Server) blind(st wormbell.Status) (out []unseen) {
 	for _, d := range st.Detectors {
-		switch d.Sees {
-		case "sees":
-		case "blind":
-			out = append(out, unseen{d.Title, s.c.Words.Say(words.DashBlind)})
-		default:
-			out = append(out, unseen{d.Title, s.c.Words.Say(words.DashCannotSeeWho)})
+		if d.Sees == "sees" {
+			continue
 		}
+		how := words.DashCannotSeeWho
+		if d.Sees == "blind" {
+			how = words.DashBlind
+		}
+		what, known := s.c.Words.Detector(d.ID)
+		if !known {
+			what = d.Title
+		}
+		out = append(out, unseen{what, !known, s.c.Words.Say(how)})
 	}
 	return out
 }
