@@ -122,6 +122,19 @@ func (w window) press(selector string) {
 	w.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('" + selector + "').click()"))
 }
 
+// within types a program at the person's shell and returns its exit status. One
+// that goes on, as a dashboard does that has nobody to ask, fails the test.
+func (s *stage) within(limit time.Duration, cmd *exec.Cmd) int {
+	s.t.Helper()
+	p := s.shell.start(cmd)
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		s.t.Fatalf("%q still runs after %v", cmd.Args, limit)
+	}
+	return p.wait()
+}
+
 func (w window) shot(name string) {
 	dir := os.Getenv("WORMBELL_SHOTS")
 	if dir == "" {
@@ -158,7 +171,7 @@ func TestDashboard(t *testing.T) {
 	second := s.command("dashboard", "--open", "/alerts/"+s.alert.ID)
 	second.Env = append(second.Env, "BROWSER=/bin/false")
 	second.Stdout, second.Stderr = &out, &out
-	if code := s.shell.run(second); code != 0 || strings.Contains(out.String(), "ticket") {
+	if code := s.within(time.Minute, second); code != 0 || strings.Contains(out.String(), "ticket") {
 		t.Fatalf("a second dashboard: exit %d, %s", code, linkForm.ReplaceAllString(out.String(), "(a link)"))
 	}
 	links := opened()
@@ -209,7 +222,7 @@ func TestDashboard(t *testing.T) {
 		t.Errorf("npm whoami says %q", who)
 	}
 	for _, pid := range s.pids {
-		s.until("the worm to be gone", 10*time.Second, func() bool { st := state(pid); return st == "" || st == "Z" })
+		s.until("the worm to be gone", time.Minute, func() bool { st := state(pid); return st == "" || st == "Z" })
 	}
 	// It was started in a terminal, so the agent let it close the alert.
 	for _, a := range s.alerts("--all") {
@@ -218,4 +231,47 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 	s.nowhere(fresh, password)
+}
+
+// TestDemoOnDashboard: a person has the dashboard open and runs the
+// demonstration. The worm of it shows without a reload, with its processes as a
+// picture; they press Respond, and are told that there is nothing to do.
+func TestDemoOnDashboard(t *testing.T) {
+	v := verdaccio.Start(t)
+	const password = "a-password-of-the-test"
+	own := v.AddToken(v.AddUser("dev", password), password, false)
+	s := setHome(t, v.URL, own, secretservice.Start(t, secretservice.Config{UID: person}))
+	link, _ := s.dashboard()
+	w := s.browse(link)
+	w.sees("the quiet page", "document.querySelector('.calm') && document.body.dataset.topics")
+	w.do(chromedp.Evaluate[chromedp.Void]("window.same = true"))
+
+	demo := s.background(filepath.Join(bin, "wormbell"), "--socket", s.socket, "demo", "shai-hulud", "--fast")
+	w.sees("the demonstration, without a reload", "window.same && document.querySelector('.entry [href*=\"/alerts/\"]') && document.querySelector('.entry').innerText.includes('demonstration')")
+	w.sees("that it publishes", "window.same && document.querySelector('.entry.s-critical h3').innerText.includes('colour-strings')")
+	w.shot("e2e-demo-list")
+	w.press(".entry.s-critical h3 a")
+	w.sees("the tree as a picture", "document.querySelector('svg.tree.wide text') && document.querySelector('svg.tree.wide').getBoundingClientRect().height > 40")
+	for _, want := range []string{"npm", "postinstall.js", "colour-strings@", "~/.npmrc", "tried to publish"} {
+		w.sees(want, "[...document.querySelectorAll('svg.tree.wide text')].map(t => t.textContent).join('\\n').includes('"+want+"')")
+	}
+	select {
+	case <-demo.done:
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("the demonstration does not end\n%s", demo.out)
+	}
+	if code := demo.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the demonstration: exit %d\n%s", code, demo.out)
+	}
+	w.shot("e2e-demo-alert")
+
+	w.press(".actions a.main")
+	w.sees("the plan", "document.getElementById('start')")
+	w.shot("e2e-demo-plan")
+	w.press("#start")
+	w.sees("that all is done", "document.getElementById('complete')")
+	w.shot("e2e-demo-done")
+	if who := v.Whoami(own); who != "dev" || s.now() != own {
+		t.Errorf("after a demonstration the person's own token is %q's, and stands in its file: %v", who, s.now() == own)
+	}
 }

@@ -125,7 +125,7 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 		return nil, err
 	}
 	r.earlier()
-	if c.Alert != nil {
+	if c.Alert != nil && !c.Alert.Demo {
 		r.environment(ctx)
 	}
 	r.Persistence, err = c.Look(ctx, r.look(r.announced))
@@ -195,7 +195,7 @@ func project(list []string, dir string) []string {
 // exposed returns the files, with ~, whose tokens the alert says are exposed.
 func (r *Response) exposed() []string {
 	var files []string
-	if r.c.Alert == nil {
+	if r.c.Alert == nil || r.c.Alert.Demo { // what a demonstration reads is decoys in a home of its own
 		return nil
 	}
 	r.read = map[string]time.Time{}
