@@ -164,7 +164,7 @@ func TestTwoPlans(t *testing.T) {
 	if got := b.post("/alerts/backup23/respond", url.Values{"csrf": {b.csrf()}, "do": {"plan"}}, nil); strings.Contains(got.body, `id="make"`) {
 		t.Error("there is no plan although it was asked for")
 	}
-	for deadline := time.Now().Add(10 * time.Second); plans.Load() < 2 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); plans.Load() < 2 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 	}
 	if n := plans.Load(); n != 2 {
 		t.Errorf("%d plans were made", n)
@@ -258,7 +258,7 @@ func TestIdle(t *testing.T) {
 		for range 2 {
 			select {
 			case ticks <- time.Time{}:
-			case <-time.After(10 * time.Second): // nobody takes it
+			case <-time.After(time.Minute): // nobody takes it
 				return false
 			}
 		}
@@ -276,9 +276,10 @@ func TestIdle(t *testing.T) {
 	}
 	field := regexp.MustCompile(`name="run" value="([^"]+)"`)
 	var run []string
-	for run == nil {
+	poll(t, "a plan", func() bool {
 		run = field.FindStringSubmatch(b.get("/alerts/worm2345/respond", nil).body)
-	}
+		return run != nil
+	})
 	b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run[1]}, "do": {"start"}}, nil)
 	if got := b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run[1]}, "do": {"start"}}, nil); !strings.Contains(got.body, "The page was older") {
 		t.Error("one plan was begun twice")

@@ -145,7 +145,7 @@ func control(t *testing.T, s *dashboard.Server, b dashboard.Browser) string {
 			t.Errorf("the socket is left: %v", err)
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 && st.Mode().Perm() == 0o600 {
 			return path
 		} else if time.Now().After(deadline) {
