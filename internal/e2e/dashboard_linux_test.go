@@ -235,7 +235,8 @@ func TestDashboard(t *testing.T) {
 
 // TestDemoOnDashboard: a person has the dashboard open and runs the
 // demonstration. The worm of it shows without a reload, with its processes as a
-// picture; they press Respond, and are told that there is nothing to do.
+// picture; they press Respond, and are told that there is nothing to do. When the
+// agent ends, and when it is back, the page says so.
 func TestDemoOnDashboard(t *testing.T) {
 	v := verdaccio.Start(t)
 	const password = "a-password-of-the-test"
@@ -271,7 +272,17 @@ func TestDemoOnDashboard(t *testing.T) {
 	w.press("#start")
 	w.sees("that all is done", "document.getElementById('complete')")
 	w.shot("e2e-demo-done")
-	if who := v.Whoami(own); who != "dev" || s.now() != own {
-		t.Errorf("after a demonstration the person's own token is %q's, and stands in its file: %v", who, s.now() == own)
+
+	// The agent ends, and comes back; the page that is open says so.
+	w.press(".crumb a")
+	w.sees("the quiet page again", "document.querySelector('.calm a[href$=\"state=all\"]')")
+	w.do(chromedp.Evaluate[chromedp.Void]("window.same = true"))
+	s.stop()
+	w.sees("that nobody watches", "window.same && document.querySelector('#gone.absent') && !document.body.innerText.includes('No open alerts')")
+	s.launch(options{})
+	s.ready()
+	w.sees("that it is back", "window.same && document.querySelector('.calm h2').innerText.includes('No open alerts')")
+	if who, now := v.Whoami(own), s.now(); who != "dev" || now != own { // last, as reading it rings
+		t.Errorf("after a demonstration the person's own token is %q's, and stands in its file: %v", who, now == own)
 	}
 }
