@@ -95,4 +95,4 @@ bench: build
 	$(TOOLS) $(GO) run ./internal/bench
 
 clean:
-	rm -rf bin
+	rm -rf bin artifacts
