@@ -120,6 +120,8 @@ func TestQuiet(t *testing.T) {
 		{"shown", []func(*agent){well, closed(3)}, "/?state=all", []string{"No open alerts", `data-id="c0000002"`}, []string{`class="calm`}},
 		{"blind", []func(*agent){closed(0)}, "/", []string{amber, "No open alerts, but not everything is seen", "A decoy was read", "blind", "cannot see who"}, []string{"A credential was read by"}},
 		{"a problem", []func(*agent){well, closed(0), func(a *agent) { a.status.Problems = []string{"the disk is full"} }}, "/", []string{amber, "the disk is full"}, nil},
+		{"blind, with alerts", nil, "/", []string{"there may be more", `data-id="worm2345"`}, nil},
+		{"not blind, with alerts", []func(*agent){well}, "/", []string{`data-id="worm2345"`}, []string{"there may be more"}},
 		{"none fit", []func(*agent){well, closed(1)}, "/?severity=high", []string{"No alert is like that"}, []string{`class="calm`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

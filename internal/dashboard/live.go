@@ -174,7 +174,11 @@ func (s *Server) watch(ctx context.Context) error {
 		s.hub.tell(topicAlerts)
 		if first { // the list is what is looked at first, by a browser that still starts
 			first = false
-			if _, err := s.rows(ctx, false); err != nil {
+			rows, err := s.rows(ctx, false)
+			if err == nil && len(rows) == 0 { // then the others are counted
+				_, err = s.rows(ctx, true)
+			}
+			if err != nil {
 				s.c.Log.Debug("the list is read when it is asked for", "err", err)
 			}
 		}

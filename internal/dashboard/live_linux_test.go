@@ -151,6 +151,7 @@ func TestGoneLive(t *testing.T) {
 // TestNews: nothing moves under the hands of who uses the list; what is new is
 // shown when they say so, and at once when they do nothing.
 func TestNews(t *testing.T) {
+	source := axe(t)
 	a := sample()
 	b := open(t, serve(t, a, nil))
 	first := func() (id string) {
@@ -172,6 +173,7 @@ func TestNews(t *testing.T) {
 		t.Errorf("under the pointer is %s, first is %s", under, first())
 	}
 	b.shot("news")
+	b.sound("news", source)
 	b.run(chromedp.Click("#news button"))
 	b.until("both", "document.getElementById('news').hidden && document.querySelector('[data-id=newer001]')")
 	if got := first(); got != "newer002" {

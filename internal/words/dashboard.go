@@ -149,6 +149,7 @@ var dashboardTexts = map[Key]text{
 	"dash-quiet-problem":  {En: "No open alerts, but Wormbell has a problem", Ja: "未対応の警告はありませんが、Wormbell に問題があります"},
 	"dash-quiet-since":    {En: "Watching since %[1]s.", Ja: "%[1]s から監視しています。"},
 	"dash-quiet-blind":    {En: "On this computer Wormbell cannot fully see:", Ja: "このコンピューターでは、次の監視が不完全です。"},
+	"dash-list-blind":     {En: "Not everything is seen on this computer, so there may be more.", Ja: "このコンピューターでは一部が監視できていないため、ほかにもあるかもしれません。"},
 	"dash-quiet-why":      {En: "Why, and what to do", Ja: "理由と対処方法"},
 	"dash-quiet-demo":     {En: "shows what an alert looks like, without any danger.", Ja: "を実行すると、安全なデモで警告を確認できます。"},
 	"dash-agent-problems": {En: "Wormbell has a problem:", Ja: "Wormbell に問題があります。"},
