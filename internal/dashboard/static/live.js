@@ -60,7 +60,9 @@
       const n = is.filter(id => !was.includes(id)).length
       const text = n > 1 ? data.newMany.replace('{n}', n) : n ? data.newOne : data.changed
       news.firstChild.textContent = text
+      const before = target()
       news.hidden = false
+      if (before !== target()) still()
       tell(text)
       return
     }
@@ -100,7 +102,7 @@
   function hear() { deaf = false }
   for (const type of ['pointerdown', 'mousedown', 'click']) addEventListener(type, e => {
     if (Math.hypot(e.clientX - x, e.clientY - y) > 3) hear()
-    if (deaf && e.isTrusted && e.detail !== 0 && main().contains(e.target)) { e.preventDefault(); e.stopPropagation() }
+    if (deaf && e.isTrusted && e.detail !== 0 && (main().contains(e.target) || news.contains(e.target))) { e.preventDefault(); e.stopPropagation() }
   }, true)
 
   // read takes in the page as it is now, or what = 'state': only what every page says of the agent.
