@@ -62,19 +62,19 @@ func (s *Server) templates() (map[string]*template.Template, error) {
 		"severity": func(v wormbell.Severity) string { return w.Say(words.Key("dash-severity-" + v.String())) },
 		"state":    func(v wormbell.State) string { return w.Say(words.Key("dash-state-" + string(v))) },
 		"when":     s.when, "clock": s.clock, "day": s.day,
-		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"sub":      func(step string) bool { return strings.HasPrefix(step, "  ") }, // belongs to the step before
-		"trim":     strings.TrimSpace,
-		"root":     s.gate.at, // below which everything is served
-		"row":      func(r wormbell.TrustRow) string { return w.Trust(r, s.c.Now()) },
-		"who":      w.Trusted,
-		"under":    w.Under,
-		"detector": func(id string) string { text, _ := w.Detector(id); return text },
-		"action":   w.Action,
-		"store":    func(id string) string { return w.Store(id) },
-		"num":      number,
-		"english":  func() bool { return w.Tag() == "en" },
-		"version":  func(p *wormbell.Package) string { return plain.Text(p.String()) },
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"sub":     func(step string) bool { return strings.HasPrefix(step, "  ") }, // belongs to the step before
+		"trim":    strings.TrimSpace,
+		"root":    s.gate.at, // below which everything is served
+		"row":     func(r wormbell.TrustRow) string { return w.Trust(r, s.c.Now()) },
+		"who":     w.Trusted,
+		"under":   w.Under,
+		"looks":   func(id string) string { text, _ := w.Detector(id); return text },
+		"action":  w.Action,
+		"store":   func(id string) string { return w.Store(id) },
+		"num":     number,
+		"english": func() bool { return w.Tag() == "en" },
+		"version": func(p *wormbell.Package) string { return plain.Text(p.String()) },
 	}
 	files, err := fs.Glob(pageFiles, "pages/*.html")
 	if err != nil {

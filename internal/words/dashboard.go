@@ -277,7 +277,8 @@ var dashboardTexts = map[Key]text{
 
 	// Status.
 	"dash-st-well": {En: "Wormbell is running and sees all it should.", Ja: "Wormbell は正常に動作し、すべてを監視しています。"}, "dash-st-less": {En: "Wormbell is running, but sees less than it should.", Ja: "Wormbell は動作していますが、一部を監視できていません。"},
-	"dash-st-agent": {En: "Wormbell", Ja: "Wormbell"}, "dash-st-running": {En: "Running for", Ja: "稼働時間"}, "dash-st-alerts": {En: "Open alerts", Ja: "未対応の警告"}, "dash-st-events": {En: "Events", Ja: "イベント"}, "dash-st-lost": {En: "Lost", Ja: "損失"},
+	"dash-st-doctor": {En: "says why, and what to do about it.", Ja: "を実行すると、理由と対処方法が分かります。"},
+	"dash-st-agent":  {En: "Wormbell", Ja: "Wormbell"}, "dash-st-running": {En: "Running for", Ja: "稼働時間"}, "dash-st-alerts": {En: "Open alerts", Ja: "未対応の警告"}, "dash-st-events": {En: "Events", Ja: "イベント"}, "dash-st-lost": {En: "Lost", Ja: "損失"},
 	"dash-st-cpu": {En: "CPU, average", Ja: "平均 CPU"}, "dash-st-memory": {En: "Memory", Ja: "メモリ"}, "dash-st-lost-note": {En: "What was lost was not seen. Wormbell looked at everything again afterwards.", Ja: "失われたイベントは検知できていません。Wormbell はその後、すべてを調べ直しました。"},
 	"dash-st-version": {En: "Version", Ja: "バージョン"}, "dash-st-as": {En: "Runs as", Ja: "実行ユーザー"}, "dash-st-root": {En: "root: it sees who does what", Ja: "root：実行者まで分かります"}, "dash-st-user": {En: "you: it cannot see who reads a file. As root it can.", Ja: "あなた：誰がファイルを読んだかは分かりません。root で動かすと分かります。"},
 	"dash-st-protect": {En: "Protection", Ja: "保護"}, "dash-st-protect-on": {En: "on: reads that would ring are denied", Ja: "オン：警告になる読み取りは拒否します"}, "dash-st-protect-off": {En: "off: reads ring, and are not denied", Ja: "オフ：警告を出しますが、拒否はしません"}, "dash-st-protect-cannot": {En: "not possible here: reads ring, and are not denied.", Ja: "ここでは使えません。警告を出しますが、拒否はしません。"},
