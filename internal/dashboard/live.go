@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,12 +28,18 @@ const (
 
 var topics = []string{topicAlerts, topicStatus, topicRespond, topicPackages, topicAgent}
 
+// stream is one page that listens; the hub's lock guards it.
+type stream struct {
+	wake    chan struct{} // holds one when there is something
+	changed []string      // topics that were not taken yet, each once
+}
+
 // hub knows who listens. It is safe for concurrent use.
 type hub struct {
 	now func() time.Time
 
 	mu      sync.Mutex // guards what follows
-	streams map[chan string]struct{}
+	streams map[*stream]struct{}
 	last    time.Time // somebody asked for something
 	version int       // of the alerts
 	told    int       // how often anything was told
@@ -64,19 +71,28 @@ func (h *hub) watched() bool {
 	return len(h.streams) > 0
 }
 
-// join returns a channel of topics, nil if too many listen already.
-func (h *hub) join() chan string {
+// join returns a new stream, nil if too many listen already.
+func (h *hub) join() *stream {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.streams) >= maxStreams {
 		return nil
 	}
 	if h.streams == nil {
-		h.streams = map[chan string]struct{}{}
+		h.streams = map[*stream]struct{}{}
 	}
-	c := make(chan string, 4*len(topics))
-	h.streams[c] = struct{}{}
-	return c
+	st := &stream{wake: make(chan struct{}, 1)}
+	h.streams[st] = struct{}{}
+	return st
+}
+
+// take returns what changed since it was called before.
+func (h *hub) take(st *stream) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed := st.changed
+	st.changed = nil
+	return changed
 }
 
 // at is how often anything was told: a page that was made at one number and
@@ -87,10 +103,10 @@ func (h *hub) at() int {
 	return h.told
 }
 
-func (h *hub) leave(c chan string) {
+func (h *hub) leave(st *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.streams, c)
+	delete(h.streams, st)
 	h.last = h.now()
 }
 
@@ -102,12 +118,13 @@ func (h *hub) tell(topic string) {
 	if topic == topicAlerts {
 		h.version++
 	}
-	for c := range h.streams {
+	for st := range h.streams {
+		if !slices.Contains(st.changed, topic) {
+			st.changed = append(st.changed, topic)
+		}
 		select {
-		case c <- topic:
-		default: // it is cut, and begins anew
-			close(c)
-			delete(h.streams, c)
+		case st.wake <- struct{}{}:
+		default: // it will be woken
 		}
 	}
 }
@@ -192,12 +209,12 @@ func (s *Server) watch(ctx context.Context) error {
 // live is GET /live: server-sent events (HTML, 9.2), one for each change.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	in := sessionOf(r)
-	changed := s.hub.join()
-	if changed == nil {
+	st := s.hub.join()
+	if st == nil {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.hub.leave(changed)
+	defer s.hub.leave(st)
 	ctx, stop := context.WithDeadline(r.Context(), in.until)
 	defer stop()
 	if r.URL.Query().Get("page") == "packages" {
@@ -216,9 +233,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	// another program may listen here.
 	first := "retry: 1000\nevent: here\ndata: " + in.csrf + "\n\n"
 	if r.URL.Query().Get("at") != strconv.Itoa(s.hub.at()) { // between the page and its stream
-		for _, topic := range topics {
-			first += "event: changed\ndata: " + topic + "\n\n"
-		}
+		first += told(topics)
 	}
 	if !write(first) {
 		return
@@ -231,16 +246,21 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
-		case topic, ok := <-changed:
-			if !ok {
-				return
-			}
-			text = "event: changed\ndata: " + topic + "\n\n"
+		case <-st.wake:
+			text = told(s.hub.take(st))
 		}
 		if !write(text) {
 			return
 		}
 	}
+}
+
+// told writes topics as events.
+func told(topics []string) (text string) {
+	for _, topic := range topics {
+		text += "event: changed\ndata: " + topic + "\n\n"
+	}
+	return text
 }
 
 // tick tells of what changes all the time while a page is open, until ctx is done.
