@@ -276,9 +276,10 @@ func TestIdle(t *testing.T) {
 	}
 	field := regexp.MustCompile(`name="run" value="([^"]+)"`)
 	var run []string
-	for run == nil {
+	poll(t, "a plan", func() bool {
 		run = field.FindStringSubmatch(b.get("/alerts/worm2345/respond", nil).body)
-	}
+		return run != nil
+	})
 	b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run[1]}, "do": {"start"}}, nil)
 	if got := b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run[1]}, "do": {"start"}}, nil); !strings.Contains(got.body, "The page was older") {
 		t.Error("one plan was begun twice")

@@ -41,7 +41,7 @@ func TestItWasMe(t *testing.T) {
 	term.types("node ~/bin/mine.js")
 	alert, _ := m.rings("credential-read")
 	term.types("wormbell --socket " + m.socket + " alert trust " + alert.ID + " --for 1d --yes")
-	m.until("the alert to be closed", 10*time.Second, func() bool { return len(m.alerts()) == 0 })
+	m.until("the alert to be closed", time.Minute, func() bool { return len(m.alerts()) == 0 })
 	out, _ := m.wormbell("trust", "list", "--json")
 	var list struct{ Trust []wormbell.TrustRow }
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
@@ -53,7 +53,7 @@ func TestItWasMe(t *testing.T) {
 	}
 	os.Remove(filepath.Join(home, "done"))
 	term.types("node ~/bin/mine.js")
-	m.until("the script to run again", 10*time.Second, ran)
+	m.until("the script to run again", time.Minute, ran)
 	m.quiet("what was allowed")
 	term.types("node ~/bin/copy.js")
 	if a, f := m.rings("credential-read"); a.ID == alert.ID || f.Evidence[len(f.Evidence)-1].Process.Name() != "copy.js" {
