@@ -263,22 +263,30 @@ func middle(name string, n int) string {
 	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
 }
 
-// next says what to do.
-func (w *Words) next(a wormbell.Alert, d deed) string {
-	key := nextOf[d.detector]
+// nextKey is what to do, "" if only the agent's advice says it.
+func nextKey(a wormbell.Alert, d deed) Key {
 	switch dependency := ancestry.Dependency(d.who) != nil; {
 	case pair(a):
-		key = nextPair
+		return nextPair
 	case d.detector == credentialRead && dependency:
-		key = nextReadDependency
+		return nextReadDependency
 	case d.back != "":
-		return w.Say(nextTamperingGot, w.Say(d.back))
+		return nextTamperingGot
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:
-		key = nextPrivateLow
+		return nextPrivateLow
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Critical:
-		key = nextPublish
+		return nextPublish
 	}
-	if key != "" {
+	return nextOf[d.detector]
+}
+
+// next says what to do.
+func (w *Words) next(a wormbell.Alert, d deed) string {
+	switch key := nextKey(a, d); key {
+	case "":
+	case nextTamperingGot:
+		return w.Say(key, w.Say(d.back))
+	default:
 		return w.Say(key)
 	}
 	if advice := plain.Cut(a.Advice, maxSummary); advice != "" && !w.japanese() {

@@ -1,0 +1,66 @@
+package words
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/text/language"
+
+	"wormbell"
+)
+
+// TestHalt: what became of an alert's processes, by what was done about them.
+func TestHalt(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		did  []wormbell.Action
+		want Halt
+	}{
+		"nothing":                    {nil, HaltNot},
+		"frozen":                     {[]wormbell.Action{{What: "freeze", Done: 2}}, HaltFrozen},
+		"before there were counts":   {[]wormbell.Action{{What: "freeze", Outcome: "stopped 2 processes"}}, HaltFrozen},
+		"in vain, without counts":    {[]wormbell.Action{{What: "freeze", Outcome: "no process was stopped: none of the tree is running"}}, HaltEnded},
+		"in vain":                    {[]wormbell.Action{{What: "freeze-none"}}, HaltEnded},
+		"not to be stopped":          {[]wormbell.Action{{What: "freeze-none", Left: 2}}, HaltNot},
+		"some of it":                 {[]wormbell.Action{{What: "freeze", Done: 1, Left: 2}}, HaltFrozen},
+		"let go on":                  {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}}, HaltNot},
+		"let go on, a shell beside":  {[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "resume", Done: 2, Left: 1}}, HaltNot},
+		"not to be let go on":        {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Left: 2}}, HaltFrozen},
+		"ended meanwhile":            {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Outcome: "no process was continued: none of the tree is running"}}, HaltEnded},
+		"ended":                      {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "kill", Done: 2}}, HaltEnded},
+		"ended, without counts":      {[]wormbell.Action{{What: "freeze", Outcome: "stopped x"}, {What: "kill", Outcome: "ended x"}}, HaltEnded},
+		"not to be ended":            {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "kill", Left: 2}}, HaltFrozen},
+		"frozen again":               {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}, {What: "close"}, {What: "freeze", Done: 1}, {What: "note"}}, HaltFrozen},
+		"frozen, and gone afterward": {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "freeze-none"}}, HaltEnded},
+	} {
+		if got := HaltOf(wormbell.Alert{Actions: tt.did}); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
+// TestNext: what is frozen is not to be frozen, whatever rang.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	for detector, key := range nextOf {
+		for tag, word := range map[language.Tag]string{language.English: "reeze", language.Japanese: "今すぐ一時停止"} {
+			a := wormbell.Alert{State: wormbell.Open, Severity: wormbell.High, Findings: []wormbell.Finding{{Detector: detector, Severity: wormbell.High}},
+				Actions: []wormbell.Action{{What: "freeze", Done: 1}}}
+			got := In(tag).Next(a)
+			if first := In(tag).Say(PageNextFrozen); !strings.HasPrefix(got, first) || strings.Contains(got, word) {
+				t.Errorf("%s: %q", detector, got)
+			}
+			if rest := restOf[key]; rest == "" {
+				t.Errorf("%s: nothing is said besides", detector)
+			}
+			a.Actions = nil
+			if got := In(tag).Next(a); got != In(tag).Alert(a).Next {
+				t.Errorf("%s: what runs: %q", detector, got)
+			}
+			a.State = wormbell.Closed
+			if got := In(tag).Next(a); got != "" {
+				t.Errorf("%s: closed: %q", detector, got)
+			}
+		}
+	}
+}
