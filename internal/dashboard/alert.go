@@ -1,9 +1,12 @@
 package dashboard
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,12 +37,17 @@ func (s *Server) find(r *http.Request) (Agent, wormbell.Alert, error) {
 type alertView struct {
 	Alert    wormbell.Alert
 	Told     words.Told
+	CSRF     string
 	Roots    []*node
 	Pictures []*picture
 	Events   []event
 	Exposed  exposure.Exposure
+	Late     bool // the person's files did not answer: Exposed lacks what they tell
 	Commands []exposure.Command
-	Frozen   bool
+	Log      []done
+	Frozen   bool // its processes are stopped and can go on
+	Minor    bool // closing it is what most people do
+	Foreign  bool // it is another user's
 	Offers   bool // "It was me" may have an answer
 	Answers  bool // this program can respond
 	Text     string
@@ -47,9 +55,16 @@ type alertView struct {
 	Made     time.Time
 }
 
+// done is one thing that was done about an alert.
+type done struct {
+	Time time.Time
+	words.Did
+}
+
 // event is one line of the evidence.
 type event struct {
 	Time time.Time
+	Day  string // of another day than today
 	deed
 	By       string
 	PID      int
@@ -59,24 +74,37 @@ type event struct {
 
 const maxEvents = 300
 
-func (s *Server) view(r *http.Request, a wormbell.Alert) alertView {
-	v := alertView{Alert: a, Told: s.c.Words.Alert(a), Roots: s.grow(a), Exposed: exposure.Of(a), Host: s.c.Host, Made: s.c.Now(),
-		Offers: s.c.Suggest != nil, Answers: s.c.Prepare != nil}
-	if s.c.Expose != nil {
-		if err := s.c.Expose(r.Context(), a, &v.Exposed); err != nil {
-			s.c.Log.Debug("not all of what was exposed is known", "err", err)
-		}
+// head is what every page of an alert needs.
+func (s *Server) head(r *http.Request, a wormbell.Alert) alertView {
+	v := alertView{Alert: a, Told: s.c.Words.Alert(a), Frozen: words.HaltOf(a) == words.HaltFrozen,
+		Foreign: foreign(a), Answers: s.c.Prepare != nil}
+	v.Told.Next = s.c.Words.Next(a)
+	v.Offers = s.c.Suggest != nil && !v.Foreign
+	v.Minor = a.Severity <= wormbell.Low && a.State == wormbell.Open
+	if in := sessionOf(r); in != nil {
+		v.CSRF = in.csrf
 	}
+	return v
+}
+
+// foreign reports whether an alert is another user's than who serves these
+// pages. An administrator sees it, and cannot answer for its owner.
+func foreign(a wormbell.Alert) bool {
+	uid := os.Getuid()
+	return a.User != "" && uid >= 0 && a.User != strconv.Itoa(uid)
+}
+
+// view is all there is to show of an alert; what the person's files tell of it
+// is waited for no longer than limit.
+func (s *Server) view(r *http.Request, a wormbell.Alert, limit time.Duration) alertView {
+	v := s.head(r, a)
+	v.Roots, v.Host, v.Made = s.grow(a), s.c.Host, s.c.Now()
+	v.Exposed, v.Late = s.expose(r.Context(), a, limit)
 	v.Commands = v.Exposed.Commands()
-	v.Pictures = []*picture{s.draw(v.Roots, "wide", "wide", 852, 30), s.draw(v.Roots, "narrow", "narrow", 350, 12)}
+	v.Pictures = []*picture{s.draw(v.Roots, "wide", wide), s.draw(v.Roots, "narrow", narrow)}
 	v.Events = s.events(a)
 	for _, act := range a.Actions {
-		switch act.What {
-		case "freeze":
-			v.Frozen = true
-		case "resume", "kill":
-			v.Frozen = false
-		}
+		v.Log = append(v.Log, done{act.Time, s.c.Words.Did(act)})
 	}
 	return v
 }
@@ -104,7 +132,14 @@ func (s *Server) events(a wormbell.Alert) []event {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b event) int { return a.Time.Compare(b.Time) })
-	return out[:min(len(out), maxEvents)]
+	out = out[:min(len(out), maxEvents)]
+	today := s.day(s.c.Now())
+	for i := range out {
+		if d := s.day(out[i].Time); d != today {
+			out[i].Day = d
+		}
+	}
+	return out
 }
 
 func (s *Server) alert(w http.ResponseWriter, r *http.Request) error {
@@ -115,7 +150,7 @@ func (s *Server) alert(w http.ResponseWriter, r *http.Request) error {
 	if a.ID != r.PathValue("id") { // a part of the ID, or merged into another
 		return s.back(w, r, "/alerts/"+a.ID)
 	}
-	v := s.view(r, a)
+	v := s.view(r, a, exposeTime)
 	s.show(w, r, http.StatusOK, "alert", page{Title: v.Told.Title, Nav: "alerts", Topics: topicAlerts,
 		Summary: s.c.Words.Say(words.DashAlertSummary, v.Told.Title, s.c.Words.Say(words.Key("dash-state-"+string(a.State)))), Data: v})
 	return nil
@@ -128,25 +163,21 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx, reason := r.Context(), plain.Cut(strings.TrimSpace(r.PostFormValue("reason")), 500)
-	text := ""
+	f := flash{}
 	switch verb := r.PathValue("verb"); verb {
-	case "freeze":
-		text, err = agent.Freeze(ctx, a.ID)
-	case "resume":
-		text, err = agent.Resume(ctx, a.ID)
-	case "kill":
-		text, err = agent.Kill(ctx, a.ID)
+	case "freeze", "resume", "kill":
+		f, err = s.halt(ctx, agent, a, verb)
 	case "close":
-		text, err = s.c.Words.Say(words.DashDidClose), agent.Close(ctx, a.ID, reason)
+		f, err = s.close(ctx, agent, a, reason, r.PostFormValue("frozen"))
 	case "mute":
-		text, err = s.c.Words.Say(words.DashDidMute), agent.Mute(ctx, a.ID, reason)
+		f.Text, err = s.c.Words.Say(words.DashDidMute), agent.Mute(ctx, a.ID, reason)
 	case "reopen":
-		text, err = s.c.Words.Say(words.DashDidReopen), agent.Reopen(ctx, a.ID, reason)
+		f.Text, err = s.c.Words.Say(words.DashDidReopen), agent.Reopen(ctx, a.ID, reason)
 	case "note":
 		if reason == "" {
 			return s.back(w, r, "/alerts/"+a.ID)
 		}
-		text, err = s.c.Words.Say(words.DashDidNote), agent.Act(ctx, a.ID, wormbell.Action{What: "note", Outcome: reason})
+		f.Text, err = s.c.Words.Say(words.DashDidNote), agent.Act(ctx, a.ID, wormbell.Action{What: "note", Outcome: reason})
 	default:
 		s.show(w, r, http.StatusNotFound, "missing", page{Title: s.c.Words.Say(words.DashMissing)})
 		return nil
@@ -154,6 +185,94 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	if away(err) {
 		return err
 	}
-	s.did(r, text, err)
+	if err != nil {
+		f = s.explain(err)
+	}
+	sessionOf(r).say(f)
 	return s.back(w, r, "/alerts/"+a.ID)
+}
+
+// halt freezes, resumes or ends an alert's processes, and says how that went.
+func (s *Server) halt(ctx context.Context, agent Agent, a wormbell.Alert, verb string) (flash, error) {
+	do := map[string]func(context.Context, string) (string, error){"freeze": agent.Freeze, "resume": agent.Resume, "kill": agent.Kill}[verb]
+	text, err := do(ctx, a.ID)
+	if err != nil {
+		return flash{}, err
+	}
+	f := flash{Text: text, Agent: true} // what it recorded says more, and in the person's language
+	now, err := agent.Alert(ctx, a.ID)
+	if err != nil {
+		return f, nil // it was done all the same
+	}
+	last := func(x wormbell.Alert) (out wormbell.Action) {
+		for _, did := range x.Actions {
+			if did.What == verb || did.What == verb+"-none" {
+				out = did
+			}
+		}
+		return out
+	}
+	did := last(now)
+	if did.What == "" || did == last(a) {
+		return f, nil
+	}
+	if said := s.c.Words.Sentence(did); said != "" {
+		f = flash{Text: said}
+		f.Details, f.Warn = did.Outcome, did.Left > 0 || verb == "freeze" && did.Done == 0
+	}
+	return f, nil
+}
+
+// close closes an alert. Of one whose processes are frozen it has to be said
+// what becomes of them: "resume", "kill" or "leave".
+func (s *Server) close(ctx context.Context, agent Agent, a wormbell.Alert, reason, frozen string) (flash, error) {
+	halted := words.HaltOf(a) == words.HaltFrozen
+	if halted && frozen != "resume" && frozen != "kill" && frozen != "leave" {
+		return flash{Text: s.c.Words.Say(words.DashStale), Error: true}, nil // they were frozen after the page was made
+	}
+	if err := agent.Close(ctx, a.ID, reason); err != nil {
+		return flash{}, err
+	}
+	out := flash{Text: s.c.Words.Say(words.DashDidClose)}
+	switch {
+	case !halted:
+	case frozen == "leave":
+		out.Text = s.c.Words.Say(words.PageClosedOnly)
+	default:
+		failed := words.PageClosedFrozen
+		if frozen == "kill" {
+			failed = words.PageClosedRunning
+		}
+		out = s.join(out, failed, func() (flash, error) { return s.halt(ctx, agent, a, frozen) })
+	}
+	return out, nil
+}
+
+// join adds to how one thing went how the next one goes; failed says that the
+// next did not go well.
+func (s *Server) join(first flash, failed words.Key, next func() (flash, error)) flash {
+	f, err := next()
+	if err != nil {
+		first.Text, first.Warn, first.Details = s.c.Words.Say(failed), true, s.because(err)
+		return first
+	}
+	if f.Agent {
+		first.Details = f.Text
+		return first
+	}
+	if s.c.Words.Tag() != "ja" {
+		first.Text += " "
+	}
+	first.Text += f.Text
+	first.Details, first.Warn = f.Details, f.Warn
+	return first
+}
+
+// because is the agent's reason and what it advises, for the details.
+func (s *Server) because(err error) string {
+	why := s.explain(err)
+	if why.Hint == "" {
+		return why.Text
+	}
+	return why.Text + ". " + why.Hint
 }

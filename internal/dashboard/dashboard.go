@@ -137,6 +137,7 @@ type Server struct {
 	hub      hub
 	seen     added
 	response responding
+	looking  looking
 
 	mu    sync.Mutex // guards what follows
 	agent Agent      // nil: not reached yet

@@ -54,6 +54,7 @@ type flash struct {
 	Hint  string
 	Error bool
 	Agent bool // Text and Hint are the agent's, in English
+	flashMore
 }
 
 func secretText() string { return base64.RawURLEncoding.EncodeToString(random(32)) }

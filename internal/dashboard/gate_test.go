@@ -352,7 +352,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("the agent was asked to %q", calls)
 	}
 	// And the same from our own page is done.
-	if got := b.post("/alerts/worm2345/close", url.Values{"csrf": {b.csrf()}, "reason": {"done"}}, nil); got.status != 200 || len(a.made()) != 1 {
+	if got := b.post("/alerts/worm2345/close", url.Values{"csrf": {b.csrf()}, "reason": {"done"}, "frozen": {"leave"}}, nil); got.status != 200 || len(a.made()) != 1 {
 		t.Errorf("from our own page: %d, %q", got.status, a.made())
 	}
 	if got := b.post("/alerts/backup23/mute", url.Values{"csrf": {b.csrf()}}, map[string]string{"Sec-Fetch-Site": "", "Origin": "http://" + u.Host}); got.status != 200 || len(a.made()) != 2 {
@@ -394,7 +394,7 @@ func TestRefusedByAgent(t *testing.T) {
 	a := sample()
 	a.refuse = &client.Error{Status: 403, Text: "refused to close worm2345: the call comes from no terminal", Advice: "run it in a terminal"}
 	b := visit(t, serve(t, a, nil), "/")
-	got := b.post("/alerts/worm2345/close", url.Values{"csrf": {b.csrf()}}, nil)
+	got := b.post("/alerts/worm2345/close", url.Values{"csrf": {b.csrf()}, "frozen": {"leave"}}, nil)
 	for _, want := range []string{"refused to close worm2345: the call comes from no terminal", "run it in a terminal", `role="alert"`, "It was not done."} {
 		if !strings.Contains(got.body, want) {
 			t.Errorf("the page does not say %q", want)

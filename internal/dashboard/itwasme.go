@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,10 +22,10 @@ import (
 // wasMe is the page that asks what "It was me" would mean.
 type wasMe struct {
 	alertView
-	Rows []Suggestion
-	Why  string
-	Days int
-	Seen string // see seen
+	Rows  []Suggestion
+	Why   string
+	Hours int
+	Seen  string // see seen
 }
 
 // seen tells what a person looked at when they chose from what is there now: an
@@ -38,16 +39,23 @@ func seen(a wormbell.Alert, rows []Suggestion) string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
-// suggest says which rows there can be, for the days that the request chose.
-func (s *Server) suggest(r *http.Request, a wormbell.Alert) (rows []Suggestion, why string, days int) {
-	days = 30
-	if n, err := strconv.Atoi(r.FormValue("days")); err == nil && (n == 1 || n == 7 || n == 365) {
-		days = n
+// hours are how long a row may hold; the third is what nobody chose.
+var hours = []int{1, 24, 30 * 24, 365 * 24}
+
+// suggest says which rows there can be, for the hours that the request chose.
+// For another user's alert there are none: they would let in what we do.
+func (s *Server) suggest(r *http.Request, a wormbell.Alert) (rows []Suggestion, why string, last int) {
+	last = hours[2]
+	if n, err := strconv.Atoi(r.FormValue("hours")); err == nil && slices.Contains(hours, n) {
+		last = n
 	}
-	if s.c.Suggest != nil {
-		rows, why = s.c.Suggest(a, time.Duration(days)*24*time.Hour, s.c.Now())
+	switch {
+	case foreign(a):
+		why = s.c.Words.Say(words.PageForeign, a.User)
+	case s.c.Suggest != nil:
+		rows, why = s.c.Suggest(a, time.Duration(last)*time.Hour, s.c.Now())
 	}
-	return rows, why, days
+	return rows, why, last
 }
 
 func (s *Server) itWasMe(w http.ResponseWriter, r *http.Request) error {
@@ -55,53 +63,114 @@ func (s *Server) itWasMe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := wasMe{alertView: alertView{Alert: a, Told: s.c.Words.Alert(a)}}
-	v.Rows, v.Why, v.Days = s.suggest(r, a)
+	if a.ID != r.PathValue("id") {
+		return s.back(w, r, "/alerts/"+a.ID+"/it-was-me")
+	}
+	v := wasMe{alertView: s.head(r, a)}
+	v.Rows, v.Why, v.Hours = s.suggest(r, a)
 	v.Seen = seen(a, v.Rows)
-	s.show(w, r, http.StatusOK, "itwasme", page{Title: s.c.Words.Say(words.DashItWasMe), Nav: "alerts", Data: v})
+	s.show(w, r, http.StatusOK, "itwasme", page{Title: s.c.Words.Say("dash-was-title") + " " + v.Told.Title, Nav: "alerts", Data: v})
 	return nil
 }
 
 // vouch is the answer "It was me": the rows that were chosen, all of them or
-// none. The alert is closed if they were all that there are.
+// none. If they were all that there are, the alert is closed, and what it froze
+// goes on.
 func (s *Server) vouch(w http.ResponseWriter, r *http.Request) error {
 	agent, a, err := s.find(r)
 	if err != nil {
 		return err
 	}
-	rows, _, days := s.suggest(r, a)
-	again := "/alerts/" + a.ID + "/it-was-me?days=" + strconv.Itoa(days)
+	rows, _, last := s.suggest(r, a)
+	again := "/alerts/" + a.ID + "/it-was-me?hours=" + strconv.Itoa(last)
 	if r.PostFormValue("seen") != seen(a, rows) {
 		sessionOf(r).say(flash{Text: s.c.Words.Say(words.DashStale), Error: true})
 		return s.back(w, r, again)
 	}
 	chosen := r.PostForm["row"]
-	var errs error
-	var added []wormbell.TrustRow
-	for _, row := range rows {
-		if !slices.Contains(chosen, rowKey(row)) { // made anew: of what was shown only the choice is taken from the browser
-			continue
-		}
-		one, err := agent.AddTrust(r.Context(), row.Row)
-		if err != nil {
-			errs = takeBack(r.Context(), agent, added, err)
-			break
-		}
-		added = append(added, one)
-	}
-	n, text := len(added), words.DashDidTrust
-	switch {
-	case errs != nil && away(errs):
-		return errs
-	case errs == nil && n > 0 && n < len(rows): // for the rest it was not them
-		text = words.DashDidSome
-	case errs == nil && n > 0:
-		errs = agent.Close(r.Context(), a.ID, s.c.Words.Say(words.DashReasonMe))
-	case errs == nil:
+	rows, all := slices.DeleteFunc(slices.Clone(rows), func(x Suggestion) bool { // made anew: of what was shown only the choice is taken from the browser
+		return !slices.Contains(chosen, rowKey(x))
+	}), len(rows)
+	if len(rows) == 0 {
 		sessionOf(r).say(flash{Text: s.c.Words.Say(words.DashNothingChosen), Error: true})
 		return s.back(w, r, again)
 	}
-	s.did(r, s.c.Words.Say(text, n), errs)
+	added, err := addRows(r.Context(), agent, rows)
+	if err == nil && len(rows) == all {
+		if err = agent.Close(r.Context(), a.ID, s.c.Words.Say(words.DashReasonMe)); err != nil {
+			err = takeBack(r.Context(), agent, added, err)
+		}
+	}
+	if away(err) {
+		return err
+	} else if err != nil {
+		s.did(r, "", err)
+		return s.back(w, r, "/alerts/"+a.ID)
+	}
+	f := flash{Text: s.c.Words.Say(words.DashDidTrust, len(rows))}
+	f.Trust, f.Undo = true, "/alerts/"+a.ID+"/undo"
+	for _, row := range added {
+		f.Rows = append(f.Rows, row.ID)
+	}
+	switch {
+	case len(rows) < all: // for the rest it was not them
+		f.Text = s.c.Words.Say(words.DashDidSome, len(rows))
+	case words.HaltOf(a) == words.HaltFrozen:
+		f = s.join(f, words.PageStillFrozen, func() (flash, error) { return s.halt(r.Context(), agent, a, "resume") })
+		f.Resumed = true
+	}
+	sessionOf(r).say(f)
+	return s.back(w, r, "/alerts/"+a.ID)
+}
+
+// addRows adds all rows or none.
+func addRows(ctx context.Context, agent Agent, rows []Suggestion) (added []wormbell.TrustRow, err error) {
+	for _, row := range rows {
+		one, err := agent.AddTrust(ctx, row.Row)
+		if err != nil {
+			return nil, takeBack(ctx, agent, added, err)
+		}
+		added = append(added, one)
+	}
+	return added, nil
+}
+
+var rowForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// unvouch undoes the answer "It was me": the rows that it made are taken back,
+// and the alert is opened again.
+func (s *Server) unvouch(w http.ResponseWriter, r *http.Request) error {
+	agent, a, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	r.ParseForm() // it was read for its mark
+	for _, id := range r.PostForm["row"] {
+		if !rowForm.MatchString(id) {
+			continue // none of ours
+		}
+		if err = agent.RemoveTrust(r.Context(), id); err != nil {
+			break
+		}
+	}
+	f := flash{Text: s.c.Words.Say(words.PageUndone)}
+	if err == nil && a.State == wormbell.Closed {
+		if err := agent.Reopen(r.Context(), a.ID, ""); away(err) {
+			return err
+		} else if err != nil {
+			f = flash{Text: s.c.Words.Say(words.PageUndoneClosed)}
+			f.Warn, f.Details = true, s.because(err)
+		}
+	}
+	if away(err) {
+		return err
+	} else if err != nil {
+		f = s.explain(err)
+		f.Trust = true // which has those that are left
+	} else if r.PostFormValue("resumed") != "" {
+		f.Hint = s.c.Words.Say(words.PageUndoneRuns)
+	}
+	sessionOf(r).say(f)
 	return s.back(w, r, "/alerts/"+a.ID)
 }
 

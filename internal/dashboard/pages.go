@@ -123,6 +123,7 @@ func (s *Server) routes() http.Handler {
 		"GET /alerts/{id}/report.json": s.reportJSON,
 		"GET /alerts/{id}/it-was-me":   s.itWasMe,
 		"POST /alerts/{id}/it-was-me":  s.vouch,
+		"POST /alerts/{id}/undo":       s.unvouch,
 		"GET /alerts/{id}/respond":     s.respondPage,
 		"POST /alerts/{id}/respond":    s.respondDo,
 		"POST /alerts/{id}/{verb}":     s.act,
@@ -169,10 +170,22 @@ func cached(next http.Handler) http.Handler {
 func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Lang = s.c.Words.Tag()
 	if in := sessionOf(r); in != nil {
-		p.CSRF, p.Flash = in.csrf, in.said()
+		p.CSRF = in.csrf
 		p.At, _ = r.Context().Value(atKey{}).(int)
 		p.Here = r.URL.Path
 		s.overall(r.Context(), &p)
+		if r.Header.Get("Sec-Fetch-Dest") != "empty" { // a page that reads itself again is not the next one
+			p.Flash = in.said()
+		}
+	}
+	if f := p.Flash; f != nil { // what was done is what a screen reader says first
+		said := f.Text
+		if f.Agent {
+			said = s.c.Words.Say("dash-refused-by-agent")
+		}
+		if f.Error || !f.Agent {
+			p.Title = said + " – " + p.Title
+		}
 	}
 	var b bytes.Buffer
 	if err := s.pages[name].ExecuteTemplate(&b, "frame", p); err != nil {
@@ -199,10 +212,24 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.showGone(w, r, err)
 	case errors.As(err, &said) && said.Status == http.StatusNotFound:
 		s.show(w, r, http.StatusNotFound, "missing", page{Title: s.c.Words.Say(words.DashMissing)})
+	case r.Method == http.MethodPost && idForm.MatchString(r.PathValue("id")) && sessionOf(r) != nil: // what did not work leads back to its alert
+		s.c.Log.Warn("action failed", "err", err)
+		s.did(r, "", err)
+		s.back(w, r, "/alerts/"+r.PathValue("id"))
 	default:
 		s.c.Log.Warn("page failed", "err", err)
 		s.show(w, r, http.StatusBadGateway, "trouble", page{Title: s.c.Words.Say(words.DashTrouble), Topics: topicAgent, Data: s.explain(err)})
 	}
+}
+
+// flashMore is what a flash may say and offer besides.
+type flashMore struct {
+	Warn    bool     // it was done in part, or in vain
+	Details string   // the agent's words about it, in English
+	Undo    string   // path of the form that undoes it, "" if there is none
+	Rows    []string // IDs of the trust rows that it takes back
+	Resumed bool     // processes were let go on
+	Trust   bool     // there is something to see on the page Trust
 }
 
 // back sends the browser to a page of ours after something was done.

@@ -34,7 +34,7 @@ func TestActions(t *testing.T) {
 		{"/alerts/worm2345/freeze", nil, []string{"freeze worm2345"}},
 		{"/alerts/worm2345/resume", nil, []string{"resume worm2345"}},
 		{"/alerts/worm2345/kill", nil, []string{"kill worm2345"}},
-		{"/alerts/worm2345/close", url.Values{"reason": {"done\x1b[2J"}}, []string{`close done\x1b[2J worm2345`}},
+		{"/alerts/worm2345/close", url.Values{"reason": {"done\x1b[2J"}, "frozen": {"leave"}}, []string{`close done\x1b[2J worm2345`}},
 		{"/alerts/worm2345/mute", nil, []string{"mute worm2345"}},
 		{"/alerts/worm2345/reopen", nil, []string{"reopen worm2345"}},
 		{"/alerts/worm2345/note", url.Values{"reason": {"asked Ann"}}, []string{"act note asked Ann worm2345"}},
@@ -76,7 +76,7 @@ func TestItWasMe(t *testing.T) {
 			return suggest(x, last, now)
 		}
 	}), "/")
-	page := b.get("/alerts/backup23/it-was-me?days=7", nil).body
+	page := b.get("/alerts/backup23/it-was-me?hours=24", nil).body
 	m := rowField.FindStringSubmatch(page)
 	if m == nil || !strings.Contains(page, "may read the GitHub token in “~/.config/gh/hosts.yml”") {
 		t.Fatal("the page does not say what would be allowed")
@@ -85,20 +85,20 @@ func TestItWasMe(t *testing.T) {
 	if seen == nil {
 		t.Fatal("the page does not say what was seen")
 	}
-	form := url.Values{"csrf": {b.csrf()}, "row": {m[1]}, "days": {"7"}, "seen": seen[1:]}
+	form := url.Values{"csrf": {b.csrf()}, "row": {m[1]}, "hours": {"24"}, "seen": seen[1:]}
 	a.mu.Lock()
 	a.list[1].Count++ // a finding that nobody has seen
 	a.mu.Unlock()
 	if got := b.post("/alerts/backup23/it-was-me", form, nil); !strings.Contains(got.body, "The page was older") || len(a.made()) != 0 {
 		t.Errorf("an alert that went on meanwhile: the agent was asked to %q", a.made())
 	}
-	form["seen"] = seenField.FindStringSubmatch(b.get("/alerts/backup23/it-was-me?days=7", nil).body)[1:]
+	form["seen"] = seenField.FindStringSubmatch(b.get("/alerts/backup23/it-was-me?hours=24", nil).body)[1:]
 	b.post("/alerts/backup23/it-was-me", form, nil)
 	if got, want := a.made(), []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "close it was me backup23"}; !slices.Equal(got, want) {
 		t.Errorf("the agent was asked to %q", got)
 	}
 	for _, d := range asked {
-		if d != 7*24*time.Hour {
+		if d != 24*time.Hour {
 			t.Errorf("for %v", d)
 		}
 	}
@@ -119,7 +119,7 @@ func TestItWasMePartly(t *testing.T) {
 		c.Suggest = func(wormbell.Alert, time.Duration, time.Time) ([]dashboard.Suggestion, string) { return two, "" }
 	}), "/")
 	page := b.get("/alerts/backup23/it-was-me", nil).body
-	form := url.Values{"csrf": {b.csrf()}, "days": {"30"}, "seen": seenField.FindStringSubmatch(page)[1:], "row": {two[0].Key()}}
+	form := url.Values{"csrf": {b.csrf()}, "hours": {"720"}, "seen": seenField.FindStringSubmatch(page)[1:], "row": {two[0].Key()}}
 	if got := b.post("/alerts/backup23/it-was-me", form, nil); !strings.Contains(got.body, "The alert stays open") || !slices.Equal(a.made(), []string{"trust exe:/a "}) {
 		t.Errorf("one of two rows: the agent was asked to %q", a.made())
 	}

@@ -16,6 +16,7 @@ type picture struct {
 	Class         string
 	Width, Height int
 	Title, Desc   string
+	Cut           bool // not all of a text is in it
 	Boxes         []box
 	Lines         []elbow
 }
@@ -44,6 +45,20 @@ type boxRow struct {
 // elbow joins a box to its parent.
 type elbow struct{ X, Y, ToX, ToY int }
 
+// layout is how a picture is laid out.
+type layout struct {
+	Wide   int
+	Indent int
+	Lines  int // of one text, at most
+}
+
+// The layouts: what does not fit into a line goes on in the next. The narrow
+// one is as wide as a small phone, and grows with the screen.
+var (
+	wide   = layout{852, 30, 3}
+	narrow = layout{300, 10, 8}
+)
+
 // Measures, in CSS pixels. The text is monospaced: 7.3 a column at 12 px.
 const (
 	rowHeight = 19
@@ -53,25 +68,33 @@ const (
 )
 
 // draw lays out a tree for a width.
-func (s *Server) draw(roots []*node, id, class string, wide, indent int) *picture {
+func (s *Server) draw(roots []*node, id string, as layout) *picture {
 	if len(roots) == 0 {
 		return nil
 	}
-	p := &picture{ID: id, Class: class, Width: wide, Title: s.c.Words.Say(words.DashPictureTitle), Desc: s.c.Words.Say(words.DashPictureDesc)}
+	wide, indent := as.Wide, as.Indent
+	p := &picture{ID: id, Class: id, Width: wide, Title: s.c.Words.Say(words.DashPictureTitle), Desc: s.c.Words.Say(words.DashPictureDesc)}
 	y, drawn := 1, 0
 	row := func(b *box, text, class, mark, right string) {
-		r := boxRow{X: b.X + boxPad + 3, Y: b.Y + boxPad + len(b.Rows)*rowHeight + 11, Class: class, Mark: mark, Right: right, End: b.X + b.W - boxPad}
-		room := b.W - 2*boxPad - 3
+		x, room := b.X+boxPad+3, b.W-2*boxPad-3
 		if mark != "" {
-			r.MarkX, r.MarkY = r.X, r.Y-10
-			r.X += 18
+			x += 18
 			room -= 18
 		}
+		first := room
 		if right != "" {
-			room -= int(float64(columns(right)+1) * perColumn)
+			first -= int(float64(columns(right)+1) * perColumn)
 		}
-		r.Text = fit(text, int(float64(room)/perColumn))
-		b.Rows = append(b.Rows, r)
+		lines, whole := wrap(plain.Text(text), int(float64(first)/perColumn), int(float64(room)/perColumn), as.Lines)
+		p.Cut = p.Cut || !whole
+		for i, line := range lines {
+			r := boxRow{X: x, Y: b.Y + boxPad + len(b.Rows)*rowHeight + 11, Class: class, Text: line}
+			if i == 0 {
+				r.Mark, r.Right, r.End = mark, right, b.X+b.W-boxPad
+				r.MarkX, r.MarkY = x-18, r.Y-10
+			}
+			b.Rows = append(b.Rows, r)
+		}
 	}
 	var place func(n *node, depth int) (joint, bottom int)
 	place = func(n *node, depth int) (int, int) {
@@ -151,9 +174,39 @@ func columns(s string) (n int) {
 	return n
 }
 
-// fit makes s safe to show and cuts it to so many columns.
+// wrap breaks s into lines of so many columns, the first of its own width:
+// where a person would, if there is such a place in the second half of a line.
+// What is more than most lines is cut, and whole false.
+func wrap(s string, first, rest, most int) (lines []string, whole bool) {
+	left := []rune(s)
+	for room := max(first, 4); ; room = max(rest, 4) {
+		n, used, good := 0, 0, 0
+		for n < len(left) {
+			used += columns(string(left[n]))
+			if used > room {
+				break
+			}
+			n++
+			if strings.ContainsRune(" /-_.,:=@", left[n-1]) && n > room/2 {
+				good = n
+			}
+		}
+		if n == len(left) {
+			return append(lines, string(left)), true
+		}
+		if len(lines) == most-1 {
+			return append(lines, fit(string(left), room)), false
+		}
+		if good > 0 {
+			n = good
+		}
+		lines = append(lines, strings.TrimRight(string(left[:n]), " "))
+		left = []rune(strings.TrimLeft(string(left[n:]), " "))
+	}
+}
+
+// fit cuts s to so many columns.
 func fit(s string, most int) string {
-	s = plain.Text(s)
 	if columns(s) <= most {
 		return s
 	}

@@ -19,7 +19,10 @@ func (s *Server) reportHTML(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := s.view(r, a)
+	v := s.view(r, a, reportTime)
+	for i := range v.Events { // it is read on other days
+		v.Events[i].Day = s.day(v.Events[i].Time)
+	}
 	v.Text = exposure.Report(a, v.Exposed, exposure.Header{Host: s.c.Host, Zone: s.c.Zone})
 	style, err := staticFiles.ReadFile("static/style.css")
 	if err != nil {
@@ -46,7 +49,7 @@ func (s *Server) reportJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := s.view(r, a)
+	v := s.view(r, a, reportTime)
 	one, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)

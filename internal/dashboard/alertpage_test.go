@@ -1,0 +1,536 @@
+package dashboard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"wormbell"
+	"wormbell/agent/client"
+	"wormbell/internal/dashboard"
+	"wormbell/internal/exposure"
+	"wormbell/internal/words"
+)
+
+// recorder is an agent that records what it did to processes, as the real one
+// does: so many were reached, and so many not.
+type recorder struct {
+	*agent
+	done, left int
+	fails      error // answer to what is done to processes
+	unclosed   error // answer to a close
+	kept       error // answer to a reopening
+}
+
+func (r *recorder) record(call, what, id string) (string, error) {
+	if r.fails != nil {
+		return "", r.fails
+	}
+	if err := r.did(call + " " + id); err != nil {
+		return "", err
+	}
+	outcome := "no process was reached, as it is told in English"
+	if r.done > 0 {
+		outcome = fmt.Sprintf("reached %d processes, as it is told in English", r.done)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.list {
+		if r.list[i].ID == id {
+			r.list[i].Actions = append(slices.Clone(r.list[i].Actions), wormbell.Action{Time: time.Now(), What: what, Outcome: outcome, Done: r.done, Left: r.left})
+		}
+	}
+	return outcome, nil
+}
+
+func (r *recorder) Freeze(_ context.Context, id string) (string, error) {
+	if r.done == 0 {
+		return r.record("freeze", "freeze-none", id)
+	}
+	return r.record("freeze", "freeze", id)
+}
+func (r *recorder) Resume(_ context.Context, id string) (string, error) {
+	return r.record("resume", "resume", id)
+}
+func (r *recorder) Kill(_ context.Context, id string) (string, error) {
+	return r.record("kill", "kill", id)
+}
+func (r *recorder) Close(ctx context.Context, id, reason string) error {
+	if r.unclosed != nil {
+		return r.unclosed
+	}
+	return r.agent.Close(ctx, id, reason)
+}
+func (r *recorder) Reopen(ctx context.Context, id, reason string) error {
+	if r.kept != nil {
+		return r.kept
+	}
+	return r.agent.Reopen(ctx, id, reason)
+}
+
+// AddTrust gives a row an ID, as the real agent does.
+func (r *recorder) AddTrust(ctx context.Context, row wormbell.TrustRow) (wormbell.TrustRow, error) {
+	row, err := r.agent.AddTrust(ctx, row)
+	row.ID = "row-one"
+	return row, err
+}
+func (r *recorder) RemoveTrust(_ context.Context, id string) error { return r.did("untrust " + id) }
+
+// record serves the pages of an agent that records.
+func record(t testing.TB, lang language.Tag, change func(*dashboard.Config)) (*recorder, *dashboard.Server) {
+	t.Helper()
+	r := &recorder{agent: sample(), done: 3}
+	return r, serve(t, r.agent, func(c *dashboard.Config) {
+		c.Dial, c.Words = func() (dashboard.Agent, error) { return r, nil }, words.In(lang)
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+var (
+	markup = regexp.MustCompile(`<[^>]*>`)
+	space  = regexp.MustCompile(`\s+`)
+	flash  = regexp.MustCompile(`(?s)<div id="flash" class="flash([^"]*)".*?</div>`)
+	next   = regexp.MustCompile(`(?s)<p class="next">(.*?)</p>`)
+	logged = regexp.MustCompile(`(?s)<ol class="log">(.*?)</ol>`)
+)
+
+// shown is the text of a part of a page, "" if it is not there.
+func shown(part *regexp.Regexp, body string) string {
+	return strings.TrimSpace(space.ReplaceAllString(markup.ReplaceAllString(part.FindString(body), " "), " "))
+}
+
+// press posts a form of the page of an alert.
+func (b *browser) press(path string, form url.Values) answer {
+	b.t.Helper()
+	all := url.Values{"csrf": {b.csrf()}}
+	for k, v := range form {
+		all[k] = v
+	}
+	return b.post(path, all, nil)
+}
+
+// TestFreezeSaid: what pressing Freeze came to is said with its numbers, in the
+// message, in the log and by what is to be done next; nothing is called frozen
+// that is not.
+func TestFreezeSaid(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		done, left int
+		lang       language.Tag
+		flash, log string
+		next       string
+		frozen     bool
+	}{
+		{3, 0, language.English, "3 processes were frozen.", "Frozen 3 processes were frozen.", "It is frozen. Respond, or let it go on if it was you.", true},
+		{1, 0, language.English, "1 process was frozen.", "Frozen 1 process was frozen.", "It is frozen.", true},
+		{2, 1, language.English, "2 processes were frozen. 1 process could not be frozen.", "Frozen 2 processes were frozen. 1 process could not be frozen.", "It is frozen.", true},
+		{0, 0, language.English, "Nothing was frozen: it has already ended.", "Nothing was frozen It has already ended.", "It has ended, so there is nothing to freeze.", false},
+		{0, 2, language.English, "Nothing was frozen: 2 processes could not be frozen.", "Nothing was frozen 2 processes could not be frozen.", "If you did not start this, freeze it", false},
+		{3, 0, language.Japanese, "3 個のプロセスを一時停止しました。", "一時停止 3 個のプロセスを一時停止しました。", "一時停止中です。", true},
+		{0, 0, language.Japanese, "一時停止したものなし：すでに終了しています。", "一時停止したものなし すでに終了しています。", "すでに終了しているため", false},
+	} {
+		r, s := record(t, tt.lang, nil)
+		b := visit(t, s, "/")
+		r.done, r.left = tt.done, tt.left
+		page := b.press("/alerts/backup23/freeze", nil).body
+		if got := shown(flash, page); !strings.HasPrefix(got, tt.flash) {
+			t.Errorf("%d frozen, %d not: the message is %q, want %q", tt.done, tt.left, got, tt.flash)
+		}
+		if tt.done == 0 != strings.Contains(page, `class="flash warn"`) && tt.left == 0 {
+			t.Errorf("%d frozen, %d not: it looks like something else", tt.done, tt.left)
+		}
+		if !regexp.MustCompile(`<p lang="en">(no process was )?reached.*as it is told in English</p>`).MatchString(page) {
+			t.Errorf("%d frozen, %d not: what the agent recorded is not there as English", tt.done, tt.left)
+		}
+		page = b.get("/alerts/backup23", nil).body // without the message
+		if got := shown(logged, page); !strings.Contains(got, tt.log) || strings.Contains(got, "freeze-none") {
+			t.Errorf("%d frozen, %d not: the log says %q, want %q", tt.done, tt.left, got, tt.log)
+		}
+		if got := shown(next, page); !strings.Contains(got, tt.next) {
+			t.Errorf("%d frozen, %d not: what to do is %q, want %q", tt.done, tt.left, got, tt.next)
+		}
+		if got := strings.Contains(page, `class="badge frozen"`); got != tt.frozen {
+			t.Errorf("%d frozen, %d not: called frozen: %v", tt.done, tt.left, got)
+		}
+		if got := strings.Contains(page, `/backup23/resume"`); got != tt.frozen {
+			t.Errorf("%d frozen, %d not: can be let go on: %v", tt.done, tt.left, got)
+		}
+		if got := strings.Contains(page, `/backup23/freeze"`); got == tt.frozen {
+			t.Errorf("%d frozen, %d not: can be frozen: %v", tt.done, tt.left, got)
+		}
+	}
+}
+
+// TestFlashWaits: an open page that reads itself again does not take the
+// message that is meant for the person who pressed a button.
+func TestFlashWaits(t *testing.T) {
+	t.Parallel()
+	_, s := record(t, language.English, nil)
+	b := visit(t, s, "/")
+	form := url.Values{"csrf": {b.csrf()}}
+	b.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // what it leads to is not asked for yet
+	b.post("/alerts/backup23/freeze", form, nil)
+	b.http.CheckRedirect = nil
+	if got := b.get("/alerts/worm2345", map[string]string{"Sec-Fetch-Dest": "empty"}); strings.Contains(got.body, `id="flash"`) {
+		t.Error("an open page took the message")
+	}
+	got := b.get("/alerts/backup23", map[string]string{"Sec-Fetch-Dest": "document"}).body
+	if !strings.Contains(shown(flash, got), "3 processes were frozen.") {
+		t.Error("the message is lost")
+	}
+	if !strings.Contains(got, "<title>3 processes were frozen. – ") {
+		t.Error("the title does not say it")
+	}
+}
+
+// TestCloseFrozen: closing an alert asks what becomes of what it froze, and the
+// page goes on offering to let it go on while it is frozen.
+func TestCloseFrozen(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		choice string
+		fails  error
+		want   []string
+		flash  string
+		frozen bool
+	}{
+		{"resume", nil, []string{"close fine worm2345", "resume worm2345"}, "The alert is closed. 3 processes go on.", false},
+		{"kill", nil, []string{"close fine worm2345", "kill worm2345"}, "The alert is closed. 3 processes were ended.", false},
+		{"leave", nil, []string{"close fine worm2345"}, "The alert is closed. Its processes stay frozen.", true},
+		{"", nil, nil, "It was not done. The page was older than what it showed.", true},
+		{"explode", nil, nil, "It was not done. The page was older than what it showed.", true},
+		{"resume", errors.New("the tree is busy"), []string{"close fine worm2345"}, "The alert is closed, but its processes are still frozen. Details the tree is busy", true},
+	} {
+		r, s := record(t, language.English, nil)
+		r.fails = tt.fails
+		b := visit(t, s, "/")
+		form := url.Values{"reason": {"fine"}, "frozen": {tt.choice}}
+		page := b.press("/alerts/worm2345/close", form).body
+		if got := r.made(); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: the agent was asked to %q, want %q", tt.choice, got, tt.want)
+		}
+		if got := shown(flash, page); !strings.HasPrefix(got, tt.flash) {
+			t.Errorf("%q: the message is %q, want %q", tt.choice, got, tt.flash)
+		}
+		if got := strings.Contains(page, `/worm2345/resume"`) && strings.Contains(page, `class="badge frozen"`); got != tt.frozen {
+			t.Errorf("%q: it can be let go on: %v", tt.choice, got)
+		}
+		if tt.frozen && tt.want != nil && !strings.Contains(shown(next, page), "still frozen") {
+			t.Errorf("%q: what to do is %q", tt.choice, shown(next, page))
+		}
+		if !tt.frozen && strings.Contains(shown(next, page), "reeze") {
+			t.Errorf("%q: a closed alert says to %q", tt.choice, shown(next, page))
+		}
+	}
+	_, s := record(t, language.English, nil)
+	b := visit(t, s, "/")
+	if page := b.get("/alerts/worm2345", nil).body; strings.Count(page, `name="frozen"`) != 3 || !strings.Contains(page, `value="resume" checked`) {
+		t.Error("closing does not ask what becomes of what is frozen")
+	}
+	if page := b.get("/alerts/backup23", nil).body; strings.Contains(page, `name="frozen"`) {
+		t.Error("closing asks about what is not frozen")
+	}
+}
+
+// answer fills in the form of "It was me".
+func (b *browser) answer(id string) answer {
+	b.t.Helper()
+	page := b.get("/alerts/"+id+"/it-was-me", nil).body
+	rows, seen := rowField.FindAllStringSubmatch(page, -1), seenField.FindStringSubmatch(page)
+	if rows == nil || seen == nil {
+		b.t.Fatal("there is no form")
+	}
+	form := url.Values{"seen": seen[1:]}
+	for _, r := range rows {
+		form.Add("row", r[1])
+	}
+	return b.press("/alerts/"+id+"/it-was-me", form)
+}
+
+// TestItWasMeResumes: what the alert froze goes on once it is allowed, and the
+// page says so before; if it does not, that is said and offered again.
+func TestItWasMeResumes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		frozen bool
+		change func(*recorder)
+		want   []string
+		flash  string
+		stays  bool // frozen, with a button
+	}{
+		{"frozen", true, nil, []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "close it was me backup23", "resume backup23"}, "This is allowed from now on, and the alert is closed. You can take it back on the page Trust. 3 processes go on.", false},
+		{"not frozen", false, nil, []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "close it was me backup23"}, "This is allowed from now on", false},
+		{"cannot go on", true, func(r *recorder) { r.fails = errors.New("the tree is busy") }, []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "close it was me backup23"},
+			"It was allowed and the alert is closed, but its processes are still frozen. Details the tree is busy", true},
+		{"cannot be closed", true, func(r *recorder) { r.unclosed = errors.New("refused") }, []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "untrust row-one"}, "It was not done. refused", true},
+	} {
+		r, s := record(t, language.English, nil)
+		if tt.frozen {
+			r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 3 processes", Done: 3}}
+		}
+		if tt.change != nil {
+			tt.change(r)
+		}
+		b := visit(t, s, "/")
+		if got := strings.Contains(b.get("/alerts/backup23/it-was-me", nil).body, "Once you have allowed this, they go on."); got != tt.frozen {
+			t.Errorf("%s: it is said before: %v", tt.name, got)
+		}
+		page := b.answer("backup23").body
+		if got := r.made(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: the agent was asked to %q, want %q", tt.name, got, tt.want)
+		}
+		if got := shown(flash, page); !strings.HasPrefix(got, tt.flash) {
+			t.Errorf("%s: the message is %q, want %q", tt.name, got, tt.flash)
+		}
+		if got := strings.Contains(page, `/backup23/resume"`); got != tt.stays {
+			t.Errorf("%s: it can be let go on: %v", tt.name, got)
+		}
+	}
+}
+
+var undoForm = regexp.MustCompile(`(?s)<form method="post" action="[^"]*/alerts/backup23/undo".*?</form>`)
+
+// TestUndo: the answer "It was me" can be undone at once: its rows are taken
+// back and the alert is open again.
+func TestUndo(t *testing.T) {
+	t.Parallel()
+	r, s := record(t, language.English, nil)
+	r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 3 processes", Done: 3}}
+	b := visit(t, s, "/")
+	offered := undoForm.FindString(b.answer("backup23").body)
+	if !strings.Contains(offered, `name="row" value="row-one"`) || !strings.Contains(offered, ">Undo<") || !strings.Contains(offered, `/trust"`) {
+		t.Fatalf("nothing undoes it: %q", offered)
+	}
+	before := len(r.made())
+	form := url.Values{"row": {"row-one", "../../x", "-"}, "resumed": {"yes"}}
+	if got := b.press("/alerts/backup23/undo", form); !strings.Contains(shown(flash, got.body), "Undone: nothing of it is allowed any more, and the alert is open. Its processes were let go on.") {
+		t.Errorf("the message is %q", shown(flash, got.body))
+	}
+	if got, want := r.made()[before:], []string{"untrust row-one", "reopen backup23"}; !slices.Equal(got, want) {
+		t.Errorf("the agent was asked to %q, want %q", got, want)
+	}
+	// It cannot be opened again: that is said, too.
+	r.kept = errors.New("refused")
+	b.answer("backup23")
+	form.Del("resumed")
+	if got := shown(flash, b.press("/alerts/backup23/undo", form).body); !strings.HasPrefix(got, "Nothing of it is allowed any more, but the alert is still closed. Details refused") {
+		t.Errorf("the message is %q", got)
+	}
+	// Without the form's mark nothing happens.
+	before = len(r.made())
+	if got := b.post("/alerts/backup23/undo", url.Values{"row": {"row-one"}}, nil); got.status != 403 || len(r.made()) != before {
+		t.Errorf("without a mark: %d, %q", got.status, r.made()[before:])
+	}
+}
+
+// TestLasting: for how long rows hold, and that nobody chooses anything else.
+func TestLasting(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var last time.Duration
+	_, s := record(t, language.English, func(c *dashboard.Config) {
+		suggest := c.Suggest
+		c.Suggest = func(x wormbell.Alert, d time.Duration, now time.Time) ([]dashboard.Suggestion, string) {
+			mu.Lock()
+			last = d
+			mu.Unlock()
+			return suggest(x, d, now)
+		}
+	})
+	b := visit(t, s, "/")
+	page := b.get("/alerts/backup23/it-was-me", nil).body
+	for _, want := range []string{">1 hour<", ">1 day<", `value="720" selected>30 days<`, ">1 year<"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("there is no choice %q", want)
+		}
+	}
+	for asked, want := range map[string]time.Duration{"1": time.Hour, "24": 24 * time.Hour, "720": 720 * time.Hour, "8760": 8760 * time.Hour, "": 720 * time.Hour, "-1": 720 * time.Hour, "9999999": 720 * time.Hour, "x": 720 * time.Hour} {
+		b.get("/alerts/backup23/it-was-me?hours="+asked, nil)
+		mu.Lock()
+		if last != want {
+			t.Errorf("%q: %v", asked, last)
+		}
+		mu.Unlock()
+	}
+}
+
+// TestRefusedItWasMe: where nothing can be allowed, the page leads on.
+func TestRefusedItWasMe(t *testing.T) {
+	t.Parallel()
+	_, s := record(t, language.English, nil)
+	b := visit(t, s, "/")
+	page := b.get("/alerts/worm2345/it-was-me", nil).body
+	for _, want := range []string{"Close without allowing…", `/alerts/worm2345/close"`, `name="frozen" value="leave"`, `/alerts/worm2345/respond"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("there is no %q", want)
+		}
+	}
+	if got := b.press("/alerts/worm2345/close", url.Values{"frozen": {"resume"}}); !strings.Contains(got.body, "The alert is closed.") {
+		t.Error("it is not closed")
+	}
+	if got := b.get("/alerts/worm2345/it-was-me", nil).body; strings.Contains(got, `/close"`) {
+		t.Error("a closed alert can be closed")
+	}
+}
+
+// TestForeignItWasMe: nobody answers "It was me" for another user: the row
+// would let in what they do themselves.
+func TestForeignItWasMe(t *testing.T) {
+	t.Parallel()
+	var asked bool
+	r, s := record(t, language.English, func(c *dashboard.Config) {
+		suggest := c.Suggest
+		c.Suggest = func(x wormbell.Alert, d time.Duration, now time.Time) ([]dashboard.Suggestion, string) {
+			asked = asked || x.User != "" && x.User != strconv.Itoa(os.Getuid())
+			return suggest(x, d, now)
+		}
+	})
+	b := visit(t, s, "/")
+	page := b.get("/alerts/backup23/it-was-me", nil).body
+	form := url.Values{"row": {rowField.FindStringSubmatch(page)[1]}, "seen": seenField.FindStringSubmatch(page)[1:]}
+	r.mu.Lock()
+	r.list[1].User = strconv.Itoa(os.Getuid() + 1)
+	r.mu.Unlock()
+	if got := b.get("/alerts/backup23", nil).body; strings.Contains(got, "/it-was-me") {
+		t.Error("it is offered")
+	}
+	page = b.get("/alerts/backup23/it-was-me", nil).body
+	if strings.Contains(page, `name="row"`) || !strings.Contains(page, "another user’s") {
+		t.Error("rows are shown")
+	}
+	form["seen"] = append(form["seen"], seenField.FindString(page))
+	b.press("/alerts/backup23/it-was-me", form)
+	if asked || len(r.made()) > 0 {
+		t.Errorf("the agent was asked to %q", r.made())
+	}
+	r.mu.Lock()
+	r.list[1].User = strconv.Itoa(os.Getuid())
+	r.mu.Unlock()
+	if got := b.get("/alerts/backup23/it-was-me", nil).body; !strings.Contains(got, `name="row"`) {
+		t.Error("one's own alert cannot be answered")
+	}
+}
+
+// TestSlowFiles: a file system that does not answer holds no page up, costs one
+// look for all pages, and when it answers all is as before.
+func TestSlowFiles(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	looks, free := 0, make(chan struct{})
+	_, s := record(t, language.English, func(c *dashboard.Config) {
+		c.Expose = func(_ context.Context, _ wormbell.Alert, x *exposure.Exposure) error {
+			mu.Lock()
+			looks++
+			mu.Unlock()
+			<-free // whatever becomes of the request
+			x.Exported = append(x.Exported, exposure.Exported{Name: "DECOY_TOKEN", Path: "~/.bashrc", Line: 3})
+			return nil
+		}
+	})
+	freed := sync.OnceFunc(func() { close(free) })
+	t.Cleanup(freed)
+	b := visit(t, s, "/") // which waits half a minute for an answer
+	for _, path := range []string{"/alerts/worm2345", "/alerts/backup23", "/alerts/worm2345/report.html", "/alerts/worm2345"} {
+		if got := b.get(path, nil).body; !strings.Contains(got, "Your own files did not answer in time") || !strings.Contains(got, "Evidence") {
+			t.Errorf("%s does not say that something is missing", path)
+		}
+	}
+	mu.Lock()
+	if looks != 1 {
+		t.Errorf("%d looks were begun", looks)
+	}
+	mu.Unlock()
+	freed()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		got := b.get("/alerts/worm2345", nil).body
+		if strings.Contains(got, "DECOY_TOKEN") && !strings.Contains(got, "did not answer in time") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not looked at again")
+		}
+	}
+}
+
+// TestEvidenceDay: what was not today says its day; in a report everything does.
+func TestEvidenceDay(t *testing.T) {
+	t.Parallel()
+	for now, want := range map[time.Time]bool{day.Add(time.Hour): false, day.Add(20 * time.Hour): true} {
+		_, s := record(t, language.English, func(c *dashboard.Config) { c.Now = func() time.Time { return now } })
+		b := visit(t, s, "/")
+		dated := regexp.MustCompile(`<span class="date">Fri 20 Nov</span> 09:14:03`)
+		if got := dated.MatchString(b.get("/alerts/worm2345", nil).body); got != want {
+			t.Errorf("at %v the day is shown: %v", now, got)
+		}
+		if !dated.MatchString(b.get("/alerts/worm2345/report.html", nil).body) {
+			t.Error("the report does not say the day")
+		}
+	}
+}
+
+// TestLog: what was done is told in the person's language; what the agent
+// recorded is marked as English, and what somebody typed is not.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	r, s := record(t, language.Japanese, nil)
+	r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 2 processes", Done: 2}, {Time: day, What: "resume", Outcome: "continued 2 processes", Done: 2},
+		{Time: day, What: "freeze-none", Outcome: "no process was stopped: none of the tree is running"}, {Time: day, What: "note", Outcome: "田中さんに確認"}, {Time: day, What: "close", Outcome: "done"},
+		{Time: day, What: "reopen", Outcome: "間違い"}, {Time: day, What: "merge", Outcome: "alert abcd turned out to be the same incident"}}
+	part := logged.FindString(visit(t, s, "/").get("/alerts/backup23", nil).body)
+	for _, want := range []string{"<strong>一時停止</strong> 2 個のプロセスを一時停止しました。", "<strong>再開</strong> 2 個のプロセスを再開しました。", "<strong>一時停止したものなし</strong> すでに終了しています。", "<strong>メモ</strong> 田中さんに確認", "<strong>対応済み</strong></li>",
+		"<strong>未対応に変更</strong> 間違い", `<p lang="en">stopped 2 processes</p>`, `<span lang="en">alert abcd turned out`} {
+		if !strings.Contains(space.ReplaceAllString(part, " "), want) {
+			t.Errorf("there is no %s in %s", want, part)
+		}
+	}
+	for _, bad := range []string{"freeze-none", `lang="en">田`, `lang="en">間`, ">done<"} {
+		if strings.Contains(part, bad) {
+			t.Errorf("there is %s", bad)
+		}
+	}
+}
+
+// TestRefusedLeadsBack: a click that was refused, or that came to nothing, says
+// so on the page of its alert.
+func TestRefusedLeadsBack(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"the agent says no": &client.Error{Status: 403, Text: "only from a terminal"}, "something else": errors.New("cut off")} {
+		r, s := record(t, language.English, nil)
+		r.unclosed = err
+		got := visit(t, s, "/").press("/alerts/backup23/close", nil)
+		if got.status != 200 || !strings.HasSuffix(got.url, "/alerts/backup23") || !strings.HasPrefix(shown(flash, got.body), "It was not done. "+strings.TrimSuffix(err.Error(), ".")) {
+			t.Errorf("%s: %d %s %q", name, got.status, got.url, shown(flash, got.body))
+		}
+		if !strings.Contains(got.body, "<title>It was not done. – ") {
+			t.Errorf("%s: the title does not say it", name)
+		}
+	}
+}
+
+// TestMinor: a low alert is closed by most people, and that button stands out.
+func TestMinor(t *testing.T) {
+	t.Parallel()
+	r, s := record(t, language.English, nil)
+	r.list[1].Severity = wormbell.Low
+	b := visit(t, s, "/")
+	for path, want := range map[string]string{"/alerts/backup23": `<summary class="button main">Close…</summary>`, "/alerts/worm2345": `<a class="button main"`} {
+		if got := b.get(path, nil).body; !strings.Contains(got, want) || strings.Count(got, "button main") != 1 {
+			t.Errorf("%s: it is not %s that stands out", path, want)
+		}
+	}
+}
