@@ -56,6 +56,26 @@ func TestAlertLooks(t *testing.T) {
 					}
 				}
 			}
+			// What is said after an answer.
+			b.look("light", 400)
+			b.visit("/alerts/backup23/it-was-me")
+			b.run(chromedp.Click("form.rows button.main"))
+			b.until("the message", "document.querySelector('#flash button')")
+			b.shot("alert-answered-" + lang.String() + "-400")
+			b.sound("answered", source)
+			r.left = 2
+			b.run(chromedp.Click("#flash button"))
+			b.until("it to be undone", "document.querySelector('#flash .hint')")
+			b.eval("document.querySelector('form[action$=freeze] button').click()", nil)
+			b.until("the message", "document.querySelector('#flash details')")
+			b.shot("alert-warned-" + lang.String() + "-400")
+			b.eval("document.querySelectorAll('details').forEach(d => { d.open = true })", nil)
+			b.shot("alert-open-" + lang.String() + "-400")
+			b.look("dark", 1100)
+			b.shot("alert-open-" + lang.String() + "-dark")
+			b.sound("frozen in part", source)
+			b.fits("frozen in part")
+			b.clean()
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"os"
@@ -532,5 +533,35 @@ func TestMinor(t *testing.T) {
 		if got := b.get(path, nil).body; !strings.Contains(got, want) || strings.Count(got, "button main") != 1 {
 			t.Errorf("%s: it is not %s that stands out", path, want)
 		}
+	}
+}
+
+// TestPackageAlerts: "… and N more" leads to what there is more of, whatever the
+// package is called.
+func TestPackageAlerts(t *testing.T) {
+	t.Parallel()
+	r, s := record(t, language.English, nil)
+	for i := range 3 {
+		r.list = append(r.list, sweep(fmt.Sprintf("same%04d", i), wormbell.Package{Ecosystem: "npm", Name: evilName, Version: "1.0.0"}, day))
+	}
+	for i := range 110 {
+		r.list = append(r.list, sweep(fmt.Sprintf("many%04d", i), wormbell.Package{Ecosystem: "npm", Name: fmt.Sprintf("evil-%d", i), Version: "1.0.0"}, day))
+	}
+	b := visit(t, s, "/")
+	link := regexp.MustCompile(`href="([^"]*/packages[^"]*)">… and 2 more<`).FindStringSubmatch(b.get("/packages", nil).body)
+	if link == nil {
+		t.Fatal("there is no link to what is left out")
+	}
+	one := b.get(strings.TrimSuffix(b.base, s.At())+html.UnescapeString(link[1]), nil)
+	for i := range 3 {
+		if !strings.Contains(one.body, fmt.Sprintf(`/alerts/same%04d"`, i)) {
+			t.Errorf("same%04d is not there", i)
+		}
+	}
+	if strings.Contains(one.body, "/alerts/many0001") || !strings.Contains(one.body, ">Show all packages<") {
+		t.Error("others are there, or nothing leads back to them")
+	}
+	if got := b.get("/packages?all=yes", nil).body; strings.Count(got, "evil-") < 110 {
+		t.Error("not all packages are shown")
 	}
 }

@@ -62,7 +62,13 @@ type named struct {
 	Worst   wormbell.Severity
 }
 
-const maxPackages = 100
+// maxPackages are listed at once, and maxNaming alerts of one package; of all
+// that are asked for, more are.
+const (
+	maxPackages = 100
+	maxAll      = 1000
+	maxNaming   = 50
+)
 
 func (s *Server) packages(w http.ResponseWriter, r *http.Request) error {
 	rows, err := s.rows(r.Context(), true)
@@ -74,10 +80,20 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request) error {
 		More     int
 		Arrivals []arrival
 		Since    time.Time
+		Of       string // only this package is shown, "" for all
+	}
+	most, naming := maxPackages, 1
+	if v.Of = r.URL.Query().Get("of"); v.Of != "" {
+		naming = maxNaming
+	} else if r.URL.Query().Get("all") != "" {
+		most = maxAll
 	}
 	index := map[role]int{}
 	for _, a := range rows {
 		for _, p := range a.Packages {
+			if v.Of != "" && p.Package.String() != v.Of {
+				continue
+			}
 			i, known := index[p]
 			if !known {
 				i = len(v.Named)
@@ -86,17 +102,17 @@ func (s *Server) packages(w http.ResponseWriter, r *http.Request) error {
 			}
 			n := &v.Named[i]
 			n.Worst = max(n.Worst, a.Severity)
-			if len(n.Alerts) == 0 {
-				n.Alerts = []row{a}
+			if len(n.Alerts) < naming {
+				n.Alerts = append(n.Alerts, a)
 			} else {
 				n.More++
 			}
 		}
 	}
 	slices.SortStableFunc(v.Named, func(a, b named) int { return int(b.Worst) - int(a.Worst) })
-	if len(v.Named) > maxPackages {
-		v.More = len(v.Named) - maxPackages
-		v.Named = v.Named[:maxPackages]
+	if len(v.Named) > most {
+		v.More = len(v.Named) - most
+		v.Named = v.Named[:most]
 	}
 	for _, n := range v.Named {
 		s.tell(r.Context(), n.Alerts)
