@@ -45,12 +45,13 @@ type alertView struct {
 	Late     bool // the person's files did not answer: Exposed lacks what they tell
 	Commands []exposure.Command
 	Log      []done
-	Frozen   bool // its processes are stopped and can go on
-	Minor    bool // closing it is what most people do
-	Foreign  bool // it is another user's
-	Offers   bool // "It was me" may have an answer
-	Answers  bool // this program can respond
-	Text     string
+	Frozen   bool   // its processes are stopped and can go on
+	Minor    bool   // closing it is what most people do
+	Foreign  bool   // it is another user's
+	Offers   bool   // "It was me" may have an answer
+	Answers  bool   // this program can respond
+	Kept     bool   // it is the report, a file to keep
+	Text     string // of the report
 	Host     string
 	Made     time.Time
 }

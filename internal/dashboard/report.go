@@ -20,6 +20,7 @@ func (s *Server) reportHTML(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := s.view(r, a, reportTime)
+	v.Kept = true
 	for i := range v.Events { // it is read on other days
 		v.Events[i].Day = s.day(v.Events[i].Time)
 	}
