@@ -142,7 +142,7 @@ func TestFreezeSaid(t *testing.T) {
 		{0, 0, language.English, "Nothing was frozen: it has already ended.", "Nothing was frozen It has already ended.", "It has ended, so there is nothing to freeze.", false},
 		{0, 2, language.English, "Nothing was frozen: 2 processes could not be frozen.", "Nothing was frozen 2 processes could not be frozen.", "If you did not start this, freeze it", false},
 		{3, 0, language.Japanese, "3 個のプロセスを一時停止しました。", "一時停止 3 個のプロセスを一時停止しました。", "一時停止中です。", true},
-		{0, 0, language.Japanese, "一時停止したものなし：すでに終了しています。", "一時停止したものなし すでに終了しています。", "すでに終了しているため", false},
+		{0, 0, language.Japanese, "一時停止したプロセスはありません：すでに終了しています。", "一時停止したプロセスはありません すでに終了しています。", "すでに終了しているため", false},
 	} {
 		r, s := record(t, tt.lang, nil)
 		b := visit(t, s, "/")
@@ -493,7 +493,7 @@ func TestLog(t *testing.T) {
 		{Time: day, What: "freeze-none", Outcome: "no process was stopped: none of the tree is running"}, {Time: day, What: "note", Outcome: "田中さんに確認"}, {Time: day, What: "close", Outcome: "done"},
 		{Time: day, What: "reopen", Outcome: "間違い"}, {Time: day, What: "merge", Outcome: "alert abcd turned out to be the same incident"}}
 	part := logged.FindString(visit(t, s, "/").get("/alerts/backup23", nil).body)
-	for _, want := range []string{"<strong>一時停止</strong> 2 個のプロセスを一時停止しました。", "<strong>再開</strong> 2 個のプロセスを再開しました。", "<strong>一時停止したものなし</strong> すでに終了しています。", "<strong>メモ</strong> 田中さんに確認", "<strong>対応済み</strong></li>",
+	for _, want := range []string{"<strong>一時停止</strong> 2 個のプロセスを一時停止しました。", "<strong>再開</strong> 2 個のプロセスを再開しました。", "<strong>一時停止したプロセスはありません</strong> すでに終了しています。", "<strong>メモ</strong> 田中さんに確認", "<strong>対応済み</strong></li>",
 		"<strong>未対応に変更</strong> 間違い", `<p lang="en">stopped 2 processes</p>`, `<span lang="en">alert abcd turned out`} {
 		if !strings.Contains(space.ReplaceAllString(part, " "), want) {
 			t.Errorf("there is no %s in %s", want, part)

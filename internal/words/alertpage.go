@@ -31,10 +31,7 @@ const (
 	PageNextFrozen    Key = "dash-a-next-frozen" // what to do next
 	PageNextEnded     Key = "dash-a-next-ended"
 	PageNextClosed    Key = "dash-a-next-closed"
-	PageUndo          Key = "dash-a-undo" // after "It was me"
-	PageSeeTrust      Key = "dash-a-see-trust"
-	PageGoesOn        Key = "dash-a-goes-on"
-	PageStillFrozen   Key = "dash-a-still-frozen"
+	PageStillFrozen   Key = "dash-a-still-frozen" // after "It was me"
 	PageUndone        Key = "dash-a-undone"
 	PageUndoneRuns    Key = "dash-a-undone-runs"
 	PageUndoneClosed  Key = "dash-a-undone-closed"
@@ -47,11 +44,11 @@ const (
 // alertPageTexts are those sentences, and those that the pages say by name.
 var alertPageTexts = map[Key]text{
 	PageFroze:        {En: "Frozen", Ja: "一時停止"},
-	PageFrozeNothing: {En: "Nothing was frozen", Ja: "一時停止したものなし"},
+	PageFrozeNothing: {En: "Nothing was frozen", Ja: "一時停止したプロセスはありません"},
 	PageResumed:      {En: "Let go on", Ja: "再開"},
-	PageNotResumed:   {En: "Nothing was let go on", Ja: "再開したものなし"},
+	PageNotResumed:   {En: "Nothing was let go on", Ja: "再開したプロセスはありません"},
 	PageKilled:       {En: "Ended", Ja: "終了"},
-	PageNotKilled:    {En: "Nothing was ended", Ja: "終了したものなし"},
+	PageNotKilled:    {En: "Nothing was ended", Ja: "終了したプロセスはありません"},
 	PageClosed:       {En: "Closed", Ja: "対応済み"},
 	PageHidden:       {En: "Hidden", Ja: "非表示"},
 	PageReopened:     {En: "Opened again", Ja: "未対応に変更"},
@@ -82,17 +79,16 @@ var alertPageTexts = map[Key]text{
 	"rest-next-decoy":           {En: "Look at what else it opened: whoever reads a decoy reads whatever is there.", Ja: "ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。"},
 	"rest-next-history":         {En: "Delete the line from the history file and replace the token: worms read histories for them.", Ja: "履歴ファイルからその行を削除し、トークンを交換してください。ワームは履歴からトークンを探し出します。"},
 
-	PageUndo:          {En: "Undo", Ja: "元に戻す"},
-	PageSeeTrust:      {En: "See what is allowed", Ja: "許可したものを見る"},
-	PageGoesOn:        {En: "What was frozen goes on.", Ja: "一時停止していたプロセスを再開しました。"},
-	PageStillFrozen:   {En: "It was allowed and the alert is closed, but its processes are still frozen.", Ja: "許可して警告を対応済みにしましたが、プロセスはまだ一時停止中です。"},
-	PageUndone:        {En: "Undone: nothing of it is allowed any more, and the alert is open.", Ja: "元に戻しました。許可を取り消し、警告は未対応です。"},
-	PageUndoneRuns:    {En: "Its processes were let go on. Freeze them again if it was not you.", Ja: "プロセスは再開されています。ご自身の操作でなければ、もう一度一時停止してください。"},
-	PageUndoneClosed:  {En: "Nothing of it is allowed any more, but the alert is still closed.", Ja: "許可は取り消しましたが、警告は対応済みのままです。"},
-	PageClosedFrozen:  {En: "The alert is closed, but its processes are still frozen.", Ja: "警告を対応済みにしましたが、プロセスはまだ一時停止中です。"},
-	PageClosedRunning: {En: "The alert is closed, but its processes could not be ended.", Ja: "警告を対応済みにしましたが、プロセスを終了できませんでした。"},
-	PageClosedOnly:    {En: "The alert is closed. Its processes stay frozen.", Ja: "警告を対応済みにしました。プロセスは一時停止したままです。"},
-	PageForeign:       {En: "This alert is another user’s (uid %[1]s). Only they can say that it was them.", Ja: "この警告は別のユーザー（uid %[1]s）のものです。本人だけが「自分の操作です」と答えられます。"},
+	"dash-a-undo":      {En: "Undo", Ja: "元に戻す"},
+	"dash-a-see-trust": {En: "See what is allowed", Ja: "許可したものを見る"},
+	PageStillFrozen:    {En: "It was allowed and the alert is closed, but its processes are still frozen.", Ja: "許可して警告を対応済みにしましたが、プロセスはまだ一時停止中です。"},
+	PageUndone:         {En: "Undone: nothing of it is allowed any more, and the alert is open.", Ja: "元に戻しました。許可を取り消し、警告は未対応です。"},
+	PageUndoneRuns:     {En: "Its processes were let go on. Freeze them again if it was not you.", Ja: "プロセスは再開されています。ご自身の操作でなければ、もう一度一時停止してください。"},
+	PageUndoneClosed:   {En: "Nothing of it is allowed any more, but the alert is still closed.", Ja: "許可は取り消しましたが、警告は対応済みのままです。"},
+	PageClosedFrozen:   {En: "The alert is closed, but its processes are still frozen.", Ja: "警告を対応済みにしましたが、プロセスはまだ一時停止中です。"},
+	PageClosedRunning:  {En: "The alert is closed, but its processes could not be ended.", Ja: "警告を対応済みにしましたが、プロセスを終了できませんでした。"},
+	PageClosedOnly:     {En: "The alert is closed. Its processes stay frozen.", Ja: "警告を対応済みにしました。プロセスは一時停止したままです。"},
+	PageForeign:        {En: "This alert is another user’s (uid %[1]s). Only they can say that it was them.", Ja: "この警告は別のユーザー（uid %[1]s）のものです。本人だけが「自分の操作です」と答えられます。"},
 
 	"dash-a-frozen":       {En: "Frozen", Ja: "一時停止中"},
 	"dash-a-more":         {En: "More", Ja: "その他"},
