@@ -20,18 +20,19 @@ func TestAlertLooks(t *testing.T) {
 	long := sweep("long2345", wormbell.Package{Ecosystem: "npm", Name: "@some-quite-long-organisation-name/evil-package-with-a-long-name", Version: "1.0.0-beta.12"}, day)
 	for _, lang := range []language.Tag{language.English, language.Japanese} {
 		t.Run(lang.String(), func(t *testing.T) {
-			r, s := record(t, lang, nil)
-			r.list = append(r.list, long)
-			low := lone("low23456", day)
-			low.Severity = wormbell.Low
-			shut := sweep("shut2345", wormbell.Package{Ecosystem: "npm", Name: "evil", Version: "1.0.0"}, day)
-			shut.State = wormbell.Closed
-			none := lone("none2345", day)
-			none.Actions = []wormbell.Action{{Time: day, What: "freeze-none", Outcome: "no process was stopped: none of the tree is running"}, {Time: day, What: "note", Outcome: "asked Ann"}}
-			mine := lone("backup23", day)
-			mine.Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped backup.py (pid 5001)", Done: 1, Left: 1}}
-			r.list[1] = mine
-			r.list = append(r.list, low, shut, none)
+			r, s := record(t, lang, func(r *recorder) {
+				r.list = append(r.list, long)
+				low := lone("low23456", day)
+				low.Severity = wormbell.Low
+				shut := sweep("shut2345", wormbell.Package{Ecosystem: "npm", Name: "evil", Version: "1.0.0"}, day)
+				shut.State = wormbell.Closed
+				none := lone("none2345", day)
+				none.Actions = []wormbell.Action{{Time: day, What: "freeze-none", Outcome: "no process was stopped: none of the tree is running"}, {Time: day, What: "note", Outcome: "asked Ann"}}
+				mine := lone("backup23", day)
+				mine.Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped backup.py (pid 5001)", Done: 1, Left: 1}}
+				r.list[1] = mine
+				r.list = append(r.list, low, shut, none)
+			}, nil)
 			b := open(t, s)
 			for name, path := range map[string]string{"long": "/alerts/long2345", "low": "/alerts/low23456", "shut": "/alerts/shut2345", "none": "/alerts/none2345", "frozen": "/alerts/backup23", "itwasme": "/alerts/backup23/it-was-me", "itwasnot": "/alerts/shut2345/it-was-me", "refused": "/alerts/worm2345/it-was-me"} {
 				for _, scheme := range []string{"light", "dark"} {
@@ -63,7 +64,7 @@ func TestAlertLooks(t *testing.T) {
 			b.until("the message", "document.querySelector('#flash button')")
 			b.shot("alert-answered-" + lang.String() + "-400")
 			b.sound("answered", source)
-			r.left = 2
+			r.set(func() { r.left = 2 })
 			b.run(chromedp.Click("#flash button"))
 			b.until("it to be undone", "document.querySelector('#flash .hint')")
 			b.eval("document.querySelector('form[action$=freeze] button').click()", nil)
@@ -83,7 +84,7 @@ func TestAlertLooks(t *testing.T) {
 // TestPhone: on a phone there are three buttons, and all others behind one; no
 // text of the picture is cut that the wide one has.
 func TestPhone(t *testing.T) {
-	r, s := record(t, language.English, nil)
+	_, s := record(t, language.English, nil, nil)
 	b := open(t, s)
 	visible := func() (names []string) {
 		b.eval("[...document.querySelectorAll('.actions .button, .actions button')].filter(e => e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true}) && e.getClientRects().length && !e.closest('details:not([open]) > form')).map(e => e.textContent.trim())", &names)
@@ -123,14 +124,13 @@ func TestPhone(t *testing.T) {
 	if got := visible(); len(got) != 7 || slices.Contains(got, "More") {
 		t.Errorf("where there is room the buttons are %q", got)
 	}
-	_ = r
 	b.clean()
 }
 
 // TestFocus: after an action the message has the focus, and the title says it;
 // a refusal, too.
 func TestFocus(t *testing.T) {
-	r, s := record(t, language.English, nil)
+	r, s := record(t, language.English, nil, nil)
 	b := open(t, s)
 	at := func() (id string) {
 		b.eval("document.activeElement.id + ' ' + document.title", &id)
@@ -148,7 +148,7 @@ func TestFocus(t *testing.T) {
 	if got := at(); !strings.HasPrefix(got, "flash ") {
 		t.Errorf("after a change: %s", got)
 	}
-	r.unclosed = errors.New("only from a terminal")
+	r.set(func() { r.unclosed = errors.New("only from a terminal") })
 	b.eval("document.querySelector('details[data-id=ask-close]').open = true", nil)
 	b.run(chromedp.Click("details[data-id=ask-close] button"))
 	b.until("the refusal", "document.activeElement.id === 'flash' && document.activeElement.matches('[role=alert]')")

@@ -35,19 +35,36 @@ type recorder struct {
 	kept       error // answer to a reopening
 }
 
+// set changes what it does and has, which it may be asked for meanwhile.
+func (r *recorder) set(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
+
+// answers returns what one of its fields says.
+func (r *recorder) answers(which *error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *which
+}
+
 func (r *recorder) record(call, what, id string) (string, error) {
-	if r.fails != nil {
-		return "", r.fails
+	if err := r.answers(&r.fails); err != nil {
+		return "", err
 	}
 	if err := r.did(call + " " + id); err != nil {
 		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if what == "freeze" && r.done == 0 {
+		what = "freeze-none"
 	}
 	outcome := "no process was reached, as it is told in English"
 	if r.done > 0 {
 		outcome = fmt.Sprintf("reached %d processes, as it is told in English", r.done)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for i := range r.list {
 		if r.list[i].ID == id {
 			r.list[i].Actions = append(slices.Clone(r.list[i].Actions), wormbell.Action{Time: time.Now(), What: what, Outcome: outcome, Done: r.done, Left: r.left})
@@ -57,9 +74,6 @@ func (r *recorder) record(call, what, id string) (string, error) {
 }
 
 func (r *recorder) Freeze(_ context.Context, id string) (string, error) {
-	if r.done == 0 {
-		return r.record("freeze", "freeze-none", id)
-	}
 	return r.record("freeze", "freeze", id)
 }
 func (r *recorder) Resume(_ context.Context, id string) (string, error) {
@@ -69,14 +83,14 @@ func (r *recorder) Kill(_ context.Context, id string) (string, error) {
 	return r.record("kill", "kill", id)
 }
 func (r *recorder) Close(ctx context.Context, id, reason string) error {
-	if r.unclosed != nil {
-		return r.unclosed
+	if err := r.answers(&r.unclosed); err != nil {
+		return err
 	}
 	return r.agent.Close(ctx, id, reason)
 }
 func (r *recorder) Reopen(ctx context.Context, id, reason string) error {
-	if r.kept != nil {
-		return r.kept
+	if err := r.answers(&r.kept); err != nil {
+		return err
 	}
 	return r.agent.Reopen(ctx, id, reason)
 }
@@ -89,10 +103,14 @@ func (r *recorder) AddTrust(ctx context.Context, row wormbell.TrustRow) (wormbel
 }
 func (r *recorder) RemoveTrust(_ context.Context, id string) error { return r.did("untrust " + id) }
 
-// record serves the pages of an agent that records.
-func record(t testing.TB, lang language.Tag, change func(*dashboard.Config)) (*recorder, *dashboard.Server) {
+// record serves the pages of an agent that records, with what has been
+// prepared for it.
+func record(t testing.TB, lang language.Tag, prepare func(*recorder), change func(*dashboard.Config)) (*recorder, *dashboard.Server) {
 	t.Helper()
 	r := &recorder{agent: sample(), done: 3}
+	if prepare != nil {
+		prepare(r)
+	}
 	return r, serve(t, r.agent, func(c *dashboard.Config) {
 		c.Dial, c.Words = func() (dashboard.Agent, error) { return r, nil }, words.In(lang)
 		if change != nil {
@@ -144,9 +162,8 @@ func TestFreezeSaid(t *testing.T) {
 		{3, 0, language.Japanese, "3 個のプロセスを一時停止しました。", "一時停止 3 個のプロセスを一時停止しました。", "一時停止中です。", true},
 		{0, 0, language.Japanese, "一時停止したプロセスはありません：すでに終了しています。", "一時停止したプロセスはありません すでに終了しています。", "すでに終了しているため", false},
 	} {
-		r, s := record(t, tt.lang, nil)
+		_, s := record(t, tt.lang, func(r *recorder) { r.done, r.left = tt.done, tt.left }, nil)
 		b := visit(t, s, "/")
-		r.done, r.left = tt.done, tt.left
 		page := b.press("/alerts/backup23/freeze", nil).body
 		if got := shown(flash, page); !strings.HasPrefix(got, tt.flash) {
 			t.Errorf("%d frozen, %d not: the message is %q, want %q", tt.done, tt.left, got, tt.flash)
@@ -180,7 +197,7 @@ func TestFreezeSaid(t *testing.T) {
 // message that is meant for the person who pressed a button.
 func TestFlashWaits(t *testing.T) {
 	t.Parallel()
-	_, s := record(t, language.English, nil)
+	_, s := record(t, language.English, nil, nil)
 	b := visit(t, s, "/")
 	form := url.Values{"csrf": {b.csrf()}}
 	b.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // what it leads to is not asked for yet
@@ -216,8 +233,7 @@ func TestCloseFrozen(t *testing.T) {
 		{"explode", nil, nil, "It was not done. The page was older than what it showed.", true},
 		{"resume", errors.New("the tree is busy"), []string{"close fine worm2345"}, "The alert is closed, but its processes are still frozen. Details the tree is busy", true},
 	} {
-		r, s := record(t, language.English, nil)
-		r.fails = tt.fails
+		r, s := record(t, language.English, func(r *recorder) { r.fails = tt.fails }, nil)
 		b := visit(t, s, "/")
 		form := url.Values{"reason": {"fine"}, "frozen": {tt.choice}}
 		page := b.press("/alerts/worm2345/close", form).body
@@ -237,7 +253,7 @@ func TestCloseFrozen(t *testing.T) {
 			t.Errorf("%q: a closed alert says to %q", tt.choice, shown(next, page))
 		}
 	}
-	_, s := record(t, language.English, nil)
+	_, s := record(t, language.English, nil, nil)
 	b := visit(t, s, "/")
 	if page := b.get("/alerts/worm2345", nil).body; strings.Count(page, `name="frozen"`) != 3 || !strings.Contains(page, `value="resume" checked`) {
 		t.Error("closing does not ask what becomes of what is frozen")
@@ -280,13 +296,14 @@ func TestItWasMeResumes(t *testing.T) {
 			"It was allowed and the alert is closed, but its processes are still frozen. Details the tree is busy", true},
 		{"cannot be closed", true, func(r *recorder) { r.unclosed = errors.New("refused") }, []string{"trust exe:/usr/bin/python3 script:/home/dev/bin/backup.py ", "untrust row-one"}, "It was not done. refused", true},
 	} {
-		r, s := record(t, language.English, nil)
-		if tt.frozen {
-			r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 3 processes", Done: 3}}
-		}
-		if tt.change != nil {
-			tt.change(r)
-		}
+		r, s := record(t, language.English, func(r *recorder) {
+			if tt.frozen {
+				r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 3 processes", Done: 3}}
+			}
+			if tt.change != nil {
+				tt.change(r)
+			}
+		}, nil)
 		b := visit(t, s, "/")
 		if got := strings.Contains(b.get("/alerts/backup23/it-was-me", nil).body, "Once you have allowed this, they go on."); got != tt.frozen {
 			t.Errorf("%s: it is said before: %v", tt.name, got)
@@ -310,8 +327,9 @@ var undoForm = regexp.MustCompile(`(?s)<form method="post" action="[^"]*/alerts/
 // back and the alert is open again.
 func TestUndo(t *testing.T) {
 	t.Parallel()
-	r, s := record(t, language.English, nil)
-	r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 3 processes", Done: 3}}
+	r, s := record(t, language.English, func(r *recorder) {
+		r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 3 processes", Done: 3}}
+	}, nil)
 	b := visit(t, s, "/")
 	offered := undoForm.FindString(b.answer("backup23").body)
 	if !strings.Contains(offered, `name="row" value="row-one"`) || !strings.Contains(offered, ">Undo<") || !strings.Contains(offered, `/trust"`) {
@@ -326,7 +344,7 @@ func TestUndo(t *testing.T) {
 		t.Errorf("the agent was asked to %q, want %q", got, want)
 	}
 	// It cannot be opened again: that is said, too.
-	r.kept = errors.New("refused")
+	r.set(func() { r.kept = errors.New("refused") })
 	b.answer("backup23")
 	form.Del("resumed")
 	if got := shown(flash, b.press("/alerts/backup23/undo", form).body); !strings.HasPrefix(got, "Nothing of it is allowed any more, but the alert is still closed. Details refused") {
@@ -344,7 +362,7 @@ func TestLasting(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var last time.Duration
-	_, s := record(t, language.English, func(c *dashboard.Config) {
+	_, s := record(t, language.English, nil, func(c *dashboard.Config) {
 		suggest := c.Suggest
 		c.Suggest = func(x wormbell.Alert, d time.Duration, now time.Time) ([]dashboard.Suggestion, string) {
 			mu.Lock()
@@ -373,7 +391,7 @@ func TestLasting(t *testing.T) {
 // TestRefusedItWasMe: where nothing can be allowed, the page leads on.
 func TestRefusedItWasMe(t *testing.T) {
 	t.Parallel()
-	_, s := record(t, language.English, nil)
+	_, s := record(t, language.English, nil, nil)
 	b := visit(t, s, "/")
 	page := b.get("/alerts/worm2345/it-was-me", nil).body
 	for _, want := range []string{"Close without allowing…", `/alerts/worm2345/close"`, `name="frozen" value="leave"`, `/alerts/worm2345/respond"`} {
@@ -393,20 +411,21 @@ func TestRefusedItWasMe(t *testing.T) {
 // would let in what they do themselves.
 func TestForeignItWasMe(t *testing.T) {
 	t.Parallel()
-	var asked bool
-	r, s := record(t, language.English, func(c *dashboard.Config) {
+	var mu sync.Mutex
+	asked := false
+	r, s := record(t, language.English, nil, func(c *dashboard.Config) {
 		suggest := c.Suggest
 		c.Suggest = func(x wormbell.Alert, d time.Duration, now time.Time) ([]dashboard.Suggestion, string) {
+			mu.Lock()
 			asked = asked || x.User != "" && x.User != strconv.Itoa(os.Getuid())
+			mu.Unlock()
 			return suggest(x, d, now)
 		}
 	})
 	b := visit(t, s, "/")
 	page := b.get("/alerts/backup23/it-was-me", nil).body
 	form := url.Values{"row": {rowField.FindStringSubmatch(page)[1]}, "seen": seenField.FindStringSubmatch(page)[1:]}
-	r.mu.Lock()
-	r.list[1].User = strconv.Itoa(os.Getuid() + 1)
-	r.mu.Unlock()
+	r.set(func() { r.list[1].User = strconv.Itoa(os.Getuid() + 1) })
 	if got := b.get("/alerts/backup23", nil).body; strings.Contains(got, "/it-was-me") {
 		t.Error("it is offered")
 	}
@@ -416,12 +435,12 @@ func TestForeignItWasMe(t *testing.T) {
 	}
 	form["seen"] = append(form["seen"], seenField.FindString(page))
 	b.press("/alerts/backup23/it-was-me", form)
+	mu.Lock()
 	if asked || len(r.made()) > 0 {
 		t.Errorf("the agent was asked to %q", r.made())
 	}
-	r.mu.Lock()
-	r.list[1].User = strconv.Itoa(os.Getuid())
-	r.mu.Unlock()
+	mu.Unlock()
+	r.set(func() { r.list[1].User = strconv.Itoa(os.Getuid()) })
 	if got := b.get("/alerts/backup23/it-was-me", nil).body; !strings.Contains(got, `name="row"`) {
 		t.Error("one's own alert cannot be answered")
 	}
@@ -433,7 +452,7 @@ func TestSlowFiles(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	looks, free := 0, make(chan struct{})
-	_, s := record(t, language.English, func(c *dashboard.Config) {
+	_, s := record(t, language.English, nil, func(c *dashboard.Config) {
 		c.Expose = func(_ context.Context, _ wormbell.Alert, x *exposure.Exposure) error {
 			mu.Lock()
 			looks++
@@ -472,7 +491,7 @@ func TestSlowFiles(t *testing.T) {
 func TestEvidenceDay(t *testing.T) {
 	t.Parallel()
 	for now, want := range map[time.Time]bool{day.Add(time.Hour): false, day.Add(20 * time.Hour): true} {
-		_, s := record(t, language.English, func(c *dashboard.Config) { c.Now = func() time.Time { return now } })
+		_, s := record(t, language.English, nil, func(c *dashboard.Config) { c.Now = func() time.Time { return now } })
 		b := visit(t, s, "/")
 		dated := regexp.MustCompile(`<span class="date">Fri 20 Nov</span> 09:14:03`)
 		if got := dated.MatchString(b.get("/alerts/worm2345", nil).body); got != want {
@@ -488,10 +507,11 @@ func TestEvidenceDay(t *testing.T) {
 // recorded is marked as English, and what somebody typed is not.
 func TestLog(t *testing.T) {
 	t.Parallel()
-	r, s := record(t, language.Japanese, nil)
-	r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 2 processes", Done: 2}, {Time: day, What: "resume", Outcome: "continued 2 processes", Done: 2},
-		{Time: day, What: "freeze-none", Outcome: "no process was stopped: none of the tree is running"}, {Time: day, What: "note", Outcome: "田中さんに確認"}, {Time: day, What: "close", Outcome: "done"},
-		{Time: day, What: "reopen", Outcome: "間違い"}, {Time: day, What: "merge", Outcome: "alert abcd turned out to be the same incident"}}
+	_, s := record(t, language.Japanese, func(r *recorder) {
+		r.list[1].Actions = []wormbell.Action{{Time: day, What: "freeze", Outcome: "stopped 2 processes", Done: 2}, {Time: day, What: "resume", Outcome: "continued 2 processes", Done: 2},
+			{Time: day, What: "freeze-none", Outcome: "no process was stopped: none of the tree is running"}, {Time: day, What: "note", Outcome: "田中さんに確認"}, {Time: day, What: "close", Outcome: "done"},
+			{Time: day, What: "reopen", Outcome: "間違い"}, {Time: day, What: "merge", Outcome: "alert abcd turned out to be the same incident"}}
+	}, nil)
 	part := logged.FindString(visit(t, s, "/").get("/alerts/backup23", nil).body)
 	for _, want := range []string{"<strong>一時停止</strong> 2 個のプロセスを一時停止しました。", "<strong>再開</strong> 2 個のプロセスを再開しました。", "<strong>一時停止したプロセスはありません</strong> すでに終了しています。", "<strong>メモ</strong> 田中さんに確認", "<strong>対応済み</strong></li>",
 		"<strong>未対応に変更</strong> 間違い", `<p lang="en">stopped 2 processes</p>`, `<span lang="en">alert abcd turned out`} {
@@ -511,8 +531,7 @@ func TestLog(t *testing.T) {
 func TestRefusedLeadsBack(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{"the agent says no": &client.Error{Status: 403, Text: "only from a terminal"}, "something else": errors.New("cut off")} {
-		r, s := record(t, language.English, nil)
-		r.unclosed = err
+		_, s := record(t, language.English, func(r *recorder) { r.unclosed = err }, nil)
 		got := visit(t, s, "/").press("/alerts/backup23/close", nil)
 		if got.status != 200 || !strings.HasSuffix(got.url, "/alerts/backup23") || !strings.HasPrefix(shown(flash, got.body), "It was not done. "+strings.TrimSuffix(err.Error(), ".")) {
 			t.Errorf("%s: %d %s %q", name, got.status, got.url, shown(flash, got.body))
@@ -526,8 +545,7 @@ func TestRefusedLeadsBack(t *testing.T) {
 // TestMinor: a low alert is closed by most people, and that button stands out.
 func TestMinor(t *testing.T) {
 	t.Parallel()
-	r, s := record(t, language.English, nil)
-	r.list[1].Severity = wormbell.Low
+	_, s := record(t, language.English, func(r *recorder) { r.list[1].Severity = wormbell.Low }, nil)
 	b := visit(t, s, "/")
 	for path, want := range map[string]string{"/alerts/backup23": `<summary class="button main">Close…</summary>`, "/alerts/worm2345": `<a class="button main"`} {
 		if got := b.get(path, nil).body; !strings.Contains(got, want) || strings.Count(got, "button main") != 1 {
@@ -540,13 +558,14 @@ func TestMinor(t *testing.T) {
 // package is called.
 func TestPackageAlerts(t *testing.T) {
 	t.Parallel()
-	r, s := record(t, language.English, nil)
-	for i := range 3 {
-		r.list = append(r.list, sweep(fmt.Sprintf("same%04d", i), wormbell.Package{Ecosystem: "npm", Name: evilName, Version: "1.0.0"}, day))
-	}
-	for i := range 110 {
-		r.list = append(r.list, sweep(fmt.Sprintf("many%04d", i), wormbell.Package{Ecosystem: "npm", Name: fmt.Sprintf("evil-%d", i), Version: "1.0.0"}, day))
-	}
+	_, s := record(t, language.English, func(r *recorder) {
+		for i := range 3 {
+			r.list = append(r.list, sweep(fmt.Sprintf("same%04d", i), wormbell.Package{Ecosystem: "npm", Name: evilName, Version: "1.0.0"}, day))
+		}
+		for i := range 110 {
+			r.list = append(r.list, sweep(fmt.Sprintf("many%04d", i), wormbell.Package{Ecosystem: "npm", Name: fmt.Sprintf("evil-%d", i), Version: "1.0.0"}, day))
+		}
+	}, nil)
 	b := visit(t, s, "/")
 	link := regexp.MustCompile(`href="([^"]*/packages[^"]*)">… and 2 more<`).FindStringSubmatch(b.get("/packages", nil).body)
 	if link == nil {
