@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"wormbell"
 	"wormbell/agent/client"
@@ -20,9 +22,10 @@ type doer struct {
 	say  func(notify.Notice)
 	look func() // read the agent anew
 
-	now  reading
-	wg   sync.WaitGroup
-	busy sync.Map // acts under way, so that a second click waits for the first one's outcome
+	now   reading
+	about atomic.Pointer[string] // the alert of the last outcome that was told; nil: it was of none
+	wg    sync.WaitGroup
+	busy  sync.Map // acts under way, so that a second click waits for the first one's outcome
 }
 
 func (d *doer) agent(r reading) { d.now = r }
@@ -52,6 +55,12 @@ func (d *doer) answer(ctx context.Context, a notify.Answer) {
 			act.Verb = All
 		case notify.AgentID:
 			act.Verb = Health
+		case notify.OutcomeID:
+			if id := d.about.Load(); id != nil {
+				a.Notice = *id
+			} else {
+				act.Verb = Health
+			}
 		}
 	default: // dismissed, or one that a later notifier knows
 		return
@@ -98,6 +107,10 @@ func (d *doer) act(ctx context.Context, act Act) {
 			n = d.refusal(err)
 		}
 		if n.Title != "" {
+			d.about.Store(nil)
+			if act.Alert != "" {
+				d.about.Store(&act.Alert)
+			}
 			d.say(n)
 		}
 		d.look()
@@ -113,17 +126,17 @@ func (d *doer) ask(ctx context.Context, agent Agent, act Act) (n notify.Notice, 
 	ctx, cancel := context.WithTimeout(ctx, 2*askTime) // a large tree is frozen in several rounds
 	defer cancel()
 	done := func(title words.Key, body string) {
-		n = notify.Notice{ID: notify.AgentID, Severity: wormbell.Medium, Title: d.Words.Say(title), Body: body}
+		n = notify.Notice{ID: notify.OutcomeID, Severity: wormbell.Medium, Title: d.Words.Say(title), Body: body}
 	}
 	var outcome string
 	switch act.Verb {
 	case Freeze:
 		if outcome, err = agent.Freeze(ctx, act.Alert); err == nil {
-			done(words.TrayFroze, plain.Text(outcome))
+			done(d.froze(ctx, agent, act.Alert, outcome))
 		}
 	case Resume:
 		if outcome, err = agent.Resume(ctx, act.Alert); err == nil {
-			done(words.TrayResumed, plain.Text(outcome))
+			done(d.resumed(ctx, agent, act.Alert, outcome))
 		}
 	case Close:
 		if err = agent.Close(ctx, act.Alert, "closed in the tray"); err == nil {
@@ -139,10 +152,55 @@ func (d *doer) ask(ctx context.Context, agent Agent, act Act) (n notify.Notice, 
 	return n, err
 }
 
+// last is the last action of a kind that the agent notes of an alert.
+func last(ctx context.Context, agent Agent, id string, kinds ...string) (did wormbell.Action, ok bool) {
+	a, err := agent.Alert(ctx, id)
+	if err != nil {
+		return did, false // what the agent said of it stands
+	}
+	for _, did := range slices.Backward(a.Actions) {
+		if slices.Contains(kinds, did.What) {
+			return did, true
+		}
+	}
+	return did, false
+}
+
+// froze tells what came of a freeze: how many processes were stopped. Where that
+// is not counted, what the agent said of it stands.
+func (d *doer) froze(ctx context.Context, agent Agent, id, outcome string) (words.Key, string) {
+	did, ok := last(ctx, agent, id, "freeze", notify.FreezeNone)
+	switch {
+	case ok && did.Done > 0:
+		body := d.Words.Say(words.TrayFrozeBody, did.Done)
+		if did.Left > 0 {
+			body += " " + d.Words.Say(words.TrayFrozeLeft, did.Left)
+		}
+		return words.TrayFroze, body
+	case ok && did.Left > 0:
+		return words.TrayFrozeNone, d.Words.Say(words.TrayFrozeFailed, did.Left)
+	case ok && did.What == notify.FreezeNone:
+		return words.TrayFrozeNone, d.Words.Say(words.TrayFrozeNoneBody)
+	}
+	return words.TrayFroze, plain.Text(outcome)
+}
+
+// resumed tells what came of letting processes go on.
+func (d *doer) resumed(ctx context.Context, agent Agent, id, outcome string) (words.Key, string) {
+	did, ok := last(ctx, agent, id, "resume")
+	switch {
+	case ok && did.Done > 0:
+		return words.TrayResumed, d.Words.Say(words.TrayResumedBody, did.Done)
+	case ok && did.Left == 0:
+		return words.TrayResumedNone, d.Words.Say(words.TrayResumedNoneBody)
+	}
+	return words.TrayResumed, plain.Text(outcome)
+}
+
 // refusal tells what the agent said against it, word for word.
 func (d *doer) refusal(err error) notify.Notice {
 	d.Log.Warn("not done", "err", err)
-	n := notify.Notice{ID: notify.AgentID, Severity: wormbell.Medium, Title: d.Words.Say(words.TrayRefused), Body: plain.Text(err.Error())}
+	n := notify.Notice{ID: notify.OutcomeID, Severity: wormbell.Medium, Title: d.Words.Say(words.TrayRefused), Body: plain.Text(err.Error())}
 	var e *client.Error
 	if errors.As(err, &e) && e.Hint() != "" {
 		n.Body = d.Words.Say(words.TrayRefusedHint, e.Error(), e.Hint())
@@ -171,6 +229,7 @@ func (d *doer) open(ctx context.Context, page string, command []string) {
 	if ctx.Err() != nil {
 		return
 	}
-	d.say(notify.Notice{ID: notify.AgentID, Severity: wormbell.Medium, Title: d.Words.Say(words.TrayCannotShow),
+	d.about.Store(nil)
+	d.say(notify.Notice{ID: notify.OutcomeID, Severity: wormbell.Medium, Title: d.Words.Say(words.TrayCannotShow),
 		Body: d.Words.Say(words.TrayInsteadRun, strings.Join(command, " "), strings.ReplaceAll(err.Error(), "\n", "; "))})
 }

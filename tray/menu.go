@@ -65,7 +65,7 @@ var alertPlaces = []string{"what", "show", "respond", "freeze", "it-was-me", "cl
 // submenus: neither library can insert a line later, and of one neither can
 // remove a line. Each stretch between separators always shows a line.
 func places() []Item {
-	out := []Item{{Place: "status"}, {Place: "why"}, {Place: "lost"}, {Place: "paused"}, {Separator: true}, {Place: "none"}}
+	out := []Item{{Place: "status"}, {Place: "why"}, {Place: "lost"}, {Place: "held"}, {Separator: true}, {Place: "none"}}
 	for i := range shownAlerts {
 		alert := Item{Place: fmt.Sprintf("alert-%d", i+1)}
 		for _, p := range alertPlaces {
@@ -74,7 +74,7 @@ func places() []Item {
 		out = append(out, alert)
 	}
 	return append(out, Item{Place: "more"}, Item{Separator: true}, Item{Place: "pause"}, Item{Place: "protect", Checkbox: true},
-		Item{Separator: true}, Item{Place: "dashboard"}, Item{Place: "quit"})
+		Item{Separator: true}, Item{Place: "dashboard"}, Item{Place: "health"}, Item{Place: "quit"})
 }
 
 // Menu returns the menu of m.
@@ -86,7 +86,8 @@ func Menu(m Model) []Item {
 	if !m.Browser {
 		dashboard = Item{Place: "dashboard", Label: m.say(words.TrayNoBrowser), Disabled: true}
 	}
-	return append(out, dashboard, Item{Place: "quit", Label: m.say(words.TrayQuit), Do: Act{Verb: Quit}})
+	health := Item{Place: "health", Label: m.say(words.TrayHealth), Do: Act{Verb: Health}, Disabled: !m.Browser && !m.Terminal}
+	return append(out, dashboard, health, Item{Place: "quit", Label: m.say(words.TrayQuit), Do: Act{Verb: Quit}})
 }
 
 // say says a sentence that is a line.
@@ -95,16 +96,20 @@ func (m Model) say(key words.Key, data ...any) string {
 }
 
 // clock is a time of day, with the day if it is not today's.
-func (m Model) clock(t time.Time) string {
-	t = t.In(m.Now.Location())
-	if t.YearDay() == m.Now.YearDay() && t.Year() == m.Now.Year() {
-		return t.Format("15:04")
-	}
-	return t.Format("01-02 15:04")
-}
+func (m Model) clock(t time.Time) string { return m.Words.Until(t, m.Now) }
 
 // status is the first line's sentence.
 func (m Model) status() string {
+	if !paused(m) {
+		return m.state()
+	}
+	until := m.clock(*m.Status.PausedUntil)
+	rest := len([]rune(m.Words.Say(words.TrayPausedUntil, "", until)))
+	return m.say(words.TrayPausedUntil, plain.Cut(m.state(), labelMost-rest), until)
+}
+
+// state says how it is.
+func (m Model) state() string {
 	switch m.Agent {
 	case Connecting:
 		return m.say(words.TrayConnecting)
@@ -128,7 +133,7 @@ func (m Model) status() string {
 
 // head are the lines that say how it is.
 func head(m Model) []Item {
-	out := []Item{{Place: "status", Label: m.status(), Do: Act{Verb: Health}, Disabled: !m.Browser && !m.Terminal}}
+	out := []Item{{Place: "status", Label: m.status(), Do: Act{Verb: All}, Disabled: !m.Browser && !m.Terminal}}
 	note := func(place, label string) { out = append(out, Item{Place: place, Label: label, Disabled: true}) }
 	switch m.Agent {
 	case Absent:
@@ -151,8 +156,11 @@ func head(m Model) []Item {
 	if m.Status.Lost > 0 {
 		note("lost", m.say(words.TrayLost, m.Status.Lost))
 	}
-	if paused(m) {
-		note("paused", m.say(words.TrayPausedUntil, m.clock(*m.Status.PausedUntil)))
+	switch n := m.Held.Alerts; {
+	case n > 0 && m.Held.ScreenShared:
+		note("held", m.say(words.TrayHeldShared, n))
+	case n > 0:
+		note("held", m.say(words.TrayHeldQuiet, n))
 	}
 	return out
 }
@@ -186,14 +194,17 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 		told.Title = m.Words.Say(words.TrayUntitled, a.ID)
 	}
 	at := m.clock(a.Last)
-	rest := len([]rune(m.Words.Say(words.TrayAlert, "", at)))
-	label := m.say(words.TrayAlert, plain.Cut(told.Title, labelMost-rest), at)
 	frozen := m.Frozen[a.ID]
-	if frozen {
-		mark := len([]rune(m.say(words.TrayFrozen, "")))
-		label = m.say(words.TrayFrozen, plain.Cut(label, labelMost-mark))
+	label := func(title string) string {
+		l := m.Words.Say(words.TrayAlert, m.severity(a.Severity), title, at)
+		if frozen {
+			l = m.Words.Say(words.TrayFrozen, l)
+		}
+		return l
 	}
-	out := Item{Place: place, Label: label}
+	// The title is cut, so that what stands around it never is.
+	whole := plain.Cut(label(plain.Cut(told.Title, labelMost-len([]rune(label(""))))), labelMost)
+	out := Item{Place: place, Label: whole}
 	line := func(place string, key words.Key, verb Verb, cannot bool) {
 		out.Items = append(out.Items, Item{Place: place, Label: m.say(key), Do: Act{verb, a.ID}, Disabled: cannot})
 	}
@@ -211,6 +222,20 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 	line("it-was-me", words.TrayItWasMe, ItWasMe, nowhere)
 	line("close", words.TrayClose, Close, false)
 	return out
+}
+
+// severity names one, with a mark.
+func (m Model) severity(s wormbell.Severity) string {
+	key := words.TrayLow
+	switch {
+	case s >= wormbell.Critical:
+		key = words.TrayCritical
+	case s == wormbell.High:
+		key = words.TrayHigh
+	case s == wormbell.Medium:
+		key = words.TrayMedium
+	}
+	return m.Words.Say(key)
 }
 
 // processes calls each for the processes of an alert's evidence, until it

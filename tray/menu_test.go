@@ -15,6 +15,7 @@ import (
 	"wormbell"
 	"wormbell/internal/words"
 	"wormbell/tray"
+	"wormbell/tray/notify"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -90,6 +91,27 @@ func models() []struct {
 		a := theft("abcd2345", dependency("evil_pkg"))
 		a.Actions = []wormbell.Action{{What: "freeze"}, {What: "resume"}, {What: "freeze"}}
 		m.Alerts, m.Frozen = []wormbell.Alert{a}, tray.FrozenOf([]wormbell.Alert{a})
+	})
+	add("an alert, frozen in vain", func(m *tray.Model) {
+		a := theft("abcd2345", dependency("evil_pkg"))
+		a.Actions = []wormbell.Action{{What: "freeze-none", Left: 1}}
+		m.Alerts, m.Frozen = []wormbell.Alert{a}, tray.FrozenOf([]wormbell.Alert{a})
+	})
+	add("alerts of every severity", func(m *tray.Model) {
+		for i, s := range []wormbell.Severity{wormbell.Critical, wormbell.High, wormbell.Medium, wormbell.Low} {
+			a := theft(fmt.Sprintf("abcd234%d", i), dependency("evil"))
+			a.Severity = s
+			m.Alerts = append(m.Alerts, a)
+		}
+	})
+	add("an alert, and a pause", func(m *tray.Model) {
+		m.Alerts, m.Status.PausedUntil = []wormbell.Alert{theft("abcd2345", dependency("evil"))}, &tomorrow
+	})
+	add("an alert, held back by do-not-disturb", func(m *tray.Model) {
+		m.Alerts, m.Held = []wormbell.Alert{theft("abcd2345", dependency("evil"))}, notify.Held{Alerts: 1}
+	})
+	add("an alert, and the screen is shared", func(m *tray.Model) {
+		m.Alerts, m.Held = []wormbell.Alert{theft("abcd2345", dependency("evil"))}, notify.Held{Alerts: 3, ScreenShared: true}
 	})
 	add("an alert of nobody known", func(m *tray.Model) { m.Alerts = []wormbell.Alert{theft("abcd2345", nil)} })
 	add("eight alerts", func(m *tray.Model) {

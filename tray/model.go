@@ -5,6 +5,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/words"
+	"wormbell/tray/notify"
 )
 
 // AgentState is how the tray stands with the agent.
@@ -32,6 +33,7 @@ type Model struct {
 	Now      time.Time        // with the zone in which times are shown
 	Browser  bool             // the dashboard can be opened
 	Terminal bool             // a command can be run in a terminal window
+	Held     notify.Held      // what the surroundings keep back
 }
 
 // State is what the icon looks like.
@@ -39,13 +41,16 @@ type State string
 
 // The looks of the icon, by the names of their drawings.
 const (
-	Quiet   State = "quiet"  // watching, and nothing is open
-	Resting State = "paused" // the same, and notifications are paused
-	Less    State = "less"   // watching less than it should, or not at all
-	Ringing State = "alert"  // alerts are open
+	Quiet   State = "quiet"        // watching, and nothing is open
+	Resting State = "paused"       // the same, and notifications are paused
+	Less    State = "less"         // watching less than it should, or nothing is known
+	Missing State = "absent"       // there is no agent: nothing is watched
+	Ringing State = "alert"        // alerts are open
+	Hushed  State = "alert-paused" // the same, and notifications are paused
 )
 
-// Icon is the icon: a look, and how many alerts are open when it is Ringing.
+// Icon is the icon: a look, and how many alerts are open when it is Ringing or
+// Hushed, which shows no number.
 type Icon struct {
 	State State
 	Count int
@@ -55,8 +60,12 @@ type Icon struct {
 // agent that sees less has found is found all the same.
 func IconOf(m Model) Icon {
 	switch {
+	case m.Agent == Absent:
+		return Icon{State: Missing}
 	case m.Agent != Here:
 		return Icon{State: Less}
+	case len(m.Alerts) > 0 && paused(m):
+		return Icon{Hushed, len(m.Alerts)}
 	case len(m.Alerts) > 0:
 		return Icon{Ringing, len(m.Alerts)}
 	case len(lacks(m)) > 0 || lossy(m.Status):
@@ -98,18 +107,12 @@ func lacks(m Model) []string {
 	return out
 }
 
-// FrozenOf tells from what was done about alerts whose processes are stopped
-// now: the last of freeze, resume and kill says it.
+// FrozenOf tells from what was done about alerts whose processes are stopped now.
 func FrozenOf(alerts []wormbell.Alert) map[string]bool {
 	out := map[string]bool{}
 	for _, a := range alerts {
-		for _, did := range a.Actions {
-			switch did.What {
-			case "freeze":
-				out[a.ID] = true
-			case "resume", "kill":
-				delete(out, a.ID)
-			}
+		if notify.Frozen(a) {
+			out[a.ID] = true
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ package tray
 import (
 	"os"
 	"strconv"
+	"strings"
 
 	"wormbell/tray/icons"
 )
@@ -44,7 +45,7 @@ func (l library) icon(i Icon) error {
 	image, ok := l.images[i]
 	if !ok {
 		var err error
-		if image, err = icons.For(string(i.State), i.Count, doubled(os.Getenv)); err != nil {
+		if image, err = icons.For(string(i.State), i.Count, iconSize(os.Getenv)); err != nil {
 			return err
 		}
 		l.images[i] = image
@@ -57,15 +58,21 @@ func (l library) icon(i Icon) error {
 	return nil
 }
 
-// doubled reports whether the desktop draws everything at twice the size or
-// more, as far as the environment tells.
-func doubled(getenv func(string) string) bool {
+// iconSize is the size of the icon to hand out, in pixels, as far as the
+// environment tells: the library sends one picture, and the panel does not say
+// how large it wants it. GNOME's extension shows 16, other panels 22 or so; on
+// a screen of twice the resolution both show twice that.
+func iconSize(getenv func(string) string) int {
+	size := 22
+	if strings.Contains(getenv("XDG_CURRENT_DESKTOP"), "GNOME") {
+		size = 16
+	}
 	for _, name := range []string{"GDK_SCALE", "QT_SCALE_FACTOR"} {
 		if f, err := strconv.ParseFloat(getenv(name), 64); err == nil && f >= 1.5 {
-			return true
+			return 2 * size
 		}
 	}
-	return false
+	return size
 }
 
 // display runs the library until quit is called or it ends by itself. ready is

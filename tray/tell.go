@@ -16,6 +16,7 @@ type teller struct {
 	Config
 	policy  notify.Policy
 	pending chan struct{}
+	told    func() // called when what is held back has changed
 
 	mu      sync.Mutex // guards what follows
 	now     reading
@@ -23,14 +24,15 @@ type teller struct {
 	absent  time.Time // since when the agent has not answered; zero while it does
 	seen    []string  // notices that were answered
 	waiting []notify.Notice
+	held    notify.Held
 }
 
 // maxWaiting is how many notices about clicks may wait. A person who clicks on
 // while nothing answers needs no more of them.
 const maxWaiting = 8
 
-func newTeller(c Config) *teller {
-	return &teller{Config: c, policy: notify.Policy{Words: c.Words, ItWasMe: c.ItWasMe}, pending: make(chan struct{}, 1)}
+func newTeller(c Config, told func()) *teller {
+	return &teller{Config: c, policy: notify.Policy{Words: c.Words, ItWasMe: c.ItWasMe}, pending: make(chan struct{}, 1), told: told}
 }
 
 // hear takes in what the agent says now.
@@ -116,6 +118,7 @@ func (t *teller) follow(ctx context.Context, r reading, absent time.Time) time.T
 		s.Absent = &absent
 	}
 	show, withdraw, again := t.policy.Next(t.Now(), r.alerts, s)
+	t.keep(t.policy.Held(s))
 	for _, id := range withdraw {
 		if err := t.Notify.Withdraw(ctx, id); err != nil && ctx.Err() == nil {
 			t.Log.Warn("a notice cannot be taken away", "notice", id, "err", err)
@@ -125,6 +128,24 @@ func (t *teller) follow(ctx context.Context, r reading, absent time.Time) time.T
 		t.show(ctx, n)
 	}
 	return again
+}
+
+// keep notes what is held back, for the menu.
+func (t *teller) keep(h notify.Held) {
+	t.mu.Lock()
+	changed := t.held != h
+	t.held = h
+	t.mu.Unlock()
+	if changed {
+		t.told()
+	}
+}
+
+// holds returns what is held back.
+func (t *teller) holds() notify.Held {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.held
 }
 
 func (t *teller) show(ctx context.Context, n notify.Notice) {

@@ -31,6 +31,7 @@ type Agent interface {
 	Brief(ctx context.Context) ([]wormbell.Alert, error) // the open ones, newest first, with little evidence
 	Changes(ctx context.Context, changed func() error) error
 	Close(ctx context.Context, id, reason string) error
+	Alert(ctx context.Context, id string) (wormbell.Alert, error)
 	Freeze(ctx context.Context, id string) (string, error)
 	Resume(ctx context.Context, id string) (string, error)
 	Pause(ctx context.Context, d time.Duration) error
@@ -127,7 +128,8 @@ func (c Config) run(ctx context.Context, s screen) error {
 	defer cancel()
 	readings, look := make(chan reading), make(chan struct{}, 1)
 	wg.Go(func() { c.link(ctx, readings, look) })
-	tell := newTeller(c)
+	redraw := make(chan struct{}, 1)
+	tell := newTeller(c, func() { poke(redraw) })
 	wg.Go(func() { tell.run(ctx) })
 	do := &doer{Config: c, say: tell.say, look: func() { poke(look) }}
 	defer do.wait()
@@ -141,6 +143,7 @@ func (c Config) run(ctx context.Context, s screen) error {
 	defer clock.Stop()
 	for {
 		m := c.model(now)
+		m.Held = tell.holds()
 		if err := s.show(Menu(m), IconOf(m), m.tip()); err != nil {
 			return fmt.Errorf("show the icon: %w", err)
 		}
@@ -152,6 +155,7 @@ func (c Config) run(ctx context.Context, s screen) error {
 			c.Log.Info("the desktop session has ended")
 			return nil
 		case <-clock.C:
+		case <-redraw:
 		case now = <-readings:
 			do.agent(now)
 			tell.hear(now)

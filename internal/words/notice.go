@@ -11,14 +11,23 @@ const (
 	NoticeAll      Key = "notice-all"       //
 	NoticeEndPause Key = "notice-end-pause" //
 
-	NoticeDemo    Key = "notice-demo"    // the title of an alert of a demonstration
-	NoticeFrozen  Key = "notice-frozen"  // before the sentence of an alert
-	NoticeUnknown Key = "notice-unknown" // the title of an alert without one
+	NoticeDemo      Key = "notice-demo"       // the title of an alert of a demonstration
+	NoticeFrozen    Key = "notice-frozen"     // what to do, before the sentence of an alert
+	NoticeFrozeNone Key = "notice-froze-none" //
+	NoticeDoFreeze  Key = "notice-do-freeze"  //
+	NoticeDoAsk     Key = "notice-do-ask"     //
+	NoticeDoRespond Key = "notice-do-respond" //
+	NoticeDoLook    Key = "notice-do-look"    //
+	NoticeUnknown   Key = "notice-unknown"    // the title of an alert without one
 
 	NoticeMore     Key = "notice-more"      // the digest
 	NoticeOpen     Key = "notice-open"      // the digest at the start
 	NoticeGravest  Key = "notice-gravest"   //
 	NoticeTheAlert Key = "notice-the-alert" //
+
+	NoticeHeld       Key = "notice-held"        // what do-not-disturb held back for long
+	NoticeHeldQuiet  Key = "notice-held-quiet"  //
+	NoticeHeldShared Key = "notice-held-shared" //
 
 	NoticePaused       Key = "notice-paused"        // while alerts are kept back
 	NoticePausedBody   Key = "notice-paused-body"   //
@@ -47,14 +56,24 @@ var noticeTexts = map[Key]text{
 	NoticeAll:      {En: "Show all", Ja: "すべて表示"},
 	NoticeEndPause: {En: "End the pause", Ja: "通知を再開する"},
 
-	NoticeDemo:    {En: "Demonstration: %[1]s", Ja: "デモ：%[1]s"},
-	NoticeFrozen:  {En: "Its processes are frozen and do nothing for now.", Ja: "関係するプロセスは一時停止中です。"},
+	NoticeDemo:      {En: "Demonstration: %[1]s", Ja: "デモ：%[1]s"},
+	NoticeFrozen:    {En: "It is frozen and does nothing for now: respond next.", Ja: "一時停止中です。次は「対処する」に進んでください。"},
+	NoticeFrozeNone: {En: "Nothing could be frozen: respond now.", Ja: "一時停止できたプロセスはありません。すぐに「対処する」に進んでください。"},
+	NoticeDoFreeze:  {En: "Freeze it now, then respond.", Ja: "今すぐ一時停止し、「対処する」に進んでください。"},
+	NoticeDoAsk:     {En: "Was it not you? Freeze it, then respond.", Ja: "心当たりがなければ、一時停止してから「対処する」に進んでください。"},
+	NoticeDoRespond: {En: "Respond to it: the steps are laid out for you.", Ja: "「対処する」に進んでください。手順が示されます。"},
+	NoticeDoLook:    {En: "Look at the details when you have a moment.", Ja: "時間のあるときに詳細を確認してください。"},
+
 	NoticeUnknown: {En: "Wormbell has an alert", Ja: "Wormbell の警告"},
 
 	NoticeMore:     {En: "%[1]d new alerts", One: "%[1]d new alert", Ja: "新しい警告が %[1]d 件あります"},
 	NoticeOpen:     {En: "%[1]d critical alerts are still open", One: "%[1]d critical alert is still open", Ja: "未対応の重大な警告が %[1]d 件あります"},
 	NoticeGravest:  {En: "Most serious: %[1]s", Ja: "最も重大なもの：%[1]s"},
 	NoticeTheAlert: {En: "%[1]s: %[2]s", Ja: "%[1]s：%[2]s"},
+
+	NoticeHeld:       {En: "%[1]d alerts were held back", One: "An alert was held back", Ja: "%[1]d 件の警告の通知を控えていました"},
+	NoticeHeldQuiet:  {En: "Do-not-disturb is on, so you are told only now, an hour later. Look at them soon.", Ja: "サイレントモードのため、1 時間たってからお知らせしています。早めに確認してください。"},
+	NoticeHeldShared: {En: "The screen is shared, so you are told only now, an hour later, and not here what happened. Look at them soon.", Ja: "画面の共有中のため、1 時間たってからお知らせしています。内容はここには表示しません。早めに確認してください。"},
 
 	NoticePaused:     {En: "Notifications are paused until %[1]s", Ja: "%[1]s まで通知を停止しています"},
 	NoticePausedBody: {En: "Wormbell goes on watching and recording. Critical alerts are shown all the same; you are told of the others at the end.", Ja: "監視と記録は続いています。重大な警告はすぐに、それ以外は終わりにまとめてお知らせします。"},

@@ -1,5 +1,7 @@
 package words
 
+import "time"
+
 // The sentences of the tray: its menu, and what it says of what a click did.
 const (
 	TrayConnecting Key = "tray-connecting" // the first line: how it is
@@ -17,11 +19,17 @@ const (
 	TrayBlind       Key = "tray-blind"        //
 	TrayAndMore     Key = "tray-and-more"     //
 	TrayLost        Key = "tray-lost"         //
-	TrayPausedUntil Key = "tray-paused-until" //
+	TrayPausedUntil Key = "tray-paused-until" // the first line while there is a pause
+	TrayHeldQuiet   Key = "tray-held-quiet"   // below it: what keeps notifications back
+	TrayHeldShared  Key = "tray-held-shared"  //
 
 	TrayNoAlerts  Key = "tray-no-alerts" // the alerts
 	TrayUnknown   Key = "tray-unknown"   //
-	TrayAlert     Key = "tray-alert"     //
+	TrayAlert     Key = "tray-alert"     // severity, title, time
+	TrayLow       Key = "tray-low"       // severities, with a mark that can be told without colours
+	TrayMedium    Key = "tray-medium"    //
+	TrayHigh      Key = "tray-high"      //
+	TrayCritical  Key = "tray-critical"  //
 	TrayFrozen    Key = "tray-frozen"    //
 	TrayUntitled  Key = "tray-untitled"  //
 	TrayMore      Key = "tray-more"      //
@@ -40,23 +48,34 @@ const (
 	TrayProtectRoot   Key = "tray-protect-root"   //
 	TrayPausedForAll  Key = "tray-paused-for-all" //
 	TrayDashboard     Key = "tray-dashboard"      //
+	TrayHealth        Key = "tray-health"         //
 	TrayNoBrowser     Key = "tray-no-browser"     //
 	TrayQuit          Key = "tray-quit"           //
 	TrayTip           Key = "tray-tip"            // at the icon
 
-	TrayRefused       Key = "tray-refused"        // notices: what a click did
-	TrayRefusedHint   Key = "tray-refused-hint"   //
-	TrayFroze         Key = "tray-froze"          //
-	TrayResumed       Key = "tray-resumed"        //
-	TrayClosed        Key = "tray-closed"         //
-	TrayClosedBody    Key = "tray-closed-body"    //
-	TrayCannotShow    Key = "tray-cannot-show"    //
-	TrayInsteadRun    Key = "tray-instead-run"    //
-	TrayEnterToClose  Key = "tray-enter-to-close" // in a terminal
-	TrayAlreadyThere  Key = "tray-already-there"  // to the terminal that it was started from
-	TrayNoDesktop     Key = "tray-no-desktop"     //
-	TrayNotHere       Key = "tray-not-here"       //
-	TrayProgramFailed Key = "tray-program-failed" //
+	TrayRefused         Key = "tray-refused"      // notices: what a click did
+	TrayRefusedHint     Key = "tray-refused-hint" //
+	TrayFroze           Key = "tray-froze"        //
+	TrayFrozeBody       Key = "tray-froze-body"   //
+	TrayFrozeLeft       Key = "tray-froze-left"   //
+	TrayFrozeNone       Key = "tray-froze-none"   //
+	TrayFrozeNoneBody   Key = "tray-froze-none-body"
+	TrayFrozeFailed     Key = "tray-froze-failed" //
+	TrayResumedBody     Key = "tray-resumed-body" //
+	TrayResumedNone     Key = "tray-resumed-none" //
+	TrayResumedNoneBody Key = "tray-resumed-none-body"
+	TrayNameTaken       Key = "tray-name-taken"      //
+	TrayNameTakenBody   Key = "tray-name-taken-body" //
+	TrayResumed         Key = "tray-resumed"         //
+	TrayClosed          Key = "tray-closed"          //
+	TrayClosedBody      Key = "tray-closed-body"     //
+	TrayCannotShow      Key = "tray-cannot-show"     //
+	TrayInsteadRun      Key = "tray-instead-run"     //
+	TrayEnterToClose    Key = "tray-enter-to-close"  // in a terminal
+	TrayAlreadyThere    Key = "tray-already-there"   // to the terminal that it was started from
+	TrayNoDesktop       Key = "tray-no-desktop"      //
+	TrayNotHere         Key = "tray-not-here"        //
+	TrayProgramFailed   Key = "tray-program-failed"  //
 
 	TraySilent Key = "tray-silent" // a line: the agent is there, but something is wrong with what it says
 	TrayUnread Key = "tray-unread" // a line: of an agent that does answer otherwise
@@ -80,11 +99,17 @@ var trayTexts = map[Key]text{
 	TrayBlind:       {En: "Cannot be seen here: %[1]s", Ja: "ここでは検知できません：%[1]s"},
 	TrayAndMore:     {En: "%[1]s (and %[2]d more)", Ja: "%[1]s（ほか %[2]d 件）"},
 	TrayLost:        {En: "%[1]d events were lost", One: "1 event was lost", Ja: "%[1]d 件のイベントを取りこぼしました"},
-	TrayPausedUntil: {En: "Notifications are paused until %[1]s", Ja: "通知を %[1]s まで停止中"},
+	TrayPausedUntil: {En: "%[1]s · notifications paused until %[2]s", Ja: "%[1]s・通知は %[2]s まで停止中"},
+	TrayHeldQuiet:   {En: "Do-not-disturb holds %[1]d notifications back", One: "Do-not-disturb holds a notification back", Ja: "サイレントモードのため控えている通知：%[1]d 件"},
+	TrayHeldShared:  {En: "The screen is shared: %[1]d notifications are held back", One: "The screen is shared: a notification is held back", Ja: "画面の共有中のため控えている通知：%[1]d 件"},
 
 	TrayNoAlerts:  {En: "No open alerts", Ja: "未対応の警告はありません"},
 	TrayUnknown:   {En: "Alerts cannot be read now", Ja: "現在、警告を読み込めません"},
-	TrayAlert:     {En: "%[1]s · %[2]s", Ja: "%[1]s・%[2]s"},
+	TrayAlert:     {En: "%[1]s: %[2]s · %[3]s", Ja: "%[1]s：%[2]s・%[3]s"},
+	TrayLow:       {En: "Low", Ja: "低"},
+	TrayMedium:    {En: "Medium", Ja: "中"},
+	TrayHigh:      {En: "! High", Ja: "! 高"},
+	TrayCritical:  {En: "!! Critical", Ja: "!! 重大"},
 	TrayFrozen:    {En: "%[1]s (frozen)", Ja: "%[1]s（一時停止中）"},
 	TrayUntitled:  {En: "Alert %[1]s", Ja: "警告 %[1]s"},
 	TrayMore:      {En: "%[1]d more in the dashboard…", Ja: "ほか %[1]d 件はダッシュボードで…"},
@@ -103,24 +128,44 @@ var trayTexts = map[Key]text{
 	TrayProtectRoot:   {En: "Protect: only an administrator switches it", Ja: "保護：切り替えは管理者のみ"},
 	TrayPausedForAll:  {En: "Paused for everybody by an administrator", Ja: "管理者が全員の通知を停止中"},
 	TrayDashboard:     {En: "Open the dashboard", Ja: "ダッシュボードを開く"},
+	TrayHealth:        {En: "Status", Ja: "状態"},
 	TrayNoBrowser:     {En: "Dashboard: there is no browser here", Ja: "ダッシュボード：ブラウザーがありません"},
 	TrayQuit:          {En: "Quit: no icon and no notifications (watching goes on)", Ja: "終了：アイコンと通知を出さない（監視は続きます）"},
 	TrayTip:           {En: "Wormbell: %[1]s", Ja: "Wormbell：%[1]s"},
 
-	TrayRefused:       {En: "This was not done", Ja: "実行されませんでした"},
-	TrayRefusedHint:   {En: "Wormbell says: %[1]s. What to do: %[2]s.", Ja: "Wormbell の回答：%[1]s。対処方法：%[2]s。"},
-	TrayFroze:         {En: "Freeze: done", Ja: "一時停止の結果"},
-	TrayResumed:       {En: "Going on again: done", Ja: "再開の結果"},
-	TrayClosed:        {En: "The alert is closed", Ja: "警告を対応済みにしました"},
-	TrayClosedBody:    {En: "'wormbell alert reopen %[1]s' opens it again.", Ja: "元に戻すには：wormbell alert reopen %[1]s"},
-	TrayCannotShow:    {En: "It cannot be shown here", Ja: "ここでは表示できません"},
-	TrayInsteadRun:    {En: "Run this in a terminal: wormbell %[1]s. Why: %[2]s.", Ja: "ターミナルで実行してください：wormbell %[1]s。理由：%[2]s。"},
-	TrayEnterToClose:  {En: "Press Enter to close this window.", Ja: "Enter キーで閉じます。"},
-	TrayAlreadyThere:  {En: "wormbell-tray runs in this session already", Ja: "wormbell-tray はこのセッションですでに動いています"},
-	TrayNoDesktop:     {En: "there is no desktop session here (%[1]s); 'wormbell alerts --follow' shows alerts in a terminal", Ja: "デスクトップセッションがありません（%[1]s）。ターミナルでは 'wormbell alerts --follow' で警告を表示できます"},
-	TrayNotHere:       {En: "this wormbell-tray was built without an icon: %[1]s", Ja: "この wormbell-tray はアイコンなしでビルドされています：%[1]s"},
-	TrayProgramFailed: {En: "%[1]s ended: %[2]s", Ja: "%[1]s が終了しました：%[2]s"},
+	TrayRefused:         {En: "This was not done", Ja: "実行されませんでした"},
+	TrayRefusedHint:     {En: "Wormbell says: %[1]s. What to do: %[2]s.", Ja: "Wormbell の回答：%[1]s。対処方法：%[2]s。"},
+	TrayFroze:           {En: "It is frozen", Ja: "一時停止しました"},
+	TrayFrozeBody:       {En: "%[1]d processes were stopped and do nothing for now.", One: "One process was stopped and does nothing for now.", Ja: "%[1]d 個のプロセスを停止しました。いまは何もしません。"},
+	TrayFrozeLeft:       {En: "%[1]d others could not be stopped: respond to the alert.", One: "One other could not be stopped: respond to the alert.", Ja: "停止できなかったプロセスが %[1]d 個あります。「対処する」に進んでください。"},
+	TrayFrozeNone:       {En: "Nothing was frozen", Ja: "一時停止したプロセスはありません"},
+	TrayFrozeNoneBody:   {En: "None of its processes runs any more: respond to the alert, as what it read is known to it.", Ja: "関係するプロセスはすでに終了しています。読み取られたものは知られているため、「対処する」に進んでください。"},
+	TrayFrozeFailed:     {En: "%[1]d processes could not be stopped: respond to the alert now.", One: "The process could not be stopped: respond to the alert now.", Ja: "%[1]d 個のプロセスを停止できませんでした。すぐに「対処する」に進んでください。"},
+	TrayResumed:         {En: "It goes on again", Ja: "再開しました"},
+	TrayResumedBody:     {En: "%[1]d processes go on again.", One: "The process goes on again.", Ja: "%[1]d 個のプロセスを再開しました。"},
+	TrayResumedNone:     {En: "Nothing was left to go on", Ja: "再開するプロセスはありません"},
+	TrayResumedNoneBody: {En: "Its processes have ended.", Ja: "関係するプロセスはすでに終了しています。"},
+	TrayNameTaken:       {En: "Another program poses as Wormbell's icon", Ja: "別のプログラムが Wormbell のアイコンを名乗っています"},
+	TrayNameTakenBody:   {En: "Process %[1]d (%[2]s) holds the name org.wormbell.Tray in this session, and it is not this program. Wormbell goes on without the name. If you do not know that program, end it.", Ja: "プロセス %[1]d（%[2]s）が、このセッションで org.wormbell.Tray という名前を使っています。これは本プログラムではありません。Wormbell はその名前なしで動作を続けます。心当たりのないプログラムであれば、終了してください。"},
+	TrayClosed:          {En: "The alert is closed", Ja: "警告を対応済みにしました"},
+	TrayClosedBody:      {En: "'wormbell alert reopen %[1]s' opens it again.", Ja: "元に戻すには：wormbell alert reopen %[1]s"},
+	TrayCannotShow:      {En: "It cannot be shown here", Ja: "ここでは表示できません"},
+	TrayInsteadRun:      {En: "Run this in a terminal: wormbell %[1]s. Why: %[2]s.", Ja: "ターミナルで実行してください：wormbell %[1]s。理由：%[2]s。"},
+	TrayEnterToClose:    {En: "Press Enter to close this window.", Ja: "Enter キーで閉じます。"},
+	TrayAlreadyThere:    {En: "wormbell-tray runs in this session already", Ja: "wormbell-tray はこのセッションですでに動いています"},
+	TrayNoDesktop:       {En: "there is no desktop session here (%[1]s); 'wormbell alerts --follow' shows alerts in a terminal", Ja: "デスクトップセッションがありません（%[1]s）。ターミナルでは 'wormbell alerts --follow' で警告を表示できます"},
+	TrayNotHere:         {En: "this wormbell-tray was built without an icon: %[1]s", Ja: "この wormbell-tray はアイコンなしでビルドされています：%[1]s"},
+	TrayProgramFailed:   {En: "%[1]s ended: %[2]s", Ja: "%[1]s が終了しました：%[2]s"},
 
 	TraySilent: {En: "The agent runs, but does not answer as it should", Ja: "エージェントは動いていますが、正しく応答しません"},
 	TrayUnread: {En: "The agent does not hand out its alerts", Ja: "エージェントから警告を読み取れません"},
+}
+
+// Until says when something ends: the time of day, with its day if that is not
+// today's as seen at now.
+func (w *Words) Until(t, now time.Time) string {
+	if days(t, now) == 0 {
+		return t.In(now.Location()).Format("15:04")
+	}
+	return w.At(t, now)
 }

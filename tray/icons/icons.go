@@ -8,8 +8,8 @@ import (
 	"io/fs"
 )
 
-// name of the file of a state, "quiet", "paused", "less" or "alert", and of how
-// many alerts are open. Ten and more are "9+".
+// name of the file of a state, "quiet", "paused", "less", "absent", "alert-paused"
+// or "alert", and of how many alerts are open. Ten and more are "9+".
 func name(state string, count int) string {
 	switch {
 	case state != "alert":

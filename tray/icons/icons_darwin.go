@@ -6,7 +6,7 @@ import "embed"
 var files embed.FS
 
 // For returns the icon: a template image, whose colour is the menu bar's.
-func For(state string, count int, _ bool) ([]byte, error) {
+func For(state string, count, _ int) ([]byte, error) {
 	return load(files, "template/"+name(state, count)+".png")
 }
 

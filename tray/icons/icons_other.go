@@ -7,16 +7,11 @@ import (
 	"fmt"
 )
 
-//go:embed png/*-22.png png/*-44.png
+//go:embed png/*.png
 var files embed.FS
 
-// For returns the icon: a PNG of 22 pixels, the size of panels, or of twice
-// that for screens of twice the resolution.
-func For(state string, count int, double bool) ([]byte, error) {
-	size := 22
-	if double {
-		size = 44
-	}
+// For returns the icon: a PNG of 16, 22, 32 or 44 pixels.
+func For(state string, count, size int) ([]byte, error) {
 	return load(files, fmt.Sprintf("png/%s-%d.png", name(state, count), size))
 }
 

@@ -6,7 +6,7 @@ import "embed"
 var files embed.FS
 
 // For returns the icon file, which holds all sizes.
-func For(state string, count int, _ bool) ([]byte, error) {
+func For(state string, count, _ int) ([]byte, error) {
 	return load(files, "ico/"+name(state, count)+".ico")
 }
 

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/text/language"
 
 	"wormbell"
-	"wormbell/internal/words"
 	"wormbell/tray/notify"
 )
 
@@ -69,17 +68,6 @@ func hostile() wormbell.Alert {
 		a.Findings[0].Summary = name
 		a.Findings[0].Evidence[0].Process = &wormbell.Process{PID: 3, Exe: "/usr/bin/node", Script: "/tmp/" + name, Lifecycle: "postinstall", Package: pkg}
 	})
-}
-
-// first is the first notice that the policy shows of alerts.
-func first(t testing.TB, tag language.Tag, alerts ...wormbell.Alert) notify.Notice {
-	t.Helper()
-	p := notify.Policy{Words: words.In(tag)}
-	show, _, _ := p.Next(start, alerts, notify.Surroundings{})
-	if len(show) != 1 {
-		t.Fatalf("%d notices", len(show))
-	}
-	return show[0]
 }
 
 // click clicks with the left button.

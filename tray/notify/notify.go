@@ -35,7 +35,9 @@ const (
 const (
 	DigestID = "digest" // several alerts at once
 	PauseID  = "pause"  // that alerts are kept back, or no longer
-	AgentID  = "agent"  // that the agent does not answer
+	AgentID  = "agent"  // that the agent does not answer, or something about Wormbell itself
+	// OutcomeID is what came of a choice; of a later one it takes the place.
+	OutcomeID = "outcome"
 )
 
 // Button is a choice that a notice offers.
@@ -53,6 +55,7 @@ type Notice struct {
 	Body     string            // one paragraph
 	Buttons  []Button          // the most important first: some desktops show three
 	Sticky   bool              // it stays until it is answered
+	Through  bool              // it goes through do-not-disturb, though it is not Critical
 }
 
 // Answer is a choice and the notice it was made on.
@@ -117,6 +120,8 @@ func (c Config) command(n Notice) string {
 	switch n.ID {
 	case AgentID:
 		return c.Words.Say(words.NoticeSeeDoctor)
+	case OutcomeID:
+		return ""
 	case PauseID, DigestID:
 		return c.Words.Say(words.NoticeSeeAlerts)
 	}

@@ -41,6 +41,16 @@ type Policy struct {
 	digest digest
 	pause  pause
 	absent bool // the notice of the agent's absence is shown
+
+	heldSince time.Time // since when something is held back by the surroundings; zero: nothing is
+	holding   bool      // something was, by this call of Next
+	late      bool      // this call of Next tells what was held back for too long
+}
+
+// Held is what the surroundings hold back: how many alerts, and why.
+type Held struct {
+	Alerts       int
+	ScreenShared bool // else: do-not-disturb
 }
 
 // place is where an alert was told.
@@ -91,6 +101,9 @@ const (
 	// lookAgain is how often to ask whether a person may be disturbed again,
 	// while something waits for that.
 	lookAgain = 30 * time.Second
+	// maxHeld is for how long do-not-disturb or a shared screen hold anything
+	// back. Whoever forgets that it is on must hear of a theft all the same.
+	maxHeld = time.Hour
 	// maxGone bounds what is remembered of alerts that are no longer open.
 	maxGone = 1000
 )
@@ -101,6 +114,38 @@ const (
 func (p *Policy) Next(now time.Time, alerts []wormbell.Alert, s Surroundings) (show []Notice, withdraw []string, again time.Time) {
 	p.begin(now)
 	quiet := s.DoNotDisturb || s.ScreenShared
+	p.late = quiet && !p.heldSince.IsZero() && now.Sub(p.heldSince) >= maxHeld
+	p.holding = false
+	show, withdraw, again = p.next(now, alerts, s, quiet && !p.late)
+	if !p.holding {
+		p.heldSince = time.Time{}
+	}
+	for i := range show {
+		show[i].Through = p.late
+	}
+	return show, withdraw, again
+}
+
+// Held returns what the surroundings held back at the last call of Next.
+func (p *Policy) Held(s Surroundings) Held {
+	h := Held{ScreenShared: s.ScreenShared}
+	for _, t := range p.alerts {
+		if t.held {
+			h.Alerts++
+		}
+	}
+	return h
+}
+
+// hold notes that something is held back, and returns when to look again.
+func (p *Policy) hold(now time.Time) time.Time {
+	if p.holding = true; p.heldSince.IsZero() {
+		p.heldSince = now
+	}
+	return sooner(now.Add(lookAgain), p.heldSince.Add(maxHeld))
+}
+
+func (p *Policy) next(now time.Time, alerts []wormbell.Alert, s Surroundings, quiet bool) (show []Notice, withdraw []string, again time.Time) {
 	if s.Absent != nil {
 		return p.missAgent(now, *s.Absent, quiet)
 	}
@@ -128,7 +173,7 @@ func (p *Policy) missAgent(now, since time.Time, quiet bool) (show []Notice, wit
 	case now.Before(due):
 		return nil, nil, due
 	case quiet:
-		return nil, nil, now.Add(lookAgain)
+		return nil, nil, p.hold(now)
 	}
 	p.absent = true
 	return []Notice{p.absentNotice()}, nil, time.Time{}
@@ -186,6 +231,9 @@ func (p *Policy) begin(now time.Time) {
 	}
 	if p.digest.at.After(now) {
 		p.digest.at = now
+	}
+	if p.heldSince.After(now) {
+		p.heldSince = now
 	}
 	p.sent = slices.DeleteFunc(p.sent, func(s sending) bool { return now.Sub(s.at) >= time.Hour })
 }
@@ -264,7 +312,7 @@ func (p *Policy) wants(t *told) bool {
 	if t.where == nowhere || t.alert.Severity > t.severity {
 		return true
 	}
-	if t.where == own && frozen(t.alert) && !t.frozen {
+	if t.where == own && Frozen(t.alert) && !t.frozen {
 		return true
 	}
 	for _, f := range t.alert.Findings {
@@ -277,7 +325,7 @@ func (p *Policy) wants(t *told) bool {
 
 // mark notes that an alert has been told as it is.
 func (p *Policy) mark(t *told, w place) {
-	t.where, t.severity, t.frozen, t.held, t.together = w, t.alert.Severity, frozen(t.alert), false, false
+	t.where, t.severity, t.frozen, t.held, t.together = w, t.alert.Severity, Frozen(t.alert), false, false
 	t.detectors = t.detectors[:0]
 	for _, f := range t.alert.Findings {
 		t.detectors = append(t.detectors, f.Detector)

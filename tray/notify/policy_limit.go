@@ -65,10 +65,17 @@ func (p *Policy) tell(now time.Time, _ Surroundings, quiet bool) (show []Notice,
 			continue // it is told at the end
 		}
 		if quiet && !grave {
-			t.held, again = true, sooner(again, now.Add(lookAgain))
+			t.held, again = true, sooner(again, p.hold(now))
 			continue
 		}
-		if t.held && held > 1 && !grave && t.where == nowhere {
+		switch {
+		case p.late && t.held && !grave: // in few words, as others may see them
+			if t.where == own {
+				withdraw = append(withdraw, t.alert.ID)
+				t.where = nowhere
+			}
+			t.together = true
+		case t.held && held > 1 && !grave && t.where == nowhere:
 			t.together = true
 		}
 		if t.together {
@@ -94,7 +101,7 @@ func (p *Policy) tell(now time.Time, _ Surroundings, quiet bool) (show []Notice,
 }
 
 // gather shows the digest if it has something new to say.
-func (p *Policy) gather(now time.Time, _ Surroundings, quiet bool) (show []Notice, withdraw []string, again time.Time) {
+func (p *Policy) gather(now time.Time, s Surroundings, quiet bool) (show []Notice, withdraw []string, again time.Time) {
 	quiet = quiet || p.pause.on()
 	var members, fresh []*told
 	gravest := wormbell.Severity(0)
@@ -119,14 +126,22 @@ func (p *Policy) gather(now time.Time, _ Surroundings, quiet bool) (show []Notic
 	if len(fresh) == 0 && (gravest >= p.digest.severity || quiet) {
 		return nil, nil, time.Time{}
 	}
-	if due := p.digest.at.Add(p.digest.interval(graver)); !p.digest.at.IsZero() && now.Before(due) {
+	if due := p.digest.at.Add(p.digest.interval(graver || p.late)); !p.digest.at.IsZero() && now.Before(due) {
+		p.holding = p.holding || p.late // it is late still, then
 		return nil, nil, due
+	}
+	discreet := p.late
+	for _, t := range fresh {
+		discreet = discreet && t.alert.Severity < wormbell.Critical
 	}
 	for _, t := range members {
 		p.mark(t, digested)
 	}
 	p.digest.start = p.digest.start && len(fresh) == len(members)
 	p.digest.shown, p.digest.at, p.digest.severity, p.digest.updates = true, now, gravest, p.digest.updates+1
+	if discreet {
+		return []Notice{p.lateNotice(len(fresh), gravest, s)}, nil, time.Time{}
+	}
 	return []Notice{p.digestNotice(members)}, nil, time.Time{}
 }
 

@@ -28,7 +28,7 @@ func (p *Policy) keepBack(now time.Time, s Surroundings, quiet bool) (show []Not
 		p.pause.until = time.Time{}
 	}
 	if p.pause.waiting {
-		if show, withdraw, again = p.remind(now, quiet); p.pause.waiting {
+		if show, withdraw, again = p.remind(now, s, quiet); p.pause.waiting {
 			return show, withdraw, again
 		}
 		if len(show) > 0 {
@@ -47,7 +47,7 @@ func (p *Policy) keepBack(now time.Time, s Surroundings, quiet bool) (show []Not
 		return show, withdraw, sooner(p.pause.until, due)
 	}
 	if quiet {
-		return show, withdraw, sooner(p.pause.until, now.Add(lookAgain))
+		return show, withdraw, sooner(p.pause.until, p.hold(now))
 	}
 	p.pause.told = false
 	p.pause.note = p.pause.until
@@ -55,10 +55,10 @@ func (p *Policy) keepBack(now time.Time, s Surroundings, quiet bool) (show []Not
 }
 
 // remind tells that a pause is over and what came up while it lasted.
-func (p *Policy) remind(now time.Time, quiet bool) (show []Notice, withdraw []string, again time.Time) {
+func (p *Policy) remind(now time.Time, s Surroundings, quiet bool) (show []Notice, withdraw []string, again time.Time) {
 	missed := p.wanting()
 	if quiet && (len(missed) == 0 || missed[0].alert.Severity < wormbell.Critical) {
-		return nil, nil, now.Add(lookAgain)
+		return nil, nil, p.hold(now)
 	}
 	noted := !p.pause.note.IsZero()
 	p.pause.waiting, p.pause.note = false, time.Time{}
@@ -75,5 +75,10 @@ func (p *Policy) remind(now time.Time, quiet bool) (show []Notice, withdraw []st
 		p.mark(t, reminded)
 	}
 	p.pause.told = true
+	if p.late && len(missed) > 0 && missed[0].alert.Severity < wormbell.Critical {
+		n := p.lateNotice(len(missed), missed[0].alert.Severity, s)
+		n.ID = PauseID
+		return []Notice{n}, withdraw, time.Time{}
+	}
 	return []Notice{p.reminder(missed)}, withdraw, time.Time{}
 }

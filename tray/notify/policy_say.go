@@ -23,15 +23,29 @@ const (
 
 // alertNotice tells one alert.
 func (p *Policy) alertNotice(a wormbell.Alert, now time.Time) Notice {
-	said := p.Words.Alert(a)
-	body := plain.Cut(said.What, maxBody*3/4)
-	if frozen(a) {
-		body = join(p.Words.Say(words.NoticeFrozen), body)
-	}
+	// What to do comes first: desktops cut the end, and Details has all of it.
+	body := plain.Cut(join(p.Words.Say(nextStep(a)), p.Words.Alert(a).What), maxBody)
 	return Notice{
-		ID: a.ID, Severity: a.Severity, Title: p.title(a), Body: plain.Cut(join(body, said.Next), maxBody),
+		ID: a.ID, Severity: a.Severity, Title: p.title(a), Body: body,
 		Buttons: p.buttons(a, now), Sticky: a.Severity >= wormbell.Critical,
 	}
+}
+
+// nextStep is what to do about an alert, in a few words.
+func nextStep(a wormbell.Alert) words.Key {
+	switch {
+	case Frozen(a):
+		return words.NoticeFrozen
+	case frozeNothing(a):
+		return words.NoticeFrozeNone
+	case stoppable(a) && a.Severity >= wormbell.Critical:
+		return words.NoticeDoFreeze
+	case stoppable(a):
+		return words.NoticeDoAsk
+	case a.Severity >= wormbell.High:
+		return words.NoticeDoRespond
+	}
+	return words.NoticeDoLook
 }
 
 // title names an alert in a few words.
@@ -53,7 +67,7 @@ func (p *Policy) buttons(a wormbell.Alert, now time.Time) []Button {
 	var stop []Button
 	switch {
 	case !stoppable(a):
-	case frozen(a):
+	case Frozen(a):
 		stop = []Button{{Resume, p.Words.Say(words.NoticeResume)}}
 	default:
 		stop = []Button{{Freeze, p.Words.Say(words.NoticeFreeze)}}
@@ -93,10 +107,21 @@ func (p *Policy) about(a wormbell.Alert) string {
 	return p.Words.Say(words.NoticeTheAlert, p.title(a), plain.Cut(what, maxBody/2))
 }
 
+// lateNotice tells that alerts were held back for long, and not what they are
+// about: others may see the screen.
+func (p *Policy) lateNotice(n int, gravest wormbell.Severity, s Surroundings) Notice {
+	why := words.NoticeHeldQuiet
+	if s.ScreenShared {
+		why = words.NoticeHeldShared
+	}
+	return Notice{ID: DigestID, Severity: gravest, Title: p.Words.Say(words.NoticeHeld, n), Body: p.Words.Say(why),
+		Buttons: []Button{{Details, p.Words.Say(words.NoticeAll)}}}
+}
+
 // pauseNotice tells that alerts are kept back.
 func (p *Policy) pauseNotice(now time.Time, fixed bool) Notice {
 	n := Notice{
-		ID: PauseID, Severity: wormbell.Medium, Title: p.Words.Say(words.NoticePaused, p.Words.At(p.pause.until, now)),
+		ID: PauseID, Severity: wormbell.Medium, Title: p.Words.Say(words.NoticePaused, p.Words.Until(p.pause.until, now)),
 		Body: p.Words.Say(words.NoticePausedBody),
 	}
 	if !fixed {
@@ -136,24 +161,59 @@ func join(sentences ...string) string {
 	return b.String()
 }
 
-// frozen reports whether the last that was done to the alert's processes was
-// to stop them.
-func frozen(a wormbell.Alert) bool { return lastDone(a) == string(Freeze) }
+// FreezeNone is what the agent calls a freeze that stopped no process.
+const FreezeNone = "freeze-none"
 
-func lastDone(a wormbell.Alert) string {
+// Frozen reports whether processes of the alert are stopped now, by what was
+// done about it last.
+func Frozen(a wormbell.Alert) bool {
+	stopped := false
+	for _, done := range a.Actions {
+		// Before these were counted, each of them was done to something.
+		vain := done.Done == 0 && done.Left > 0
+		switch done.What {
+		case "freeze":
+			stopped = stopped || !vain
+		case "resume", "kill":
+			stopped = stopped && vain
+		case FreezeNone: // if none was left, none is there any more
+			stopped = stopped && done.Left > 0
+		}
+	}
+	return stopped
+}
+
+// frozeNothing reports whether the last that was tried on the alert's processes
+// was a freeze that stopped none.
+func frozeNothing(a wormbell.Alert) bool {
+	for _, done := range slices.Backward(a.Actions) {
+		switch done.What {
+		case "freeze":
+			return done.Done == 0 && done.Left > 0
+		case FreezeNone:
+			return true
+		case "resume", "kill":
+			return false
+		}
+	}
+	return false
+}
+
+// ended reports whether the alert's processes were ended.
+func ended(a wormbell.Alert) bool {
 	for _, done := range slices.Backward(a.Actions) {
 		switch done.What {
 		case "freeze", "resume", "kill":
-			return done.What
+			return done.What == "kill" && !(done.Done == 0 && done.Left > 0)
 		}
 	}
-	return ""
+	return false
 }
 
 // stoppable reports whether there may be processes to stop: those of a grave
 // alert that says which they were and that has not been ended.
 func stoppable(a wormbell.Alert) bool {
-	if a.Severity < wormbell.High || lastDone(a) == "kill" {
+	if a.Severity < wormbell.High || ended(a) {
 		return false
 	}
 	for _, f := range a.Findings {

@@ -68,6 +68,9 @@ func shown(list []notify.Notice) string {
 		if n.Sticky {
 			s += "!"
 		}
+		if n.Through {
+			s += " through"
+		}
 		out = append(out, s)
 	}
 	return strings.Join(out, ", ")
@@ -78,6 +81,17 @@ func several(n int, severity wormbell.Severity) (list []wormbell.Alert) {
 		list = append(list, alert(fmt.Sprintf("%s-%02d", severity, i), severity, start.Add(time.Duration(i)*time.Millisecond)))
 	}
 	return list
+}
+
+// first is the first notice that the policy shows of alerts.
+func first(t testing.TB, tag language.Tag, alerts ...wormbell.Alert) notify.Notice {
+	t.Helper()
+	p := notify.Policy{Words: words.In(tag)}
+	show, _, _ := p.Next(start, alerts, notify.Surroundings{})
+	if len(show) != 1 {
+		t.Fatalf("%d notices", len(show))
+	}
+	return show[0]
 }
 
 func TestPolicy(t *testing.T) {
@@ -195,6 +209,37 @@ func TestPolicy(t *testing.T) {
 			{alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{DoNotDisturb: true}, again: 30 * time.Second},
 			{at: m, alerts: []wormbell.Alert{alert("alert--a", critical, start), b}, around: notify.Surroundings{DoNotDisturb: true}, show: "alert--a critical!", again: m + 30*time.Second},
 			{at: 2 * m, alerts: []wormbell.Alert{alert("alert--a", critical, start), b}, show: "alert--b medium"},
+		},
+		"do not disturb, without end": {
+			{alerts: []wormbell.Alert{a}, around: notify.Surroundings{DoNotDisturb: true}, again: 30 * time.Second},
+			{at: 40 * m, alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{DoNotDisturb: true}, again: 40*m + 30*time.Second},
+			{at: time.Hour - 10*time.Second, alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{DoNotDisturb: true}, again: time.Hour},
+			{at: time.Hour, alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{DoNotDisturb: true}, show: "digest high through"},
+			{at: 61 * m, alerts: []wormbell.Alert{a, b}, around: notify.Surroundings{DoNotDisturb: true}},
+			{at: 70 * m, alerts: []wormbell.Alert{a, b, alert("alert--x", high, start)}, around: notify.Surroundings{DoNotDisturb: true}, again: 70*m + 30*time.Second},
+			{at: 129 * m, alerts: []wormbell.Alert{a, b, alert("alert--x", high, start)}, around: notify.Surroundings{DoNotDisturb: true}, again: 129*m + 30*time.Second},
+			{at: 130 * m, alerts: []wormbell.Alert{a, b, alert("alert--x", high, start)}, around: notify.Surroundings{DoNotDisturb: true}, show: "digest high through"},
+		},
+		"do not disturb, and what was held back is over": {
+			{alerts: one(a), around: notify.Surroundings{DoNotDisturb: true}, again: 30 * time.Second},
+			{at: 50 * m, around: notify.Surroundings{DoNotDisturb: true}},
+			{at: 59 * m, alerts: one(b), around: notify.Surroundings{DoNotDisturb: true}, again: 59*m + 30*time.Second},
+			{at: 61 * m, alerts: one(b), around: notify.Surroundings{DoNotDisturb: true}, again: 61*m + 30*time.Second},
+		},
+		"the screen is shared for ever": {
+			{alerts: one(a), around: notify.Surroundings{ScreenShared: true}, again: 30 * time.Second},
+			{at: time.Hour, alerts: one(a), around: notify.Surroundings{ScreenShared: true}, show: "digest high through"},
+			{at: 2 * time.Hour, withdraw: "digest", around: notify.Surroundings{ScreenShared: true}},
+		},
+		"a pause that ends while nobody is ever to be disturbed": {
+			{around: notify.Surroundings{Paused: until(m)}, show: "pause medium", again: m},
+			{at: m, alerts: one(a), around: notify.Surroundings{DoNotDisturb: true}, again: m + 30*time.Second},
+			{at: 61 * m, alerts: one(a), around: notify.Surroundings{DoNotDisturb: true}, show: "pause high through"},
+			{at: 62 * m, alerts: one(a), around: notify.Surroundings{DoNotDisturb: true}},
+		},
+		"the agent is gone while nobody is ever to be disturbed": {
+			{at: m, around: notify.Surroundings{Absent: until(0), DoNotDisturb: true}, again: m + 30*time.Second},
+			{at: 61 * m, around: notify.Surroundings{Absent: until(0), DoNotDisturb: true}, show: "agent high through"},
 		},
 		"a pause": {
 			{around: notify.Surroundings{Paused: until(time.Hour)}, show: "pause medium", again: time.Hour},
@@ -387,6 +432,70 @@ func TestNoticeSays(t *testing.T) {
 	}
 }
 
+// TestHeldInFewWords: what is told of late, while others may see the screen,
+// names nobody; and the menu can say how much is held back.
+func TestHeldInFewWords(t *testing.T) {
+	t.Parallel()
+	for _, tag := range []language.Tag{language.English, language.Japanese} {
+		p := notify.Policy{Words: words.In(tag)}
+		s := notify.Surroundings{ScreenShared: true}
+		list := several(2, wormbell.High)
+		p.Next(start, list, s)
+		if got := p.Held(s); got != (notify.Held{Alerts: 2, ScreenShared: true}) {
+			t.Errorf("%+v", got)
+		}
+		show, _, _ := p.Next(start.Add(time.Hour), list, s)
+		if len(show) != 1 || !show[0].Through || strings.Contains(show[0].Title+show[0].Body, "node") || strings.Contains(show[0].Body, "npmrc") {
+			t.Errorf("%+v", show)
+		}
+		if got := p.Held(s); got.Alerts != 0 {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// TestFrozen: what was done last says whether something is stopped, unless it
+// was in vain.
+func TestFrozen(t *testing.T) {
+	t.Parallel()
+	did := func(what string, done, left int) wormbell.Action {
+		return wormbell.Action{What: what, Done: done, Left: left}
+	}
+	for _, tt := range []struct {
+		name    string
+		actions []wormbell.Action
+		want    bool
+		buttons string
+	}{
+		{name: "nothing", buttons: "respond freeze details"},
+		{name: "frozen", actions: []wormbell.Action{did("freeze", 2, 0)}, want: true, buttons: "respond resume details"},
+		{name: "frozen in part", actions: []wormbell.Action{did("freeze", 2, 1)}, want: true, buttons: "respond resume details"},
+		{name: "not counted", actions: []wormbell.Action{did("freeze", 0, 0)}, want: true, buttons: "respond resume details"},
+		{name: "none was stopped", actions: []wormbell.Action{did("freeze-none", 0, 1)}, buttons: "respond freeze details"},
+		{name: "none more", actions: []wormbell.Action{did("freeze", 1, 0), did("freeze-none", 0, 0)}, buttons: "respond freeze details"},
+		{name: "resumed", actions: []wormbell.Action{did("freeze", 1, 0), did("resume", 1, 0)}, buttons: "respond freeze details"},
+		{name: "resumed in vain", actions: []wormbell.Action{did("freeze", 1, 0), did("resume", 0, 1)}, want: true, buttons: "respond resume details"},
+		{name: "ended", actions: []wormbell.Action{did("freeze", 1, 0), did("kill", 1, 0)}, buttons: "respond details"},
+		{name: "ended in vain", actions: []wormbell.Action{did("freeze", 1, 0), did("kill", 0, 1)}, want: true, buttons: "respond resume details"},
+	} {
+		a := alert("critical-x", wormbell.Critical, start, func(a *wormbell.Alert) { a.Actions = tt.actions })
+		if got := notify.Frozen(a); got != tt.want {
+			t.Errorf("%s: frozen: %v", tt.name, got)
+		}
+		var buttons []string
+		n := first(t, language.English, a)
+		for _, b := range n.Buttons {
+			buttons = append(buttons, string(b.Action))
+		}
+		if got := strings.Join(buttons, " "); got != tt.buttons {
+			t.Errorf("%s: %q", tt.name, got)
+		}
+		if none := strings.Contains(n.Body, "Nothing could be frozen"); none != strings.HasPrefix(tt.name, "none ") {
+			t.Errorf("%s: %s", tt.name, n.Body)
+		}
+	}
+}
+
 // TestPolicyAtRandom: whatever happens, the limits hold, nothing low is told,
 // nothing is told twice, and no open critical alert goes untold.
 func TestPolicyAtRandom(t *testing.T) {
@@ -400,6 +509,7 @@ func TestPolicyAtRandom(t *testing.T) {
 		visible := map[string]notify.Notice{}
 		var drew, digests []time.Time
 		told := map[string]string{} // what each alert was told as
+		quietSince := time.Time{}
 		untold := map[string]time.Time{}
 		for i := range 200 {
 			now = now.Add(time.Duration(r.IntN(40)) * time.Second)
@@ -427,7 +537,8 @@ func TestPolicyAtRandom(t *testing.T) {
 					a.Last, a.Count = now, a.Count+1
 				}
 			}
-			s := notify.Surroundings{DoNotDisturb: r.IntN(6) == 0, ScreenShared: r.IntN(9) == 0, TrayShown: r.IntN(2) == 0}
+			long := i > 80 && i < 120 // that nobody is to be disturbed
+			s := notify.Surroundings{DoNotDisturb: long || r.IntN(6) == 0, ScreenShared: r.IntN(9) == 0, TrayShown: r.IntN(2) == 0}
 			if r.IntN(12) == 0 {
 				at := now.Add(time.Duration(r.IntN(300)) * time.Second)
 				s.Paused = &at
@@ -448,10 +559,16 @@ func TestPolicyAtRandom(t *testing.T) {
 				delete(visible, id)
 			}
 			quiet := s.DoNotDisturb || s.ScreenShared
+			if !quiet {
+				quietSince = time.Time{}
+			} else if quietSince.IsZero() {
+				quietSince = now
+			}
 			paused := s.Paused != nil && now.Before(*s.Paused)
 			for _, n := range show {
 				visible[n.ID] = n
-				if quiet && n.Severity < wormbell.Critical || paused && n.ID != notify.PauseID && n.Severity < wormbell.Critical {
+				late := n.Through && now.Sub(quietSince) >= time.Hour
+				if n.Through && !late || quiet && n.Severity < wormbell.Critical && !late || paused && n.ID != notify.PauseID && n.Severity < wormbell.Critical {
 					t.Fatalf("seed %d step %d: %s %v is shown; %+v", seed, i, n.ID, n.Severity, s)
 				}
 				switch a := alerts[n.ID]; {

@@ -12,6 +12,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,7 +31,7 @@ var icoSizes = []int{16, 20, 24, 32}
 const templateSize = 44
 
 // Names are the icons: a state, and for an alert how many are open.
-var Names = []string{"quiet", "paused", "less", "alert-1", "alert-2", "alert-3", "alert-4", "alert-5", "alert-6", "alert-7", "alert-8", "alert-9", "alert-9+"}
+var Names = []string{"quiet", "paused", "less", "absent", "alert-paused", "alert-1", "alert-2", "alert-3", "alert-4", "alert-5", "alert-6", "alert-7", "alert-8", "alert-9", "alert-9+"}
 
 // All returns the generated files by name, below folder, which holds the
 // drawings in its folder svg.
@@ -38,11 +39,13 @@ func All(folder string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for _, name := range Names {
 		state, sign, _ := strings.Cut(name, "-")
-		switch state {
-		case "less":
+		switch {
+		case state == "less":
 			sign = "!"
-		case "paused":
+		case state == "paused":
 			sign = "="
+		case sign == "paused": // without colours, it must differ from the one above
+			sign = "!="
 		}
 		f, err := os.Open(filepath.Join(folder, "svg", state+".svg"))
 		if err != nil {
@@ -79,20 +82,19 @@ func encode(m image.Image) ([]byte, error) {
 
 // smallestWorm is the width of the smallest icon that shows the worm beside a
 // sign; in a smaller one only half of it is left, which looks like dirt.
-const smallestWorm = 20
+const smallestWorm = 32
 
 // draw draws at a size with a sign over the corner. A template is black, and
 // its sign is cut out: macOS gives it the colour of the menu bar.
 func (d *drawing) draw(size int, sign string, template bool) *image.NRGBA {
 	out := image.NewNRGBA(image.Rect(0, 0, size, size))
-	scale := float64(size) / d.size
-	cut := cover(size, scale, d.mask)
+	cut := cover(size, d.size, d.mask)
 	for _, s := range d.shapes {
 		colour := s.colour
 		if template {
 			colour = color.NRGBA{A: 255}
 		}
-		a := cover(size, scale, []shape{s})
+		a := cover(size, d.size, []shape{s})
 		for i := range a.Pix {
 			if s.masked && (sign == "" || size >= smallestWorm) {
 				a.Pix[i] = uint8(int(a.Pix[i]) * (255 - int(cut.Pix[i])) / 255)
@@ -110,13 +112,30 @@ func (d *drawing) draw(size int, sign string, template bool) *image.NRGBA {
 	return out
 }
 
-// cover says how much of each pixel the shapes cover.
-func cover(size int, scale float64, shapes []shape) *image.Alpha {
+// fit moves a coordinate so that what should be sharp is: rim and lip, straight
+// lines of the bell, get edges of pixels, and whole ones lie between them. The
+// places are those of a drawing of 16 units, on each axis in order.
+func fit(v float64, places, pixels []float64) float64 {
+	for i := 1; i < len(places); i++ {
+		if v <= places[i] || i == len(places)-1 {
+			share := (v - places[i-1]) / (places[i] - places[i-1])
+			return pixels[i-1] + share*(pixels[i]-pixels[i-1])
+		}
+	}
+	return v
+}
+
+// cover says how much of each pixel the shapes of a drawing cover.
+func cover(size int, units float64, shapes []shape) *image.Alpha {
+	scale, full := float64(size)/units, float64(size)
+	side, rim := math.Round(units/16*scale), math.Round(13*units/16*scale)
+	xs, ys := []float64{0, units / 16, 15 * units / 16, units}, []float64{0, 13 * units / 16, 14 * units / 16, units}
+	fitX, fitY := []float64{0, side, full - side, full}, []float64{0, rim, rim + side, full}
 	z := vector.NewRasterizer(size, size)
 	for _, s := range shapes {
 		for _, area := range s.areas() {
 			for i, p := range area {
-				x, y := float32(p.x*scale), float32(p.y*scale)
+				x, y := float32(fit(p.x, xs, fitX)), float32(fit(p.y, ys, fitY))
 				if i == 0 {
 					z.MoveTo(x, y)
 				} else {
@@ -144,37 +163,75 @@ func paint(out *image.NRGBA, a *image.Alpha, c color.NRGBA) {
 	}
 }
 
-// glyphs are the signs as rows of dots. Dots are whole pixels, so that a count
-// is sharp also where a vector would be a grey spot.
-var glyphs = map[rune][]string{
-	'1': {".#", "##", ".#", ".#", ".#"},
-	'2': {"###", "..#", "###", "#..", "###"},
-	'3': {"###", "..#", "###", "..#", "###"},
-	'4': {"#.#", "#.#", "###", "..#", "..#"},
-	'5': {"###", "#..", "###", "..#", "###"},
-	'6': {"###", "#..", "###", "#.#", "###"},
-	'7': {"###", "..#", "..#", "..#", "..#"},
-	'8': {"###", "#.#", "###", "#.#", "###"},
-	'9': {"###", "#.#", "###", "..#", "###"},
-	'+': {"...", ".#.", "###", ".#.", "..."},
-	'!': {"#", "#", "#", ".", "#"},
-	'=': {"#.#", "#.#", "#.#", "#.#", "#.#"},
+// font is a way to write the signs, as rows of dots. Dots are whole pixels, so
+// that a count is sharp also where a vector would be a grey spot.
+type font map[rune][]string
+
+// thin has strokes of one dot, for icons in which there is no room for more and
+// for those in which a dot is several pixels.
+var thin = font{
+	'1': {".#.", "##.", ".#.", ".#.", ".#.", ".#.", "###"},
+	'2': {".##.", "#..#", "...#", "..#.", ".#..", "#...", "####"},
+	'3': {"###.", "...#", "...#", ".##.", "...#", "...#", "###."},
+	'4': {"#..#", "#..#", "#..#", "####", "...#", "...#", "...#"},
+	'5': {"####", "#...", "#...", "###.", "...#", "...#", "###."},
+	'6': {".##.", "#...", "#...", "###.", "#..#", "#..#", ".##."},
+	'7': {"####", "...#", "...#", "..#.", "..#.", ".#..", ".#.."},
+	'8': {".##.", "#..#", "#..#", ".##.", "#..#", "#..#", ".##."},
+	'9': {".##.", "#..#", "#..#", ".###", "...#", "...#", ".##."},
+	'+': {"...", "...", ".#.", "###", ".#.", "...", "..."},
+	'!': {"#", "#", "#", "#", "#", ".", "#"},
+	'=': {"#.#", "#.#", "#.#", "#.#", "#.#", "#.#", "#.#"},
+}
+
+// thick has strokes of two.
+var thick = font{
+	'1': {"..##", ".###", "####", "..##", "..##", "..##", "..##", "..##", "..##"},
+	'2': {".####.", "##..##", "....##", "....##", "...##.", "..##..", ".##...", "##....", "######"},
+	'3': {".####.", "##..##", "....##", "....##", "..###.", "....##", "....##", "##..##", ".####."},
+	'4': {"....##", "...###", "..####", ".##.##", "##..##", "######", "....##", "....##", "....##"},
+	'5': {"######", "##....", "##....", "#####.", "....##", "....##", "....##", "##..##", ".####."},
+	'6': {".####.", "##..##", "##....", "##....", "#####.", "##..##", "##..##", "##..##", ".####."},
+	'7': {"######", "....##", "....##", "...##.", "...##.", "..##..", "..##..", ".##...", ".##..."},
+	'8': {".####.", "##..##", "##..##", "##..##", ".####.", "##..##", "##..##", "##..##", ".####."},
+	'9': {".####.", "##..##", "##..##", "##..##", ".#####", "....##", "....##", "##..##", ".####."},
+	'+': {".....", ".....", "..#..", "..#..", "#####", "..#..", "..#..", ".....", "....."},
+	'!': {"##", "##", "##", "##", "##", "##", "..", "##", "##"},
+	'=': {"##.##", "##.##", "##.##", "##.##", "##.##", "##.##", "##.##", "##.##", "##.##"},
+}
+
+// fontFor returns the font for a size, and how many pixels wide its dots are. A
+// sign takes a quarter of the smallest icon and less of the others.
+func fontFor(size int) (f font, dot int) {
+	switch {
+	case size < 20:
+		return thin, 1
+	case size < 40:
+		return thick, 1
+	}
+	return thin, size / 20
 }
 
 // corner puts the sign on a plate in the lower right corner, with a gap around
 // that keeps it apart from the bell.
 func corner(out *image.NRGBA, sign string, colour color.NRGBA, template bool) {
 	size := out.Bounds().Dx()
-	dot := max(1, (size+4)/14) // 16 to 23: 1, 24 to 37: 2, 38 to 51: 3
-	width := 0
+	glyphs, dot := fontFor(size)
+	width, height := 0, 0
 	for i, r := range sign {
 		if i > 0 {
 			width += dot
 		}
-		width += dot * len(glyphs[r][0])
+		width, height = width+dot*len(glyphs[r][0]), dot*len(glyphs[r])
 	}
-	pad, gap := max(dot, 2), max(1, size/16)
-	w, h := max(width+2*pad, 5*dot+2*pad-2*dot), 5*dot+2*pad
+	across, down, gap := dot+1, dot, max(1, size/16)
+	if len(sign) > 1 {
+		across = dot // there is no room for more
+	}
+	w, h := max(width+2*across, height*3/4), height+2*down
+	if (w-width)%2 == 1 { // as much on either side
+		w++
+	}
 	left, top := size-w, size-h
 	for y := max(0, top-gap); y < size; y++ {
 		for x := max(0, left-gap); x < size; x++ {
@@ -194,7 +251,7 @@ func corner(out *image.NRGBA, sign string, colour color.NRGBA, template bool) {
 	if template {
 		ink = color.NRGBA{}
 	}
-	x0, y0 := left+(w-width)/2, top+pad
+	x0, y0 := left+(w-width)/2, top+down
 	for _, r := range sign {
 		for row, line := range glyphs[r] {
 			for col, c := range line {

@@ -1,0 +1,56 @@
+package tray
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wormbell"
+)
+
+// TestNotices: an alert is told, once; in a pause it is not, and its end is told.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, nil)
+		rest(10 * time.Second)
+		alert := sample(1, nil).Alerts[0]
+		alert.Severity, alert.First, alert.Last = wormbell.High, time.Now(), time.Now()
+		b.agent.set(func() { b.agent.alerts = []wormbell.Alert{alert} })
+		rest(time.Second)
+		if got := b.notifier.take(); len(got) != 1 || got[0].ID != alert.ID {
+			t.Fatalf("told %+v", got)
+		}
+		for range 5 { // nothing new
+			b.agent.set(func() {})
+			rest(time.Second)
+		}
+		if got := b.notifier.take(); len(got) != 0 {
+			t.Errorf("told again: %+v", got)
+		}
+		until := time.Now().Add(time.Hour)
+		b.agent.set(func() { b.agent.status.PausedUntil = &until })
+		rest(time.Second)
+		if !b.screen.says("End the pause") {
+			t.Errorf("%+v", b.screen.menu())
+		}
+		second := alert
+		second.ID = "zzzz2345"
+		b.agent.set(func() { b.agent.alerts = []wormbell.Alert{second, alert} })
+		rest(30 * time.Minute)
+		for _, n := range b.notifier.take() {
+			if n.ID == second.ID {
+				t.Errorf("told in a pause: %+v", n)
+			}
+		}
+		rest(time.Until(until) + 200*time.Millisecond)
+		if b.screen.says("End the pause") || !b.screen.says("Pause notifications") {
+			t.Errorf("the pause still shows: %+v", b.screen.menu())
+		}
+		rest(time.Minute)
+		if got := b.notifier.take(); len(got) == 0 {
+			t.Error("the end of the pause was not told")
+		}
+		b.end(t)
+	})
+}
