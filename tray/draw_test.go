@@ -12,6 +12,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/words"
+	"wormbell/tray/notify"
 )
 
 // paper is a toolkit that keeps what is drawn, and counts the strokes.
@@ -146,6 +147,7 @@ func TestDraw(t *testing.T) {
 		sample(1, func(m *Model) { m.Browser = false }),
 		sample(2, func(m *Model) { m.Status.Protect, m.Status.PausedUntil, m.Status.Lost = true, &until, 7 }),
 		{Agent: Absent, Words: english()},
+		sample(1, func(m *Model) { m.Held = notify.Held{Alerts: 2} }),
 		sample(0, func(m *Model) { m.Words = words.In(language.Japanese); m.Status.ProtectWhy = "no" }),
 	}
 	for i := range 2 * len(steps) { // twice: from the last to the first, too
@@ -188,7 +190,7 @@ func TestClicks(t *testing.T) {
 		was := asked
 		mu.Unlock()
 		l.clicks <- struct{}{}
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			mu.Lock()
 			looked := asked > was
 			mu.Unlock()
@@ -213,7 +215,7 @@ func TestClicks(t *testing.T) {
 		select {
 		case a := <-c.clicks():
 			return a
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("no click arrived")
 			return Act{}
 		}

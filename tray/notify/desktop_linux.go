@@ -1,8 +1,12 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +16,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/plain"
+	"wormbell/tray/icons"
 )
 
 // The notification service (Desktop Notifications Specification 1.2).
@@ -82,7 +87,7 @@ func (d *desktop) unlock() { <-d.turn }
 // current connects, and returns who shows notices now; a zero server if nobody
 // is known to.
 func (d *desktop) current(ctx context.Context) server {
-	ctx, cancel := context.WithTimeout(ctx, showLimit)
+	ctx, cancel := context.WithTimeout(ctx, d.patience())
 	defer cancel()
 	if d.lock(ctx) != nil {
 		return server{}
@@ -96,13 +101,13 @@ func (d *desktop) current(ctx context.Context) server {
 
 // peek returns who showed notices last, without asking.
 func (d *desktop) peek() server {
-	d.turn <- struct{}{} // whoever holds it does so for showLimit at most
+	d.turn <- struct{}{} // whoever holds it does so for its patience at most
 	defer d.unlock()
 	return d.server
 }
 
 func (d *desktop) show(ctx context.Context, n Notice) error {
-	ctx, cancel := context.WithTimeout(ctx, showLimit)
+	ctx, cancel := context.WithTimeout(ctx, d.patience())
 	defer cancel()
 	if err := d.lock(ctx); err != nil {
 		return err
@@ -191,7 +196,7 @@ func (d *desktop) compose(n Notice) notify.Notification {
 	}
 	m.SetUrgency(notify.UrgencyNormal)
 	switch {
-	case n.Severity >= wormbell.Critical:
+	case n.Severity >= wormbell.Critical || n.Through:
 		m.AppIcon = "dialog-error"
 		m.SetUrgency(notify.UrgencyCritical)
 	case n.Severity <= wormbell.Medium:
@@ -202,9 +207,49 @@ func (d *desktop) compose(n Notice) notify.Notification {
 	if n.Sticky {
 		m.ExpireTimeout = notify.ExpireTimeoutNever
 	}
+	if picture, err := d.picture(n); err != nil {
+		d.Log.Warn("a notice has no picture", "notice", n.ID, "err", err)
+	} else {
+		m.AddHint(notify.Hint{ID: "image-data", Variant: dbus.MakeVariant(picture)})
+	}
 	m.AddHint(notify.Hint{ID: "category", Variant: dbus.MakeVariant("x-wormbell.alert")})
 	m.AddHint(notify.Hint{ID: "desktop-entry", Variant: dbus.MakeVariant("wormbell-tray")})
 	return m
+}
+
+// pixels is a picture as the service takes it (Desktop Notifications
+// Specification 1.2, "Icons and Images").
+type pixels struct {
+	Width, Height, Row int32
+	Alpha              bool
+	Bits, Channels     int32
+	Data               []byte
+}
+
+// picture is the bell that a notice shows. The names of icons in AppIcon are for
+// desktops that show no such picture: none is installed for sure but theirs.
+func (d *desktop) picture(n Notice) (pixels, error) {
+	state := "alert"
+	switch n.ID {
+	case AgentID:
+		state = "absent"
+	case PauseID:
+		state = "paused"
+	case OutcomeID:
+		state = "quiet"
+	}
+	b, err := icons.Notice(state)
+	if err != nil {
+		return pixels{}, err
+	}
+	m, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		return pixels{}, fmt.Errorf("read the picture %q: %w", state, err)
+	}
+	size := m.Bounds().Size()
+	straight := image.NewNRGBA(image.Rectangle{Max: size}) // as the service wants it
+	draw.Draw(straight, straight.Bounds(), m, m.Bounds().Min, draw.Src)
+	return pixels{int32(size.X), int32(size.Y), int32(straight.Stride), true, 8, 4, straight.Pix}, nil
 }
 
 // markup takes what has a meaning in a body's markup out of it.
@@ -215,7 +260,7 @@ var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 var lookalikes = strings.NewReplacer("&", "＆", "<", "‹", ">", "›")
 
 func (d *desktop) withdraw(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, showLimit)
+	ctx, cancel := context.WithTimeout(ctx, d.patience())
 	defer cancel()
 	if err := d.lock(ctx); err != nil {
 		return err
@@ -393,7 +438,7 @@ func (d *desktop) changed(body []any) {
 	to, _ := body[2].(string)
 	switch {
 	case to != "" && to != d.server.owner:
-		ctx, cancel := context.WithTimeout(d.conn.Context(), showLimit)
+		ctx, cancel := context.WithTimeout(d.conn.Context(), d.patience())
 		defer cancel()
 		if err := d.meet(ctx, false); err != nil {
 			d.Log.Warn("the notification daemon does not answer", "err", err)

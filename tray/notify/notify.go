@@ -7,6 +7,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -80,8 +81,12 @@ type Config struct {
 	Log   *slog.Logger
 	Bus   string // D-Bus address of the desktop session; "" for the environment's
 
-	only func(tty string) bool // tests: the terminals that may be written to; nil for all
+	only  func(tty string) bool // tests: the terminals that may be written to; nil for all
+	limit time.Duration         // tests: of one call to the desktop; 0 for showLimit
 }
+
+// patience is how long one call to the desktop may take.
+func (c Config) patience() time.Duration { return cmp.Or(c.limit, showLimit) }
 
 // ErrNone is that there is nobody to show a notice to: neither a
 // notification daemon nor a terminal.

@@ -60,6 +60,9 @@ func TestNotify(t *testing.T) {
 				got.hints["urgency"].Value() != tt.urgency || transient != tt.transient || silent != tt.transient || got.hints["desktop-entry"].Value() != "wormbell-tray" {
 				t.Errorf("%+v", got)
 			}
+			if picture, ok := got.hints["image-data"].Value().([]any); !ok || len(picture) != 7 || picture[0] != int32(96) || len(picture[6].([]byte)) != 96*96*4 {
+				t.Errorf("no picture of a bell: %.100v", got.hints["image-data"])
+			}
 			if got.number != 1 || got.replaces != 1 {
 				t.Errorf("it is not updated in place: %d in place of %d", got.number, got.replaces)
 			}

@@ -30,6 +30,13 @@ var icoSizes = []int{16, 20, 24, 32}
 // templateSize is the width of the image for macOS, which shows it at half.
 const templateSize = 44
 
+// noticeSize is the width of the picture in a notification, which desktops show
+// at a half or at all of it.
+const noticeSize = 96
+
+// Notices are the states that notifications have a picture of.
+var Notices = []string{"alert", "quiet", "paused", "absent"}
+
 // Names are the icons: a state, and for an alert how many are open.
 var Names = []string{"quiet", "paused", "less", "absent", "alert-paused", "alert-1", "alert-2", "alert-3", "alert-4", "alert-5", "alert-6", "alert-7", "alert-8", "alert-9", "alert-9+"}
 
@@ -47,14 +54,9 @@ func All(folder string) (map[string][]byte, error) {
 		case sign == "paused": // without colours, it must differ from the one above
 			sign = "!="
 		}
-		f, err := os.Open(filepath.Join(folder, "svg", state+".svg"))
+		d, err := load(folder, state)
 		if err != nil {
 			return nil, err
-		}
-		d, err := read(f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name(), err)
 		}
 		file := strings.ReplaceAll(name, "+", "plus") // "+" is not for embedded files
 		for _, size := range Sizes {
@@ -71,7 +73,34 @@ func All(folder string) (map[string][]byte, error) {
 		}
 		out[path.Join("ico", file+".ico")] = ico(images)
 	}
+	for _, state := range Notices {
+		d, err := load(folder, state)
+		if err != nil {
+			return nil, err
+		}
+		sign := ""
+		if state == "paused" {
+			sign = "="
+		}
+		if out[path.Join("notice", state+".png")], err = encode(d.draw(noticeSize, sign, false)); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
+}
+
+// load reads the drawing of a state.
+func load(folder, state string) (*drawing, error) {
+	f, err := os.Open(filepath.Join(folder, "svg", state+".svg"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	d, err := read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return d, nil
 }
 
 func encode(m image.Image) ([]byte, error) {

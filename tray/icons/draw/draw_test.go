@@ -33,7 +33,7 @@ func TestFresh(t *testing.T) {
 			t.Errorf("%s is stale; run make generate", file)
 		}
 	}
-	for _, folder := range []string{"png", "template", "ico"} {
+	for _, folder := range []string{"png", "template", "ico", "notice"} {
 		there, err := os.ReadDir(filepath.Join("..", folder))
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +115,7 @@ func TestSeen(t *testing.T) {
 			t.Errorf("%s: %d of %d pixels are painted", file, full, area)
 		}
 	}
-	if len(seen) != len(draw.Names)*(len(draw.Sizes)+1) {
+	if len(seen) != len(draw.Names)*(len(draw.Sizes)+1)+len(draw.Notices) {
 		t.Errorf("%d pictures", len(seen))
 	}
 }
