@@ -53,7 +53,7 @@ func (d *doer) answer(ctx context.Context, a notify.Answer) {
 		switch act.Verb = Show; a.Notice {
 		case notify.DigestID, notify.PauseID:
 			act.Verb = All
-		case notify.AgentID:
+		case notify.AgentID, notify.NameID:
 			act.Verb = Health
 		case notify.OutcomeID:
 			if id := d.about.Load(); id != nil {

@@ -22,12 +22,14 @@ const (
 // Session is the desktop session that the tray is in.
 type Session struct {
 	conn  *dbus.Conn
+	other *Holder // who has our name
 	shown atomic.Bool
 	done  chan struct{} // the goroutine that listens has ended
 }
 
 // Join finds the desktop session of this process and makes it the only tray
-// there. The error wraps [ErrNoDesktop] or [ErrRunning].
+// there. The error wraps [ErrNoDesktop] or [ErrRunning]. Where a program that is
+// no tray has the tray's name, it goes on without; see [Session.Other].
 func Join(getenv func(string) string) (*Session, error) {
 	if getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" {
 		return nil, fmt.Errorf("%w: neither DISPLAY nor WAYLAND_DISPLAY is set", ErrNoDesktop)
@@ -45,21 +47,46 @@ func Join(getenv func(string) string) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the session bus does not answer: %w", ErrNoDesktop, err)
 	}
-	reply, err := conn.RequestName(ownName, dbus.NameFlagDoNotQueue)
-	if err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+	other, err := takeName(conn)
+	if err != nil {
 		conn.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%w: take the name %q: %w", ErrNoDesktop, ownName, err)
-		}
-		return nil, ErrRunning
+		return nil, err
 	}
-	s := &Session{conn: conn, done: make(chan struct{})}
+	s := &Session{conn: conn, other: other, done: make(chan struct{})}
 	if err := s.watch(); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return s, nil
 }
+
+// takeName takes our name. Where a program that is no tray has it, that one is
+// returned.
+func takeName(conn *dbus.Conn) (other *Holder, err error) {
+	ctx, cancel := context.WithTimeout(conn.Context(), lookTime)
+	defer cancel()
+	const attempts = 3 // it may go while it is looked at
+	for range attempts {
+		reply, err := conn.RequestName(ownName, dbus.NameFlagDoNotQueue)
+		if err != nil {
+			return nil, fmt.Errorf("%w: take the name %q: %w", ErrNoDesktop, ownName, err)
+		}
+		if reply == dbus.RequestNameReplyPrimaryOwner {
+			return nil, nil
+		}
+		switch other, err = holder(ctx, conn); {
+		case err == nil && other == nil:
+			return nil, ErrRunning
+		case err == nil:
+			return other, nil
+		}
+	}
+	return &Holder{}, nil // it cannot be told, so nobody is believed
+}
+
+// Other returns the program that has the tray's name on the bus and is no tray,
+// nil if there is none. A process of number 0 is one that could not be told.
+func (s *Session) Other() *Holder { return s.other }
 
 // watch keeps an eye on whether there is a panel that shows icons.
 func (s *Session) watch() error {

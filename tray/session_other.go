@@ -36,6 +36,15 @@ func Join(func(string) string) (*Session, error) {
 	return &Session{lock}, nil
 }
 
+// Holder is a process that poses as the tray: there is no such thing here.
+type Holder struct {
+	PID  int
+	Name string
+}
+
+// Other returns nil.
+func (s *Session) Other() *Holder { return nil }
+
 // Shown reports whether something in the session shows icons: always.
 func (s *Session) Shown() bool { return true }
 

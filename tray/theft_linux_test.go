@@ -334,7 +334,7 @@ func session(t *testing.T, tags string) {
 	if s := a.status(); s.PausedForAll || time.Until(*s.PausedUntil) > time.Hour {
 		t.Errorf("paused until %v, for all: %v", s.PausedUntil, s.PausedForAll)
 	}
-	d.says("Notifications are paused until")
+	d.says("notifications paused until")
 	if err := a.client().Pause(t.Context(), 2*time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ type Config struct {
 	// Surroundings tells whether the person may be disturbed now; nil for not
 	// known. What the tray knows itself need not be filled in.
 	Surroundings func(ctx context.Context) notify.Surroundings
+	Other        *Holder         // who has the tray's name in this session and is no tray; nil for nobody
 	Shown        func() bool     // whether the desktop shows the icon; nil for yes
 	Ended        <-chan struct{} // closed when the desktop session has ended; may be nil
 	Words        *words.Words
@@ -131,6 +133,11 @@ func (c Config) run(ctx context.Context, s screen) error {
 	redraw := make(chan struct{}, 1)
 	tell := newTeller(c, func() { poke(redraw) })
 	wg.Go(func() { tell.run(ctx) })
+	if c.Other != nil {
+		tell.say(notify.Notice{ID: notify.NameID, Severity: wormbell.High, Sticky: true, Title: c.Words.Say(words.TrayNameTaken),
+			Body:    c.Words.Say(words.TrayNameTakenBody, strconv.Itoa(c.Other.PID), c.Other.Name),
+			Buttons: []notify.Button{{Action: notify.Details, Label: c.Words.Say(words.NoticeDetails)}}})
+	}
 	do := &doer{Config: c, say: tell.say, look: func() { poke(look) }}
 	defer do.wait()
 

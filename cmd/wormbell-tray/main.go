@@ -90,6 +90,10 @@ func show(ctx context.Context, stderr io.Writer, self, socket string, w *words.W
 		return fail(stderr, err)
 	}
 	defer session.Leave()
+	other := session.Other()
+	if other != nil {
+		logger.Warn("another program has the tray's name in this session: going on without it", "holder_pid", other.PID, "holder", other.Name)
+	}
 	if !session.Shown() {
 		logger.Warn("nothing in this session shows icons: there are notifications only, until something does")
 	}
@@ -101,7 +105,7 @@ func show(ctx context.Context, stderr io.Writer, self, socket string, w *words.W
 			logger.Debug("looked whether to disturb", "do_not_disturb", s.DoNotDisturb, "screen_shared", s.ScreenShared, "not_known", unknown)
 			return s
 		},
-		Shown: session.Shown, Ended: session.Ended(), Words: w, Log: logger, Now: time.Now,
+		Other: other, Shown: session.Shown, Ended: session.Ended(), Words: w, Log: logger, Now: time.Now,
 	}
 	if notifier, err := notify.Open(ctx, notify.Config{Words: w, Log: logger}); err != nil {
 		logger.Warn("no notifications: alerts show in the icon only", "err", err)

@@ -146,7 +146,7 @@ var trayTexts = map[Key]text{
 	TrayResumedNone:     {En: "Nothing was left to go on", Ja: "再開するプロセスはありません"},
 	TrayResumedNoneBody: {En: "Its processes have ended.", Ja: "関係するプロセスはすでに終了しています。"},
 	TrayNameTaken:       {En: "Another program poses as Wormbell's icon", Ja: "別のプログラムが Wormbell のアイコンを名乗っています"},
-	TrayNameTakenBody:   {En: "Process %[1]d (%[2]s) holds the name org.wormbell.Tray in this session, and it is not this program. Wormbell goes on without the name. If you do not know that program, end it.", Ja: "プロセス %[1]d（%[2]s）が、このセッションで org.wormbell.Tray という名前を使っています。これは本プログラムではありません。Wormbell はその名前なしで動作を続けます。心当たりのないプログラムであれば、終了してください。"},
+	TrayNameTakenBody:   {En: "Process %[1]s (%[2]s) holds the name org.wormbell.Tray in this session, and it is not this program. Wormbell goes on without the name. If you do not know that program, end it.", Ja: "プロセス %[1]s（%[2]s）が、このセッションで org.wormbell.Tray という名前を使っています。これは本プログラムではありません。Wormbell はその名前なしで動作を続けます。心当たりのないプログラムであれば、終了してください。"},
 	TrayClosed:          {En: "The alert is closed", Ja: "警告を対応済みにしました"},
 	TrayClosedBody:      {En: "'wormbell alert reopen %[1]s' opens it again.", Ja: "元に戻すには：wormbell alert reopen %[1]s"},
 	TrayCannotShow:      {En: "It cannot be shown here", Ja: "ここでは表示できません"},

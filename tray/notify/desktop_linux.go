@@ -231,7 +231,7 @@ type pixels struct {
 func (d *desktop) picture(n Notice) (pixels, error) {
 	state := "alert"
 	switch n.ID {
-	case AgentID:
+	case AgentID, NameID:
 		state = "absent"
 	case PauseID:
 		state = "paused"

@@ -37,6 +37,7 @@ const (
 	DigestID = "digest" // several alerts at once
 	PauseID  = "pause"  // that alerts are kept back, or no longer
 	AgentID  = "agent"  // that the agent does not answer, or something about Wormbell itself
+	NameID   = "name"   // that another program poses as the tray
 	// OutcomeID is what came of a choice; of a later one it takes the place.
 	OutcomeID = "outcome"
 )
@@ -123,7 +124,7 @@ func (c Config) without(n Notice) string {
 // command tells which command shows more of n; "" if none does.
 func (c Config) command(n Notice) string {
 	switch n.ID {
-	case AgentID:
+	case AgentID, NameID:
 		return c.Words.Say(words.NoticeSeeDoctor)
 	case OutcomeID:
 		return ""
