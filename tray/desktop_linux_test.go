@@ -38,6 +38,7 @@ type desktop struct {
 	display string
 	address string
 	bus     *dbus.Conn
+	tools   string // a folder of programs that go before the machine's
 }
 
 func newDesktop(t *testing.T) *desktop {
@@ -147,7 +148,7 @@ func (d *desktop) line(r *os.File) string {
 func (d *desktop) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = d.home
-	cmd.Env = []string{"HOME=" + d.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "DISPLAY=" + d.display, "DBUS_SESSION_BUS_ADDRESS=" + d.address,
+	cmd.Env = []string{"HOME=" + d.home, "PATH=" + strings.TrimPrefix(d.tools+":"+os.Getenv("PATH"), ":"), "LANG=C.UTF-8", "DISPLAY=" + d.display, "DBUS_SESSION_BUS_ADDRESS=" + d.address,
 		"XDG_RUNTIME_DIR=" + filepath.Join(d.dir, "run"), "XDG_CURRENT_DESKTOP=XFCE", "NO_AT_BRIDGE=1", "GTK_A11Y=none", "TMPDIR=" + d.dir,
 		"BROWSER=/bin/false"}
 	if os.Getuid() == 0 {

@@ -127,12 +127,21 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 			}
 		})
 	}
-	wg.Go(func() { // the person is shown the link while it is served
-		if err := a.opened(ctx, s.Link(page), open); err != nil {
+	var unseen error // nobody has the link: read after wg.Wait
+	wg.Go(func() {   // the person is shown the link while it is served
+		err := a.opened(ctx, s.Link(page), open)
+		switch {
+		case errors.Is(err, browser.ErrNone):
+			unseen = err
+			stop() // whoever asked, the tray above all, shows it in another way
+		case err != nil:
 			fmt.Fprintln(a.streams.Err, "warning: "+plain.Text(err.Error()))
 		}
 	})
-	return s.Serve(ctx)
+	err = s.Serve(ctx)
+	stop()
+	wg.Wait()
+	return errors.Join(err, unseen)
 }
 
 // opener returns how the dashboard shows a page that another process asks for:
