@@ -67,6 +67,8 @@ var All = []Check{
 	{"history", history},
 	{"tray", trayHost},
 	{"notifications", notifications},
+	{"do not disturb", doNotDisturb},
+	{"screen sharing", screenSharing},
 	{"terminals", terminals},
 	{"keychain", keychain},
 }

@@ -60,14 +60,62 @@ func notifications(_ context.Context, m Machine) Result {
 		return r
 	}
 	switch {
+	case d.Daemon != "" && d.Buttons && d.Keeps:
+		return ok(d.Daemon + " shows notifications, with buttons, and keeps those that you missed")
 	case d.Daemon != "" && d.Buttons:
-		return ok(d.Daemon + " shows notifications, with buttons")
+		return ok(d.Daemon + " shows notifications, with buttons; that it keeps those that you missed it does not say: 'wormbell alerts' has them")
 	case d.Daemon != "":
 		return warn(d.Daemon+" shows notifications, without buttons", "use the command that each names")
 	case d.Starts:
 		return ok("a notification daemon is started when it is needed; whether it has buttons shows then")
 	}
 	return warn("no notification daemon runs in this session", "start one, for example dunst or xfce4-notifyd; until then alerts are written to your terminals")
+}
+
+// byItself is what systems do that tell nobody whether a person may be disturbed.
+func byItself() (Result, bool) {
+	switch runtime.GOOS {
+	case "darwin", "windows":
+		return unknown("this system tells no program, and holds notifications back by itself"), true
+	case "linux":
+		return Result{}, false
+	}
+	return unknown("not known on " + runtime.GOOS), true
+}
+
+// doNotDisturb: the person may have switched notifications off, and forgotten it.
+func doNotDisturb(_ context.Context, m Machine) Result {
+	if r, done := byItself(); done {
+		return r
+	}
+	if r, done := noSession(m.Desktop); done {
+		return r
+	}
+	switch m.Desktop.Quiet {
+	case notify.Yes:
+		return warn("notifications are switched off: critical alerts are shown all the same, others after an hour at most", "switch them on again, or look at 'wormbell alerts' now and then")
+	case notify.No:
+		return ok("notifications are not switched off")
+	}
+	return unknown("this desktop does not say whether notifications are switched off; if they are, it holds back all but critical alerts by itself, and Wormbell cannot tell")
+}
+
+// screenSharing: what others can see should not be told to them.
+func screenSharing(_ context.Context, m Machine) Result {
+	if r, done := byItself(); done {
+		return r
+	}
+	if r, done := noSession(m.Desktop); done {
+		return r
+	}
+	switch m.Desktop.Shared {
+	case notify.Yes:
+		return ok("the screen is shared: critical alerts are shown all the same, others after an hour at most, and without what they are about")
+	case notify.No:
+		return ok("the screen is not shared; while it is, only critical alerts are shown at once")
+	}
+	return Result{State: Unknown, Says: "this desktop does not say whether the screen is shared: notifications show on a shared screen, too",
+		Do: "switch notifications off while you share it"}
 }
 
 // terminals: where notices go without a notification daemon.

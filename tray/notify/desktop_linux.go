@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/esiqveland/notify"
 	"github.com/godbus/dbus/v5"
@@ -67,6 +68,7 @@ type shown struct {
 	notice   Notice
 	number   uint32 // the daemon's; 0 once that daemon is gone
 	answered bool
+	since    time.Time // when it was last shown
 }
 
 func newDesktop(c Config) *desktop {
@@ -150,7 +152,7 @@ func (d *desktop) put(ctx context.Context, n Notice) error {
 	if err != nil {
 		return fmt.Errorf("hand a notice to the notification daemon: %w", err)
 	}
-	s.notice, s.number, s.answered = n, number, false
+	s.notice, s.number, s.answered, s.since = n, number, false, time.Now()
 	d.shown[n.ID] = s
 	d.forget()
 	return nil
@@ -414,6 +416,11 @@ func (d *desktop) take(signal *dbus.Signal) *Answer {
 	return nil
 }
 
+// settle is how long a notice must have been there before its "let it go on" is
+// taken for meant: it stands where "freeze it" stood just before, where the
+// second click of an impatient person lands.
+const settle = time.Second
+
 // chosen is the answer that an action is. A double click counts once.
 func (d *desktop) chosen(s *shown, key string) *Answer {
 	action := Action(key)
@@ -423,6 +430,9 @@ func (d *desktop) chosen(s *shown, key string) *Answer {
 		return nil
 	}
 	if s.answered {
+		return nil
+	}
+	if action == Resume && time.Since(s.since) < settle {
 		return nil
 	}
 	s.answered = true

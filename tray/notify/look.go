@@ -35,10 +35,34 @@ type Desktop struct {
 	Watcher   bool   // somebody keeps the list of icons
 	Daemon    string // name and version of the notification daemon
 	Buttons   bool   // and it has them
+	Keeps     bool   // and it keeps what was not looked at
 	Starts    bool   // no notification daemon runs, but D-Bus starts one
 	Keychain  bool   // somebody keeps secrets, or D-Bus starts one
 	GNOME     bool   // it is GNOME, which shows icons by an extension only
 	Terminals int    // terminals of the user that take messages
+
+	Quiet  Answered // notifications are switched off
+	Shared Answered // the screen is shared
+}
+
+// Answered is what a desktop says to a question: yes, no, or nothing.
+type Answered string
+
+// The answers. The zero Answered is that nobody asked.
+const (
+	Yes      Answered = "yes"
+	No       Answered = "no"
+	NotKnown Answered = "not known"
+)
+
+func answered(yes, known bool) Answered {
+	switch {
+	case !known:
+		return NotKnown
+	case yes:
+		return Yes
+	}
+	return No
 }
 
 // inspectLimit bounds [Inspect].

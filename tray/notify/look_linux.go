@@ -110,6 +110,7 @@ func inspect(ctx context.Context, bus string) (d Desktop) {
 	if host, err := property(ctx, conn, watcherName, watcherPath, watcherName, "IsStatusNotifierHostRegistered"); err == nil {
 		d.TrayHost, _ = host.(bool)
 	}
+	d.Quiet, d.Shared = answered(doNotDisturb(ctx, conn)), answered(screenShared(ctx, conn))
 	d.GNOME, _ = owned(ctx, conn, gnomeName)
 	var startable []string
 	if err := conn.BusObject().CallWithContext(ctx, busName+".ListActivatableNames", 0).Store(&startable); err != nil {
@@ -126,7 +127,7 @@ func inspect(ctx context.Context, bus string) (d Desktop) {
 	d.Daemon = plain.Cut(strings.TrimSpace(info.Name+" "+info.Version), maxTitle)
 	var abilities []string
 	if err := ask(ctx, conn, daemonName, daemonPath, callAbilities).Store(&abilities); err == nil {
-		d.Buttons = slices.Contains(abilities, "actions")
+		d.Buttons, d.Keeps = slices.Contains(abilities, "actions"), slices.Contains(abilities, "persistence")
 	}
 	return d
 }

@@ -15,5 +15,5 @@ func look(context.Context, string) (Surroundings, []string) {
 }
 
 func inspect(context.Context, string) Desktop {
-	return Desktop{Bus: errors.New("not available on this system")}
+	return Desktop{Bus: errors.New("not available on this system"), Quiet: NotKnown, Shared: NotKnown}
 }

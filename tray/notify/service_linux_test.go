@@ -153,6 +153,35 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestImpatient: what was clicked the moment its notice appeared was meant for
+// what stood there before, and lets nothing go on.
+func TestImpatient(t *testing.T) {
+	t.Parallel()
+	b := startBus(t)
+	s := b.serve(t, "actions")
+	n := openFor(t, noTerminals(b.address))
+	notice := sample
+	notice.Buttons = []notify.Button{{Action: notify.Resume, Label: "Let it go on"}}
+	before := time.Now()
+	if err := n.Show(t.Context(), notice); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := before.Add(patience); ; {
+		s.emit(t, "ActionInvoked", s.last(t).number, "resume")
+		select {
+		case <-n.Answers():
+			if d := time.Since(before); d < time.Second {
+				t.Errorf("taken for meant after %v", d)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody is ever allowed to let it go on")
+		}
+	}
+}
+
 // TestDaemonComesAndGoes: what is to stay is shown by the next daemon, and the
 // numbers of the one before mean nothing any more.
 func TestDaemonComesAndGoes(t *testing.T) {
@@ -294,7 +323,7 @@ func TestLook(t *testing.T) {
 	looks(t, "KDE", b.address, kdeSays, "screen sharing")
 	await(t, "what there is", func() bool {
 		d := notify.Inspect(t.Context(), b.address)
-		return d == notify.Desktop{TrayHost: true, Watcher: true, Terminals: d.Terminals}
+		return d == notify.Desktop{TrayHost: true, Watcher: true, Terminals: d.Terminals, Quiet: notify.Yes, Shared: notify.NotKnown}
 	})
 	var nodes atomic.Value
 	nodes.Store("<node></node>")
@@ -303,6 +332,10 @@ func TestLook(t *testing.T) {
 	looks(t, "GNOME, nothing shared", b.address, kdeSays)
 	nodes.Store(`<node><node name="u1"/></node>`)
 	looks(t, "GNOME, shared", b.address, notify.Surroundings{DoNotDisturb: true, TrayShown: true, ScreenShared: true})
+	await(t, "that it is shared", func() bool {
+		d := notify.Inspect(t.Context(), b.address)
+		return d.Quiet == notify.Yes && d.Shared == notify.Yes
+	})
 	nodes.Store("<nothing")
 	looks(t, "GNOME, nonsense", b.address, kdeSays, "screen sharing")
 }
