@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench clean
+.PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench bench-notify clean
 
 all: build
 
@@ -93,6 +93,10 @@ generate:
 
 bench: build
 	$(TOOLS) $(GO) run ./internal/bench
+
+# Alert until its notification is on a screen, and what the tray takes while nothing happens.
+bench-notify: build
+	$(GO) run ./internal/bench -only notify
 
 clean:
 	rm -rf bin artifacts

@@ -25,6 +25,7 @@ var figures = []figure{
 	{"edit", "edit of a manifest until the finding is visible", measureEdit},
 	{"copy", "cp -a of a node_modules of 40,000 files, agent on against off", measureCopy},
 	{"dashboard", "the dashboard of an agent that has had 10,000 alerts, in a browser", measureDashboard},
+	{"notify", "alert until its notification is on a screen; what the tray takes while idle", measureNotify},
 	{"idle", "30 projects, 300,000 files: start, idle, memory", measureIdle},
 }
 
