@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"wormbell"
+
 	"wormbell/agent/client"
 	"wormbell/tray/notify"
 )
@@ -75,6 +77,44 @@ func TestClickAndAnswers(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestFreezeOutcome: what a freeze did is told by how many it was done to, and
+// the notice of it leads to its alert.
+func TestFreezeOutcome(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		did         wormbell.Action
+		verb        Verb
+		title, body string
+	}{
+		{wormbell.Action{What: "freeze", Done: 3}, Freeze, "It is frozen", "3 processes were stopped"},
+		{wormbell.Action{What: "freeze", Done: 1, Left: 2}, Freeze, "It is frozen", "2 others could not be stopped"},
+		{wormbell.Action{What: "freeze-none", Left: 2}, Freeze, "Nothing was frozen", "2 processes could not be stopped"},
+		{wormbell.Action{What: "freeze-none"}, Freeze, "Nothing was frozen", "None of its processes runs any more"},
+		{wormbell.Action{What: "resume", Done: 2}, Resume, "It goes on again", "2 processes go on"},
+		{wormbell.Action{What: "resume"}, Resume, "Nothing was left to go on", "have ended"},
+		{wormbell.Action{What: "note"}, Freeze, "It is frozen", "stopped 3 processes"}, // nothing is noted: the agent's word stands
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := begin(t, nil)
+			rest(time.Second)
+			b.notifier.take()
+			b.agent.set(func() { b.agent.did = []wormbell.Action{tt.did} })
+			b.screen.click <- Act{tt.verb, "abcd2340"}
+			rest(time.Second)
+			got := b.notifier.take()
+			if len(got) != 1 || got[0].ID != notify.OutcomeID || got[0].Title != tt.title || !strings.Contains(got[0].Body, tt.body) {
+				t.Errorf("%+v: told %+v", tt.did, got)
+			}
+			b.notifier.answers <- notify.Answer{Notice: notify.OutcomeID, Action: notify.Details}
+			rest(time.Second)
+			if pages, _ := b.opened(); strings.Join(pages, " ") != "/alerts/abcd2340" {
+				t.Errorf("%+v: opened %q", tt.did, pages)
+			}
+			b.end(t)
+		})
 	}
 }
 

@@ -1,9 +1,12 @@
 package tray
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"wormbell/tray/notify"
 
 	"wormbell"
 )
@@ -50,6 +53,36 @@ func TestNotices(t *testing.T) {
 		rest(time.Minute)
 		if got := b.notifier.take(); len(got) == 0 {
 			t.Error("the end of the pause was not told")
+		}
+		b.end(t)
+	})
+}
+
+// TestHeldShows: the menu says what do-not-disturb holds back, and no longer once
+// it is told; after an hour it is.
+func TestHeldShows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, func(c *Config) {
+			c.Surroundings = func(context.Context) notify.Surroundings { return notify.Surroundings{DoNotDisturb: true} }
+		})
+		rest(10 * time.Second)
+		alert := sample(1, nil).Alerts[0]
+		alert.Severity, alert.First, alert.Last = wormbell.High, time.Now(), time.Now()
+		b.agent.set(func() { b.agent.alerts = []wormbell.Alert{alert} })
+		rest(time.Second)
+		if !b.screen.says("Do-not-disturb holds a notification back") {
+			t.Errorf("%+v", b.screen.menu())
+		}
+		if got := b.notifier.take(); len(got) != 0 {
+			t.Errorf("told: %+v", got)
+		}
+		rest(time.Hour)
+		if b.screen.says("Do-not-disturb") {
+			t.Errorf("%+v", b.screen.menu())
+		}
+		if got := b.notifier.take(); len(got) != 1 || !got[0].Through {
+			t.Errorf("told: %+v", got)
 		}
 		b.end(t)
 	})

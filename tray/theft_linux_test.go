@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
 	"wormbell"
 	"wormbell/agent/client"
 	"wormbell/internal/executable"

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +22,7 @@ import (
 )
 
 // screenLimit is how long a notification may take before it counts as missing.
-const screenLimit = 10 * time.Second
+const screenLimit = 20 * time.Second
 
 // openAlerts is how many alerts are open in the second look at an idle tray.
 const openAlerts = 50
@@ -95,19 +94,19 @@ type desktop struct {
 
 	mu       sync.Mutex // guards what follows
 	mapped   []time.Time
-	calls    map[string]time.Time // when Notify was called and is not answered yet, by sender and serial
+	calls    map[string]bool // calls of Notify that were not answered yet, by sender and serial
 	answered []answered
 }
 
 // answered is a call of Notify that the daemon has answered.
 type answered struct {
-	number        uint32 // of the notification
-	called, taken time.Time
+	number uint32 // of the notification
+	taken  time.Time
 }
 
 // newDesktop starts one.
 func (h *home) newDesktop(ctx context.Context) (*desktop, error) {
-	d := &desktop{home: h, calls: map[string]time.Time{}}
+	d := &desktop{home: h, calls: map[string]bool{}}
 	if err := d.open(ctx); err != nil {
 		d.end()
 		return nil, err
@@ -264,10 +263,10 @@ func (d *desktop) heard(m *dbus.Message) {
 	serial, _ := m.Headers[dbus.FieldReplySerial].Value().(uint32)
 	switch asked := fmt.Sprint(to, serial); {
 	case m.Type == dbus.TypeMethodCall:
-		d.calls[fmt.Sprint(from, m.Serial())] = now
-	case m.Type == dbus.TypeMethodReply && !d.calls[asked].IsZero() && len(m.Body) == 1:
+		d.calls[fmt.Sprint(from, m.Serial())] = true
+	case m.Type == dbus.TypeMethodReply && d.calls[asked] && len(m.Body) == 1:
 		if number, ok := m.Body[0].(uint32); ok {
-			d.answered = append(d.answered, answered{number, d.calls[asked], now})
+			d.answered = append(d.answered, answered{number, now})
 		}
 		delete(d.calls, asked)
 	}
@@ -335,24 +334,22 @@ func (d *desktop) forget() {
 // it was the later of both, and takes it away.
 func (d *desktop) shown(ctx context.Context) (at time.Time, err error) {
 	var number uint32
+	said := ""
 	if !until(ctx, screenLimit, func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if len(d.answered) == 0 {
+		said = fmt.Sprintf("%d calls are not answered, %d are, %d windows were mapped", len(d.calls), len(d.answered), len(d.mapped))
+		if len(d.answered) == 0 || len(d.mapped) == 0 {
 			return false
 		}
 		first := d.answered[0]
-		i := slices.IndexFunc(d.mapped, func(t time.Time) bool { return t.After(first.called) })
-		if i < 0 {
-			return false
-		}
-		at, number = d.mapped[i], first.number
+		at, number = d.mapped[0], first.number
 		if first.taken.After(at) {
 			at = first.taken
 		}
 		return true
 	}) {
-		return at, fmt.Errorf("no notification came on the screen within %v", screenLimit)
+		return at, fmt.Errorf("no notification came on the screen within %v: %s", screenLimit, said)
 	}
 	if err := d.bus.Object(notifications, "/org/freedesktop/Notifications").Call(notifications+".CloseNotification", 0, number).Err; err != nil {
 		return at, fmt.Errorf("close a notification: %w", err)

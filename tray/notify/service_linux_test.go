@@ -26,6 +26,7 @@ func TestNotify(t *testing.T) {
 		caps      []string
 		severity  wormbell.Severity
 		sticky    bool
+		through   bool
 		body      string
 		actions   string
 		urgency   byte
@@ -38,6 +39,8 @@ func TestNotify(t *testing.T) {
 			body: `&lt;img src=x&gt; &amp; \u202e`, actions: `["respond" "Respond" "freeze" "Freeze\\n" "default" ""]`, urgency: 1, timeout: -1},
 		"medium": {caps: []string{"actions"}, severity: wormbell.Medium,
 			body: `‹img src=x› ＆ \u202e`, actions: `["respond" "Respond" "freeze" "Freeze\\n" "default" ""]`, urgency: 1, timeout: -1, transient: true},
+		"high, through do-not-disturb": {caps: []string{"actions"}, severity: wormbell.High, through: true,
+			body: `‹img src=x› ＆ \u202e`, actions: `["respond" "Respond" "freeze" "Freeze\\n" "default" ""]`, urgency: 2, timeout: -1},
 		"no buttons": {caps: []string{"body"}, severity: wormbell.High,
 			body: `‹img src=x› ＆ \u202e To see it and to respond: wormbell alert show sample-1`, actions: `[]`, urgency: 1, timeout: -1},
 	} {
@@ -47,7 +50,7 @@ func TestNotify(t *testing.T) {
 			s := b.serve(t, tt.caps...)
 			n := openFor(t, noTerminals(b.address))
 			notice := sample
-			notice.Severity, notice.Sticky = tt.severity, tt.sticky
+			notice.Severity, notice.Sticky, notice.Through = tt.severity, tt.sticky, tt.through
 			for range 2 {
 				if err := n.Show(t.Context(), notice); err != nil {
 					t.Fatal(err)
