@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/godbus/dbus/v5"
@@ -94,10 +95,22 @@ func (p program) like(ours program) bool {
 	if p.exe != nil {
 		return ours.exe != nil && os.SameFile(p.exe, ours.exe)
 	}
-	for _, key := range []string{"Name", "VmExe", "VmLib"} {
+	keys := []string{"Name", "VmExe"}
+	if !ours.loads() {
+		keys = append(keys, "VmLib")
+	}
+	for _, key := range keys {
 		if p.status[key] == "" || p.status[key] != ours.status[key] {
 			return false
 		}
 	}
 	return true
+}
+
+// loads reports whether the program loads libraries: the getlantern build does,
+// and more of them as time goes by. A static one has next to none.
+func (p program) loads() bool {
+	size, _, _ := strings.Cut(p.status["VmLib"], " ")
+	n, err := strconv.Atoi(size)
+	return err == nil && n > 64
 }

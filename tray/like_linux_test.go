@@ -34,6 +34,9 @@ func TestLike(t *testing.T) {
 		{name: "steered by a debugger", change: func(p *program) { p.status["TracerPid"] = "77" }},
 		{name: "hidden and steered", change: func(p *program) { p.exe, p.status["TracerPid"] = nil, "77" }},
 	} {
+		if loading := (program{status: map[string]string{"VmLib": "43000 kB"}}); ours.loads() || !loading.loads() {
+			t.Fatal("a static program loads libraries, or another none")
+		}
 		p := program{exe: ours.exe, status: maps.Clone(ours.status)}
 		if tt.change != nil {
 			tt.change(&p)
