@@ -3,7 +3,6 @@ package respond
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"wormbell/agent/respond/journal"
@@ -137,7 +136,7 @@ func sentence(r journal.Rotation, k *Kind, w Which) string {
 	if k != nil {
 		title = k.Title
 	}
-	old := fmt.Sprintf("the old %s %s", title, r.Old.Name)
+	name := r.Old.Name
 	says := "the service refuses it"
 	if r.ByWord {
 		says = "you saw that it is gone; the service cannot be asked"
@@ -146,44 +145,33 @@ func sentence(r journal.Rotation, k *Kind, w Which) string {
 	if placed(r) {
 		at = "stands in " + where(unwritten(r.Old))
 	}
-	var s string
+	// One sentence each, as a whole: another language puts it together differently.
 	switch w {
 	case OldWorks:
-		s = old + " is as it was; nothing was done to it"
-		if answerOf(r.OldAnswer) == Dead {
-			s = old + " does not work: " + says
-		} else if r.New != nil {
-			s += ", and the new one is not known to work"
+		switch {
+		case answerOf(r.OldAnswer) == Dead:
+			return fmt.Sprintf("The old %s %s does not work: %s.", title, name, says)
+		case r.New != nil:
+			return fmt.Sprintf("The old %s %s is as it was; nothing was done to it, and the new one is not known to work.", title, name)
 		}
+		return fmt.Sprintf("The old %s %s is as it was; nothing was done to it.", title, name)
 	case BothWork:
-		s = fmt.Sprintf("both work: %s is not revoked%s, the new one %s", old, ifs(r.State == journal.Abandoned, "", " yet"), at)
+		return fmt.Sprintf("Both work: the old %s %s is not revoked%s, the new one %s.", title, name, ifs(r.State == journal.Abandoned, "", " yet"), at)
 	case NewWorks:
-		s = fmt.Sprintf("the new %s works and %s; the old one ", title, at)
 		if r.OldDead {
-			s += "is dead: " + says
-		} else {
-			s += "may still work until the service refuses it"
+			return fmt.Sprintf("The new %s works and %s; the old one is dead: %s.", title, at, says)
 		}
+		return fmt.Sprintf("The new %s works and %s; the old one may still work until the service refuses it.", title, at)
 	case NoneWanted:
 		if r.OldDead {
-			s = old + " is dead: " + says
-		} else {
-			s = old + " may still work until the service refuses it"
+			return fmt.Sprintf("The old %s %s is dead: %s.", title, name, says)
 		}
-	default:
-		s = "perhaps neither token works: " + old
-		if r.OldDead {
-			s += " is dead"
-		} else {
-			s += " may be dead"
-		}
-		if r.New != nil {
-			s += ", and the new one, which is kept, is not known to work"
-		} else {
-			s += ", and there is no new one"
-		}
+		return fmt.Sprintf("The old %s %s may still work until the service refuses it.", title, name)
 	}
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	if r.New != nil {
+		return fmt.Sprintf("Perhaps neither token works: the old %s %s %s dead, and the new one, which is kept, is not known to work.", title, name, ifs(r.OldDead, "is", "may be"))
+	}
+	return fmt.Sprintf("Perhaps neither token works: the old %s %s %s dead, and there is no new one.", title, name, ifs(r.OldDead, "is", "may be"))
 }
 
 // left says what is left to do.

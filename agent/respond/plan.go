@@ -63,8 +63,9 @@ func (r *Rotator) Steps(t Token, o Options) []string {
 		}
 	}
 	if why != nil && !o.RevokeOnly && !contain {
-		return append(s, "  It cannot be done now: "+why.Error()+". No new token is made, and the old one stays alive, until that is mended and this is run again. "+
-			"With --contain-now the old one is revoked all the same, and the new one is kept until it can be put there.")
+		add(fmt.Sprintf("It cannot be done now: %v. No new token is made, and the old one stays alive, until that is mended and this is run again. "+
+			"With --contain-now the old one is revoked all the same, and the new one is kept until it can be put there.", why))
+		return s
 	}
 	if k.Identify != nil {
 		add(fmt.Sprintf("Ask %s whose it is and what it may do%s.", host, ifs(contain || o.RevokeOnly, fmt.Sprintf(", for %s at most", inWords(containLook)), "")))
