@@ -260,17 +260,19 @@ func (r *Response) disable(ctx context.Context, res *Result) ([]obstacle, error)
 			}
 		}
 		done, err := f.Disable(ctx, r.look(r.announced))
-		copied := ""
-		if done.Folder != "" {
-			copied = fmt.Sprintf(" 'wormbell restore %s' puts it back.", done.Folder)
+		copied := func(what string) string {
+			if done.Folder == "" {
+				return what + "."
+			}
+			return fmt.Sprintf("%s. 'wormbell restore %s' puts it back.", what, done.Folder)
 		}
 		if err != nil {
 			res.Problems = append(res.Problems, err.Error())
-			r.act("", wormbell.Action{What: "persistence-disable", Outcome: err.Error() + "." + copied})
+			r.act("", wormbell.Action{What: "persistence-disable", Outcome: copied(err.Error())})
 			there = append(there, resists(f))
 			continue
 		}
-		how := "Disabled " + named(f) + "." + copied
+		how := copied("Disabled " + named(f))
 		res.Disabled = append(res.Disabled, how)
 		r.c.Machine.Person.Say(how)
 		r.act("", wormbell.Action{What: "persistence-disable", Outcome: how})
