@@ -7,7 +7,7 @@ var pageForms = []form{
 	{En: "Sign out", Ja: "サインアウト（Sign out）します"},
 	{En: "Whoever runs IAM Identity Center can end your sessions under Users, your name, Active sessions, and the role sessions by a policy (AWSRevokeOlderSessions)", Ja: "IAM Identity Center の管理者は、Users → あなたの名前 → Active sessions でセッションを終わらせることができます。ロールのセッションはポリシー（AWSRevokeOlderSessions）で終わらせます"},
 	{En: "AWS: log in again", Ja: "AWS：再ログイン"},
-	{En: "Run: %[1]s", Ja: "次を実行します：%[1]s"},
+	{En: "Run: %[1]c", Ja: "次を実行します：%[1]s"},
 	{En: "AWS: end the sessions made with the key", Ja: "AWS：キーで作られたセッションを終わらせる"},
 	{En: "Open the user, or each role that it could take (under Roles: Revoke sessions does it)", Ja: "ユーザー、またはそのキーで引き受けられた各ロールを開きます（ロールでは Revoke sessions で終わらせられます）"},
 	{En: "Add an inline policy with \"Effect\": \"Deny\", \"Action\": \"*\", \"Resource\": \"*\" and \"Condition\": {\"DateLessThan\": {\"aws:TokenIssueTime\": \"<now, as 2006-01-02T15:04:05Z>\"}}, which is what AWSRevokeOlderSessions is", Ja: "次の内容のインラインポリシーを追加します（AWSRevokeOlderSessions と同じものです）：\"Effect\": \"Deny\", \"Action\": \"*\", \"Resource\": \"*\", \"Condition\": {\"DateLessThan\": {\"aws:TokenIssueTime\": \"<現在の時刻、2006-01-02T15:04:05Z の形式>\"}}"},
@@ -56,7 +56,7 @@ var pageForms = []form{
 	{En: "Sign in as the person whose login it is", Ja: "ログインの本人としてサインインします"},
 	{En: "Open Google Cloud SDK, or Google Auth Library, and remove its access", Ja: "Google Cloud SDK または Google Auth Library を開き、アクセス権を削除します"},
 	{En: "Google: log in again", Ja: "Google：再ログイン"},
-	{En: "When the old login is dead, run: %[1]s", Ja: "古いログインが無効になったら、次を実行します：%[1]s"},
+	{En: "When the old login is dead, run: %[1]c", Ja: "古いログインが無効になったら、次を実行します：%[1]s"},
 
 	{En: "%[1]w: change the password", Ja: "%[1]s：パスワードを変更する"},
 	{En: "Sign in to the registry's website, or run: npm profile set password --registry=%[1]w", Ja: "レジストリの Web サイトにサインインするか、npm profile set password --registry=%[1]s を実行します"},

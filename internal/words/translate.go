@@ -45,7 +45,7 @@ func (t Parts) String() string {
 // form is a sentence that another package makes. In En stand what it gives to
 // fmt, with indexes, and %[1]w for what has no white space in it, %[1]d for a
 // number, %[1]q for what is quoted, %[1]t for a time, %[1]i for numbers with
-// commas, %[1]n for names with commas, %[1]p for a path and %[1]e for the part of
+// commas, %[1]c for a command, %[1]n for names with commas, %[1]p for a path and %[1]e for the part of
 // a file; the others, %[1]s, are said in the person's language themselves, as
 // %[1]n and %[1]e are, if they can be. Page is how an
 // English page says it, "" for as it is: a page has buttons and no flags. Ja is
@@ -58,6 +58,7 @@ var forms = [][]form{respondForms, rotationForms, trapForms, keychainForms, caus
 const (
 	longestSentence = 8 << 10 // bytes; what is longer is no sentence
 	deepestSentence = 12      // sentences within each other
+	mostSentences   = 300     // that are tried for one
 )
 
 // reader is a form that is ready to be matched.
@@ -72,8 +73,8 @@ type reader struct {
 var (
 	anyVerb  = regexp.MustCompile(`%\[(\d)\]([a-z])`)
 	verbText = map[byte]string{'s': `.*`, 'w': `\S+`, 'd': `-?\d+`, 'q': `"(?:[^"\\]|\\.)*"`, 't': `[0-9][0-9A-Z:. -]*[0-9Z]`,
-		'i': `\d[\d, ]*`, 'n': `[^;]+`, 'p': `[^:,]+`, 'e': `[^:]+`}
-	verbLike = map[byte]string{'s': "\x00", 'w': "\x00", 'd': "0", 'q': `""`, 't': "00", 'i': "0", 'n': "\x00", 'p': "\x00", 'e': "\x00"}
+		'i': `\d[\d, ]*`, 'n': `[^;]+`, 'c': `.*`, 'p': `[^:,]+`, 'e': `[^:]+`}
+	verbLike = map[byte]string{'s': "\x00", 'w': "\x00", 'd': "0", 'q': `""`, 't': "00", 'i': "0", 'n': "\x00", 'c': "\x00", 'p': "\x00", 'e': "\x00"}
 )
 
 // shortest makes of what matches as much as it can what matches as little.
@@ -206,20 +207,47 @@ func (w *Words) Translate(english string) Parts {
 	if len(english) > longestSentence {
 		return Parts{{Text: english, English: !w.english()}}
 	}
-	t, _ := w.told(english, 0)
+	t, _ := w.told(english)
 	return t.joined()
+}
+
+// told says s; whole tells whether there is a form of it.
+func (w *Words) told(s string) (t Parts, whole bool) {
+	return (&telling{w, map[string]turned{}}).told(s, 0)
+}
+
+// telling is one sentence that is being said, with those within it.
+type telling struct {
+	*Words
+	known map[string]turned
+}
+
+type turned struct {
+	parts Parts
+	whole bool
 }
 
 func (w *Words) english() bool { return w.tag == languages[0] }
 
-// told says s; whole tells whether there is a form of it.
-func (w *Words) told(s string, depth int) (t Parts, whole bool) {
+// told says s, which stands that deep in others. What was looked at once is not
+// looked at again, and not without end: somebody may have made it up.
+func (w *telling) told(s string, depth int) (t Parts, whole bool) {
 	if s == "" {
 		return nil, true
 	}
-	if depth > deepestSentence {
+	if known, ok := w.known[s]; ok {
+		return slices.Clone(known.parts), known.whole
+	}
+	if depth > deepestSentence || len(w.known) >= mostSentences {
 		return w.rest(s), false
 	}
+	w.known[s] = turned{w.rest(s), false}
+	t, whole = w.turn(s, depth)
+	w.known[s] = turned{slices.Clone(t), whole}
+	return t, whole
+}
+
+func (w *telling) turn(s string, depth int) (t Parts, whole bool) {
 	if f, data, kinds, ok := allReaders().find(s); ok {
 		return w.fill(f, data, kinds, depth), true
 	}
@@ -233,8 +261,12 @@ func (w *Words) told(s string, depth int) (t Parts, whole bool) {
 			i += at
 			at = i + len(j.en)
 			first, ok := w.told(s[:i], depth+1)
+			named := j.en == ": " && !strings.ContainsAny(s[:i], " \n") // a name and what is said of it
+			if !ok && !named {
+				continue
+			}
 			second, known := w.told(s[at:], depth+1)
-			if !ok && !(known && j.en == ": " && !strings.ContainsAny(s[:i], " \n")) { // a name and what is said of it
+			if !ok && !known {
 				continue
 			}
 			between := j.ja
@@ -274,7 +306,7 @@ func (w *Words) told(s string, depth int) (t Parts, whole bool) {
 }
 
 // fill says f with data.
-func (w *Words) fill(f form, data []string, kinds []byte, depth int) Parts {
+func (w *telling) fill(f form, data []string, kinds []byte, depth int) Parts {
 	text := f.Ja
 	if w.english() {
 		if text = f.Page; text == "" {
@@ -310,7 +342,7 @@ var prose = regexp.MustCompile(`[A-Za-z]{2,}[,;:]? [a-z]{2,}|[a-z]{2,}[,;:]? [A-
 
 // rest is what there is no form of: a name, or a sentence that stays English.
 func (w *Words) rest(s string) Parts {
-	return Parts{{Text: s, English: !w.english() && prose.MatchString(s)}}
+	return Parts{{Text: s, English: !w.english() && prose.MatchString(s) && !strings.ContainsFunc(s, japanese)}}
 }
 
 // joined puts pieces of one language together. A full stop that a form brings
@@ -347,7 +379,7 @@ func meet(a, b string) (string, string) {
 	case left == "" || right == "":
 	case japanese(x) && japanese(y), wide(x) || wide(y):
 		return left, right
-	case japanese(x) != japanese(y) && left == a && right == b:
+	case japanese(x) != japanese(y) && left == a && right == b && x != '\n' && y != '\n':
 		return a + " ", b
 	}
 	return a, b

@@ -12,9 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/text/language"
 
+	"wormbell/agent/respond"
 	"wormbell/agent/respond/persistence"
 )
 
@@ -187,7 +189,7 @@ func covered(w *Words, format string) bool {
 	try = func(done, rest string) bool {
 		m := goVerb.FindStringIndex(rest)
 		if m == nil {
-			parts, whole := w.told(done+rest, 0)
+			parts, whole := w.told(done + rest)
 			return whole && !slices.ContainsFunc(parts, func(p Part) bool { return p.English })
 		}
 		data := []string{"NAME", "7", "2026-11-22 12:00"}
@@ -412,4 +414,130 @@ func sources(t *testing.T, dir string) (names []string) {
 		t.Fatalf("no sources in %s: %v", dir, err)
 	}
 	return slices.DeleteFunc(all, func(n string) bool { return strings.HasSuffix(n, "_test.go") })
+}
+
+// TestPlansOfAllKinds: the whole plan for a token of each kind there is, in each
+// way that it can be answered for, and the pages that a person is sent to.
+func TestPlansOfAllKinds(t *testing.T) {
+	t.Parallel()
+	ja, en := In(language.Japanese), In(language.English)
+	check := func(s string) {
+		t.Helper()
+		s = strings.TrimSpace(s)
+		got := ja.Translate(s)
+		if slices.ContainsFunc(got, func(p Part) bool { return p.English }) || !strings.ContainsFunc(got.String(), japanese) {
+			t.Errorf("%q: %q", s, got)
+		}
+		if got := en.Translate(s).String(); strings.Contains(got, "--force") || strings.Contains(got, "--contain-now") || strings.Contains(got, "--resume") || strings.Contains(got, "paste it here: ") {
+			t.Errorf("a page names a flag: %q", got)
+		}
+	}
+	n := 0
+	for _, k := range respond.All {
+		r := &respond.Rotator{Patience: 2 * time.Minute}
+		token := respond.Token{Kind: k.ID, Name: k.ID + ":it", Site: "https://service.example.com", Owner: "alice", ID: "AKIA0", Facts: respond.Facts{"host": "service.example.com", "login": "aws sso login", "email": "bot@example.com"},
+			Places: []respond.Place{{Path: "~/.credentials", Key: "token"}}}
+		for _, o := range []respond.Options{{}, {ContainNow: true}, {RevokeOnly: true}} {
+			for _, s := range append(r.Steps(token, o), r.Notices([]respond.Token{token}, o)...) {
+				check(s)
+				n++
+			}
+		}
+		if k.Pages == nil {
+			continue
+		}
+		for _, kind := range []string{"", "fine-grained", "oauth", "app", "installation"} {
+			token.Facts["type"] = kind
+			for _, p := range k.Pages(token) {
+				check(p.Title)
+				for _, s := range p.Steps {
+					check(s)
+					n++
+				}
+			}
+		}
+	}
+	if n < 300 {
+		t.Errorf("only %d sentences", n)
+	}
+}
+
+// TestTranslate: nested sentences, causes, lists, names.
+func TestTranslate(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ said, en, ja string }{
+		{"Replace npm:registry.example.com, the npm token in ~/.npmrc.", "", "~/.npmrc の npm トークン（npm:registry.example.com）を新しいものに置き換えます。"},
+		{"Revoke the old one, and ask until it is refused. That may take an hour; after 2 minutes it is left pending, and 'wormbell rotate --resume' asks again.",
+			"Revoke the old one, and ask until it is refused. That may take an hour; after 2 minutes it is left pending, and planning again asks again.",
+			"古いものを失効させ、拒否されるようになるまで確認します。最長 1 時間かかります。2 分たっても終わらない場合は保留とし、もう一度計画すると確認を続けます。"},
+		{"blocks ab12cd34: systemd user unit ~/.config/systemd/user/x.service (running, pid 12, 14): it asks api.github.com with a token; nobody can tell what it runs: its command line names no script and holds no code",
+			"must go (ab12cd34): systemd user unit ~/.config/systemd/user/x.service (running, pid 12, 14): it asks api.github.com with a token; nobody can tell what it runs: its command line names no script and holds no code",
+			"【要無効化】systemd のユーザーユニット ~/.config/systemd/user/x.service（実行中、PID 12, 14）：トークンを使って api.github.com に問い合わせる。何を実行しているか分からない（コマンドラインにスクリプトもコードもない）（ID ab12cd34）"},
+		{"Disable the shell start-up file ~/.bashrc (line 12): it uses a token; it goes on in a loop.", "", "シェルの起動ファイル ~/.bashrc（12 行目）を無効にしてください。理由：トークンを使う。繰り返し動き続ける。"},
+		{"rotation 20261122-1 of npm:registry.example.com: ask whose token it is, but the service was not reached: the connection failed", "",
+			"npm:registry.example.com の置き換え（20261122-1）：サービスに接続できませんでした（トークンの持ち主の問い合わせ：接続に失敗しました）"},
+		{"npm:registry.example.com: go on with what was begun 2026-11-22 12:03. The new npm token works and stands in ~/.npmrc; the old one is dead: the service refuses it.", "",
+			"npm:registry.example.com：2026-11-22 12:03 に始めた処理を続けます。新しい npm トークンは使えます（~/.npmrc に書き込まれています）。古いものは失効しました。サービスに拒否されます。"},
+		{"The new token may: read and publish @acme/a, @acme/b; live for 30 days.", "", "新しいトークンに許す操作：@acme/a, @acme/b の読み取りと公開。有効期間 30 日。"},
+		{"Disabled the git hook ~/src/a/.git/hooks/post-commit. 'wormbell restore 20261122-ab' puts it back.", "Disabled the git hook ~/src/a/.git/hooks/post-commit. In a terminal, 'wormbell restore 20261122-ab' puts it back.",
+			"git フック ~/src/a/.git/hooks/post-commit を無効にしました。元に戻すには、ターミナルで「wormbell restore 20261122-ab」を実行します。"},
+		{"stopped 3 processes; left alone bash (pid 12): it is init", "", "3 個のプロセスを一時停止しました。bash（PID 12）は対象外にしました（init プロセス）"},
+		{"npm:registry.example.com: Revoke the old one.", "", "npm:registry.example.com：古いものを失効させる。"},
+		{"change \"/home/a/.npmrc\": is marked immutable (chattr +i)\nno keychain", "", "\"/home/a/.npmrc\" の変更：変更不可の属性が付いています（chattr +i）\nキーチェーンがありません"},
+		{"", "", ""},
+	} {
+		en := c.en
+		if en == "" {
+			en = c.said
+		}
+		if got := In(language.English).Translate(c.said).String(); got != en {
+			t.Errorf("%q in English:\n%q, want\n%q", c.said, got, en)
+		}
+		got := In(language.Japanese).Translate(c.said)
+		if got.String() != c.ja {
+			t.Errorf("%q in Japanese:\n%q, want\n%q", c.said, got, c.ja)
+		}
+		if slices.ContainsFunc(got, func(p Part) bool { return p.English }) {
+			t.Errorf("%q: some of it is taken for English: %+v", c.said, got)
+		}
+	}
+}
+
+// TestTranslatePart: what has no form is marked, and nothing else.
+func TestTranslatePart(t *testing.T) {
+	t.Parallel()
+	got := In(language.Japanese).Translate("The new token cannot be put into its place: some fault nobody thought of.")
+	want := Parts{{Text: "新しいトークンを書き込めません："}, {Text: "some fault nobody thought of", English: true}, {Text: "。"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	long := strings.Repeat("a; ", 1<<16)
+	if got := In(language.Japanese).Translate(long); got.String() != long {
+		t.Error("what is too long was changed")
+	}
+}
+
+// TestTranslateHostile: what a thief chooses, such as a file's name, is shown as
+// it is and does not make another sentence of one.
+func TestTranslateHostile(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"~/x, the npm token in ~/y", "~/x. Nothing is revoked", "~/a: it was disabled", "~/x (line 3): it uses a token. ", "%[1]s", "%[2]s%s%d", "~/\x00", "Revoke the old one.",
+		"~/x: stop it and move it away, with a copy from which it can be put back", "All is done; the alert is closed.", "~/x\nThe new token works", strings.Repeat("; ", 300), strings.Repeat(": a. ", 300),
+	} {
+		for _, before := range []string{"Disable the git hook ", "blocks abcd2345: git hook ", "Replace npm:a, the npm token in ", "Putting the new token into "} {
+			for _, after := range []string{": stop it and move it away, with a copy from which it can be put back.", ": it deletes the home folder", "."} {
+				said := before + name + after
+				for _, tag := range languages {
+					got := In(tag).Translate(said).String()
+					if strings.Contains(name, "%") && !strings.Contains(got, name) {
+						t.Errorf("%v: %q is not in %q", tag, name, got)
+					}
+					if after == ": it deletes the home folder" && !strings.Contains(got, "it deletes the home folder") && !strings.Contains(got, "ホームフォルダーを削除する") {
+						t.Errorf("%v: %q hides what it does: %q", tag, said, got)
+					}
+				}
+			}
+		}
+	}
 }

@@ -27,7 +27,7 @@ type text struct{ En, Ja, One string }
 
 // tables are the sentences, a table for each part of the program; see the
 // files of their names.
-var tables = []map[Key]text{alertTexts, whoTexts, storeTexts, timeTexts, trustTexts, trayTexts, noticeTexts, dashboardTexts, detectorTexts, alertPageTexts}
+var tables = []map[Key]text{alertTexts, whoTexts, storeTexts, timeTexts, trustTexts, trayTexts, noticeTexts, dashboardTexts, detectorTexts, alertPageTexts, respondTexts}
 
 // Words says sentences in one language. It is safe for concurrent use.
 type Words struct {
