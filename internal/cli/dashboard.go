@@ -307,23 +307,14 @@ func keysFrom(ctx context.Context, m *respond.Machine, w *words.Words) error {
 	if yes, askErr := m.Person.Confirm(ctx, w.Say(words.DashAskSealed)); askErr != nil || !yes {
 		return errors.Join(err, askErr)
 	}
-	for {
-		phrase, err := m.Person.Secret(ctx, w.Say(words.DashAskPhrase, minPhrase))
-		if err != nil {
-			return err
-		}
-		if len(phrase.Reveal()) < minPhrase {
-			m.Person.Say(w.Say(words.DashShortPhrase, minPhrase))
-			continue
-		}
-		sealed, err := keychain.OpenSealed(filepath.Join(m.State, sealedName), phrase, keychain.SealedConfig{})
-		if errors.Is(err, keychain.ErrPassphrase) {
-			m.Person.Say(w.Say(words.DashWrongPhrase))
-			continue
-		} else if err != nil {
-			return err
-		}
-		m.Keys = sealed
-		return nil
+	sealed, err := openSealed(ctx, filepath.Join(m.State, sealedName), sealing{
+		secret: m.Person.Secret, say: m.Person.Say,
+		ask: w.Say(words.DashAskPhrase, minPhrase), askNew: w.Say(words.DashAskPhraseNew, minPhrase), again: w.Say(words.DashAskPhraseAgain),
+		short: w.Say(words.DashShortPhrase, minPhrase), differ: w.Say(words.DashPhraseDiffers), wrong: w.Say(words.DashWrongPhrase),
+	})
+	if err != nil {
+		return err
 	}
+	m.Keys = sealed
+	return nil
 }

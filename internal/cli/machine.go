@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -103,24 +104,64 @@ func (a *app) keys(ctx context.Context, m *respond.Machine, t *typist) (why erro
 	if askErr != nil || !yes {
 		return errors.Join(err, askErr)
 	}
+	path := filepath.Join(m.State, sealedName)
+	sealed, err := openSealed(ctx, path, sealing{
+		secret: func(ctx context.Context, prompt string) (secret.Value, error) { return t.secret(ctx, prompt, false) },
+		say:    func(line string) { fmt.Fprintln(t.out, line) },
+		ask:    "Passphrase for " + path, askNew: "New passphrase for " + path, again: "The same passphrase once more",
+		short: fmt.Sprintf("It needs %d characters at least.", minPhrase), differ: "These are two different passphrases. Nothing was sealed.",
+		wrong: "That is not the passphrase that the file was sealed with.",
+	})
+	if err != nil {
+		return err
+	}
+	m.Keys = sealed
+	return nil
+}
+
+// sealing is how a person is asked for the passphrase of a sealed file, and what
+// they are told.
+type sealing struct {
+	secret                                   func(ctx context.Context, prompt string) (secret.Value, error)
+	say                                      func(line string)
+	ask, askNew, again, short, differ, wrong string
+}
+
+// openSealed opens the sealed file path by a passphrase that it asks for. That of
+// a file that is yet to be made is asked for twice: after a slip of the finger
+// nobody could open it, and the only token that works may lie in it.
+func openSealed(ctx context.Context, path string, s sealing) (*keychain.Sealed, error) {
+	_, err := os.Lstat(path)
+	fresh, prompt := errors.Is(err, fs.ErrNotExist), s.ask
+	if fresh {
+		prompt = s.askNew
+	}
 	for {
-		phrase, err := t.secret(ctx, "Passphrase for "+filepath.Join(m.State, sealedName), false)
+		phrase, err := s.secret(ctx, prompt)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(phrase.Reveal()) < minPhrase {
-			fmt.Fprintf(t.out, "It needs %d characters at least.\n", minPhrase)
+			s.say(s.short)
 			continue
 		}
-		sealed, err := keychain.OpenSealed(filepath.Join(m.State, sealedName), phrase, keychain.SealedConfig{})
+		if fresh {
+			again, err := s.secret(ctx, s.again)
+			if err != nil {
+				return nil, err
+			}
+			if !again.Equal(phrase) {
+				s.say(s.differ)
+				continue
+			}
+		}
+		sealed, err := keychain.OpenSealed(path, phrase, keychain.SealedConfig{})
 		if errors.Is(err, keychain.ErrPassphrase) {
-			fmt.Fprintln(t.out, "That is not the passphrase that the file was sealed with.")
+			s.say(s.wrong)
+			fresh, prompt = false, s.ask // somebody has made it meanwhile
 			continue
-		} else if err != nil {
-			return err
 		}
-		m.Keys = sealed
-		return nil
+		return sealed, err
 	}
 }
 
