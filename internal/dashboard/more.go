@@ -135,10 +135,11 @@ func number(n int) string {
 type answer struct {
 	alertView
 	progress
-	Trouble, Hint string
-	Elsewhere     string // another alert's response is under way
-	Possible      bool
-	Foreign       bool // the alert concerns somebody else
+	Trouble   words.Parts
+	Hint      string
+	Elsewhere string // another alert's response is under way
+	Possible  bool
+	Foreign   bool // the alert concerns somebody else
 }
 
 func (s *Server) respondPage(w http.ResponseWriter, r *http.Request) error {

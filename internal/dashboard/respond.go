@@ -30,15 +30,17 @@ const (
 
 // line is something that was said on the way.
 type line struct {
-	At   time.Time
-	Text string
-	URL  string // a page to open, "" if there is none
+	At    time.Time
+	Text  string      // in the person's language, as far as there are words
+	Parts words.Parts // the same
+	URL   string      // a page to open, "" if there is none
 }
 
 // question is something that the response asks the person.
 type question struct {
 	ID     string
-	Text   string
+	Text   string // in the person's language, as far as there are words
+	Parts  words.Parts
 	Secret bool
 	answer chan reply
 }
@@ -204,7 +206,8 @@ func (s *Server) reply(question string, r reply) error {
 	return nil
 }
 
-// person is who sits in front of the page.
+// person is who sits in front of the page. What a response says is English, and
+// so is what it writes down; here it becomes what a person is shown.
 func (s *Server) person(run string) respond.Person {
 	p := &s.response
 	add := func(l line) {
@@ -220,7 +223,8 @@ func (s *Server) person(run string) respond.Person {
 	ask := func(ctx context.Context, text string, secretly bool) (reply, error) {
 		one.Lock()
 		defer one.Unlock()
-		q := &question{ID: secretText()[:12], Text: text, Secret: secretly, answer: make(chan reply, 1)}
+		parts := s.c.Words.Translate(text)
+		q := &question{ID: secretText()[:12], Text: parts.String(), Parts: parts, Secret: secretly, answer: make(chan reply, 1)}
 		p.mu.Lock()
 		if p.run != run {
 			p.mu.Unlock()
@@ -250,7 +254,10 @@ func (s *Server) person(run string) respond.Person {
 		return r.value, err
 	}
 	return respond.Person{
-		Say: func(text string) { add(line{Text: text}) },
+		Say: func(text string) {
+			parts := s.c.Words.Translate(text)
+			add(line{Text: parts.String(), Parts: parts})
+		},
 		Confirm: func(ctx context.Context, text string) (bool, error) {
 			r, err := ask(ctx, text, false)
 			return r.yes, err
@@ -261,24 +268,26 @@ func (s *Server) person(run string) respond.Person {
 			if err := browser.Check(url); err != nil {
 				return err
 			}
-			add(line{Text: s.c.Words.Say(words.DashOpenPage), URL: url})
+			text := s.c.Words.Say(words.DashOpenPage)
+			add(line{Text: text, Parts: words.Parts{{Text: text}}, URL: url})
 			return nil
 		},
 	}
 }
 
-// trouble says how a response ended that did not end well, "" if it did.
-func (s *Server) trouble(err error) (text, hint string) {
+// trouble says how a response ended that did not end well, nothing if it did.
+func (s *Server) trouble(err error) (text words.Parts, hint string) {
+	w := s.c.Words
 	switch {
 	case err == nil:
-		return "", ""
+		return nil, ""
 	case errors.Is(err, incident.ErrWaiting):
-		return err.Error(), s.c.Words.Say(words.DashHintWaiting)
+		return w.Translate(err.Error()), w.Say(words.DashHintWaiting)
 	case errors.Is(err, keychain.ErrNone):
-		return err.Error(), s.c.Words.Say(words.DashHintKeychain)
+		return w.Translate(err.Error()), w.Say(words.DashHintKeychain)
 	case errors.Is(err, context.Canceled):
-		return s.c.Words.Say(words.DashInterrupted), s.c.Words.Say(words.DashHintAgain)
+		return words.Parts{{Text: w.Say(words.DashInterrupted)}}, w.Say(words.DashHintAgain)
 	}
 	f := s.explain(err)
-	return f.Text, f.Hint
+	return w.Translate(f.Text), f.Hint
 }
