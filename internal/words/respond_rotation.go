@@ -27,6 +27,7 @@ var rotationForms = []form{
 	{En: "You put it into %[1]s.", Ja: "あなたが %[1]s に書き込みます。"},
 	{En: "But it cannot be put into its place yet: %[1]s. When that is mended, 'wormbell rotate --resume' does it.", Page: "But it cannot be put into its place yet: %[1]s. When that is mended, plan again to have it done.", Ja: "ただし、まだ書き込めません：%[1]s。これを直してからもう一度計画すると、書き込みます。"},
 	{En: "Put it into %[1]s, changing nothing else there.", Ja: "%[1]s に書き込みます。ほかの内容は変更しません。"},
+	{En: " (%[1]w)", Ja: "（%[1]s）"},
 	{En: "Revoke the old one", Ja: "古いものを失効させ"},
 	{En: "You revoke the old one on a page that is opened%[1]s", Ja: "開いたページ%[1]s であなたが古いものを失効させ"},
 	{En: "Revoke the old one if it should still be alive", Ja: "古いものがまだ有効であれば失効させ"},

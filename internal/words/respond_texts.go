@@ -11,7 +11,7 @@ const (
 // says itself.
 var respondTexts = map[Key]text{
 	"dash-r-skip":       {En: "Go on without it", Ja: "入力せずに続ける"},
-	"dash-r-skip-note":  {En: "What needs it is left as it is, and the rest is done.", Ja: "必要な処理だけを残し、ほかの処理を続けます。"},
+	"dash-r-skip-note":  {En: "What needs it is left as it is, and the rest is done.", Ja: "これが必要な処理は行わず、ほかの処理を続けます。"},
 	"dash-r-close":      {En: "Close the alert", Ja: "警告を対応済みにする"},
 	"dash-r-close-note": {En: "When you have done what is left yourself, or when there is nothing left.", Ja: "残っていることをご自身で済ませたとき、または何も残っていないときに選んでください。"},
 	DashAskPhraseNew:    {En: "New passphrase for the sealed file, at least %[1]d characters", Ja: "封をする新しいパスフレーズ（%[1]d 文字以上）"},
