@@ -187,6 +187,9 @@ var alertTexts = map[Key]text{
 	"action-token-install":       {En: `Put the new %[1]s token in place`, Ja: `新しい %[1]s トークンの設置`},
 	"action-token-revoke":        {En: `Revoke the old %[1]s token`, Ja: `古い %[1]s トークンの失効`},
 	"action-token-forget":        {En: `Remove the dead %[1]s token`, Ja: `失効した %[1]s トークンの削除`},
+	"action-token-verify":        {En: `Check the new %[1]s token`, Ja: `新しい %[1]s トークンの確認`},
+	"action-token-dead":          {En: `See that the old %[1]s token is dead`, Ja: `古い %[1]s トークンの失効の確認`},
+	"action-token-abandon":       {En: `Give up replacing the %[1]s token`, Ja: `%[1]s トークンの置き換えの取りやめ`},
 
 	"state-open":   {En: `open`, Ja: `未対応`},
 	"state-muted":  {En: `hidden`, Ja: `非表示`},
