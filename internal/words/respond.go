@@ -62,9 +62,8 @@ var respondForms = []form{
 	{En: "there is no such token here", Ja: "そのようなトークンはここにはありません"},
 
 	// What the agent says of processes; agent/freeze makes it.
-	{En: "no process was stopped: none of the tree is running", Ja: "一時停止したプロセスはありません。対象のプロセスはすでに終了しています"},
-	{En: "no process was continued: none of the tree is running", Ja: "再開したプロセスはありません。対象のプロセスはすでに終了しています"},
-	{En: "no process was ended: none of the tree is running", Ja: "終了したプロセスはありません。対象のプロセスはすでに終了しています"},
+	{En: "all of the tree has ended", Ja: "対象のプロセスはすべて終了しています"},
+	{En: "none of the tree was stopped", Ja: "一時停止していたものはありません"},
 	{En: "no process was stopped", Ja: "一時停止したプロセスはありません"},
 	{En: "no process was continued", Ja: "再開したプロセスはありません"},
 	{En: "no process was ended", Ja: "終了したプロセスはありません"},
