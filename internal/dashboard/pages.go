@@ -64,12 +64,12 @@ func (s *Server) templates() (map[string]*template.Template, error) {
 		"under":   w.Under,
 		"looks":   func(id string) string { text, _ := w.Detector(id); return text },
 		"action":  w.Action,
-		"told":    w.Translate, // what other packages say in English
 		"store":   func(id string) string { return w.Store(id) },
 		"num":     number,
 		"english": func() bool { return w.Tag() == "en" },
 		"version": func(p *wormbell.Package) string { return plain.Text(p.String()) },
 	}
+	funcs["told"] = w.Translate // what other packages say in English
 	files, err := fs.Glob(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("list pages: %w", err)
