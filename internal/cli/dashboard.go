@@ -23,6 +23,7 @@ import (
 	"wormbell/agent/respond/keychain"
 	"wormbell/internal/browser"
 	"wormbell/internal/dashboard"
+	"wormbell/internal/exposure"
 	"wormbell/internal/itwasme"
 	"wormbell/internal/plain"
 	"wormbell/internal/private"
@@ -248,8 +249,12 @@ func (a *app) prepare(w *words.Words) func(context.Context, string, dashboard.Ho
 			return nil, err
 		}
 		m.Person = person
-		response, err := incident.Prepare(ctx, incident.Config{Machine: m, Agent: c, Alert: &alert, By: strconv.Itoa(os.Getuid()),
-			Patience: patience, ContainNow: how.ContainNow, Force: how.Force})
+		config := incident.Config{Machine: m, Agent: c, Alert: &alert, By: strconv.Itoa(os.Getuid()),
+			Patience: patience, ContainNow: how.ContainNow, Force: how.Force}
+		if all, err := unwatched(ctx, c, m.Home); err == nil { // else the plan says nothing of it
+			config.Doubt = exposure.Doubt(all)
+		}
+		response, err := incident.Prepare(ctx, config)
 		if err != nil {
 			return nil, err
 		}

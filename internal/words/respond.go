@@ -19,8 +19,10 @@ var respondForms = []form{
 	{En: "%[1]s was replaced already, and nothing has read it since: it stays.", Ja: "%[1]s はすでに置き換え済みで、その後は読み取られていません。そのままにします。"},
 	{En: "%[1]s: go on with what was begun %[2]t. %[3]s", Ja: "%[1]s：%[2]s に始めた処理を続けます。%[3]s"},
 	{En: "Revoke the old one at once, before all else that is left.", Ja: "残っているほかの処理より先に、古いものをただちに失効させます。"},
-	{En: "Not watched, so nobody can tell whether it was taken: %[1]s. If in doubt, replace it.", Ja: "監視されていないため、持ち出されたか分からないもの：%[1]s。疑わしい場合は新しいものに替えてください。"},
-	{En: "Not watched, so nobody can tell whether it was taken: %[1]s. If in doubt, replace it; for SSH: ssh-keygen -t ed25519, its public half to every site and server, and the old one's off them.", Ja: "監視されていないため、持ち出されたか分からないもの：%[1]s。疑わしい場合は新しいものに替えてください。SSH の場合は ssh-keygen -t ed25519 で作り、公開鍵をすべてのサイトとサーバーに登録し、古い公開鍵を取り除きます。"},
+	{En: "Not watched, so nobody can tell whether it was taken: %[1]l. If in doubt, replace it.", Ja: "監視されていないため、持ち出されたか分からないもの：%[1]s。疑わしい場合は新しいものに替えてください。"},
+	{En: "Not watched, so nobody can tell whether it was taken: %[1]l. If in doubt, replace it; for SSH: ssh-keygen -t ed25519, its public half to every site and server, and the old one's off them.", Ja: "監視されていないため、持ち出されたか分からないもの：%[1]s。疑わしい場合は新しいものに替えてください。SSH の場合は ssh-keygen -t ed25519 で作り、公開鍵をすべてのサイトとサーバーに登録し、古い公開鍵を取り除きます。"},
+
+	{En: "alert %[1]w concerns the user with uid %[2]w: only they can answer it, their tokens are theirs", Ja: "警告 %[1]s は別のユーザー（uid %[2]s）のものです。トークンの持ち主だけが対処できます"},
 
 	// By hand.
 	{En: "%[1]s: something else was begun with it %[2]t and has not ended. 'wormbell rotate --resume' goes on with that; 'wormbell rotate --give-up %[3]w' gives it up, and then run this again.", Page: "%[1]s: something else was begun with it %[2]s and has not ended. In a terminal, 'wormbell rotate --resume' goes on with that and 'wormbell rotate --give-up %[3]s' gives it up; then plan again.", Ja: "%[1]s：%[2]s に別の処理が始まり、まだ終わっていません。ターミナルで「wormbell rotate --resume」を実行すると続きを行い、「wormbell rotate --give-up %[3]s」を実行すると取りやめます。その後、もう一度計画してください。"},

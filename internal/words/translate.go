@@ -45,7 +45,8 @@ func (t Parts) String() string {
 // form is a sentence that another package makes. In En stand what it gives to
 // fmt, with indexes, and %[1]w for what has no white space in it, %[1]d for a
 // number, %[1]q for what is quoted, %[1]t for a time, %[1]i for numbers with
-// commas, %[1]c for a command, %[1]n for names with commas, %[1]p for a path and %[1]e for the part of
+// commas, %[1]c for a command, %[1]l for a
+// list with commas of what may have forms of its own, %[1]n for names with commas, %[1]p for a path and %[1]e for the part of
 // a file; the others, %[1]s, are said in the person's language themselves, as
 // %[1]n and %[1]e are, if they can be. Page is how an
 // English page says it, "" for as it is: a page has buttons and no flags. Ja is
@@ -73,8 +74,8 @@ type reader struct {
 var (
 	anyVerb  = regexp.MustCompile(`%\[(\d)\]([a-z])`)
 	verbText = map[byte]string{'s': `.*`, 'w': `\S+`, 'd': `-?\d+`, 'q': `"(?:[^"\\]|\\.)*"`, 't': `[0-9][0-9A-Z:. -]*[0-9Z]`,
-		'i': `\d[\d, ]*`, 'n': `[^;]+`, 'c': `.*`, 'p': `[^:,]+`, 'e': `[^:]+`}
-	verbLike = map[byte]string{'s': "\x00", 'w': "\x00", 'd': "0", 'q': `""`, 't': "00", 'i': "0", 'n': "\x00", 'c': "\x00", 'p': "\x00", 'e': "\x00"}
+		'i': `\d[\d, ]*`, 'n': `[^;]+`, 'c': `.*`, 'l': `.*`, 'p': `[^:,]+`, 'e': `[^:]+`}
+	verbLike = map[byte]string{'s': "\x00", 'w': "\x00", 'd': "0", 'q': `""`, 't': "00", 'i': "0", 'n': "\x00", 'c': "\x00", 'l': "\x00", 'p': "\x00", 'e': "\x00"}
 )
 
 // shortest makes of what matches as much as it can what matches as little.
@@ -153,6 +154,7 @@ var allReaders = sync.OnceValue(func() *readers {
 	all := &readers{whole: map[string]form{}}
 	for _, s := range stores.All {
 		all.whole[s.Kind] = form{En: s.Kind, Ja: storeNames[s.ID]}
+		all.parts = append(all.parts, read(form{En: s.Kind + " (%[1]c)", Ja: storeNames[s.ID] + "（%[1]s）"}))
 	}
 	for _, table := range forms {
 		for _, f := range table {
@@ -229,6 +231,14 @@ type turned struct {
 
 func (w *Words) english() bool { return w.tag == languages[0] }
 
+// either chooses a mark.
+func (w *Words) either(en, ja string) string {
+	if w.english() {
+		return en
+	}
+	return ja
+}
+
 // told says s, which stands that deep in others. What was looked at once is not
 // looked at again, and not without end: somebody may have made it up.
 func (w *telling) told(s string, depth int) (t Parts, whole bool) {
@@ -269,11 +279,7 @@ func (w *telling) turn(s string, depth int) (t Parts, whole bool) {
 			if !ok && !known {
 				continue
 			}
-			between := j.ja
-			if w.english() {
-				between = j.en
-			}
-			return append(append(first, Part{Text: between}), second...), true
+			return append(append(first, Part{Text: w.either(j.en, j.ja)}), second...), true
 		}
 	}
 	for at := 0; ; {
@@ -295,11 +301,7 @@ func (w *telling) turn(s string, depth int) (t Parts, whole bool) {
 	}
 	if body, ok := strings.CutSuffix(s, "."); ok && body != "" {
 		if t, ok := w.told(body, depth+1); ok {
-			stop := "。"
-			if w.english() {
-				stop = "."
-			}
-			return append(t, Part{Text: stop}), true
+			return append(t, Part{Text: w.either(".", "。")}), true
 		}
 	}
 	return w.rest(s), false
@@ -322,6 +324,16 @@ func (w *telling) fill(f form, data []string, kinds []byte, depth int) Parts {
 		n, err := strconv.Atoi(text[m[2]:m[3]])
 		if err != nil || n < 1 || n > len(data) {
 			continue // TestForms reads them all
+		}
+		if kinds[n-1] == 'l' {
+			for i, item := range strings.Split(data[n-1], ", ") {
+				if t, _ := w.told(item, depth+1); i == 0 {
+					out = append(out, t...)
+				} else {
+					out = append(append(out, Part{Text: w.either(", ", "、")}), t...)
+				}
+			}
+			continue
 		}
 		if strings.IndexByte("sne", kinds[n-1]) < 0 {
 			add(data[n-1])

@@ -76,7 +76,7 @@ var shorter = []string{
 
 // together are those that are put together while the program runs.
 var together = []string{
-	"Not watched, so nobody can tell whether it was taken: %[1]s. If in doubt, replace it; for SSH: ssh-keygen -t ed25519, its public half to every site and server, and the old one's off them.",
+	"Not watched, so nobody can tell whether it was taken: %[1]l. If in doubt, replace it; for SSH: ssh-keygen -t ed25519, its public half to every site and server, and the old one's off them.",
 	"something may be waiting for a token to die: %[1]s; nothing was revoked",
 	"a rotation of it was begun and has not ended: rotation %[1]w",
 	"it cannot be changed: %[1]s",
@@ -106,7 +106,7 @@ func TestTrapNames(t *testing.T) {
 var spoken = []string{"agent/respond", "agent/respond/incident", "agent/respond/persistence", "agent/respond/keychain", "agent/freeze"}
 
 // besides are those of which some are.
-var besides = []string{"agent/respond/call", "agent/respond/edit", "agent/respond/journal", "internal/exposure"}
+var besides = []string{"agent/respond/call", "agent/respond/edit", "agent/respond/journal", "internal/exposure", "internal/cli"}
 
 // ofSystem are texts of the system and of Go that are told as causes.
 var ofSystem = []string{"permission denied", "read-only file system", "no space left on device", "no such file or directory", "context canceled", "active", "inactive"}
@@ -481,6 +481,8 @@ func TestTranslate(t *testing.T) {
 		{"Disabled the git hook ~/src/a/.git/hooks/post-commit. 'wormbell restore 20261122-ab' puts it back.", "Disabled the git hook ~/src/a/.git/hooks/post-commit. In a terminal, 'wormbell restore 20261122-ab' puts it back.",
 			"git フック ~/src/a/.git/hooks/post-commit を無効にしました。元に戻すには、ターミナルで「wormbell restore 20261122-ab」を実行します。"},
 		{"stopped 3 processes; left alone bash (pid 12): it is init", "", "3 個のプロセスを一時停止しました。bash（PID 12）は対象外にしました（init プロセス）"},
+		{"Not watched, so nobody can tell whether it was taken: SSH keys (~/.ssh/id_ed25519), npm tokens (~/.npmrc). If in doubt, replace it.", "",
+			"監視されていないため、持ち出されたか分からないもの：SSH 鍵（~/.ssh/id_ed25519）、npm トークン（~/.npmrc）。疑わしい場合は新しいものに替えてください。"},
 		{"no process was stopped: all of the tree has ended", "", "一時停止したプロセスはありません：対象のプロセスはすべて終了しています"},
 		{"npm:registry.example.com: Revoke the old one.", "", "npm:registry.example.com：古いものを失効させる。"},
 		{"change \"/home/a/.npmrc\": is marked immutable (chattr +i)\nno keychain", "", "\"/home/a/.npmrc\" の変更：変更不可の属性が付いています（chattr +i）\nキーチェーンがありません"},
