@@ -57,9 +57,10 @@ type form struct{ En, Page, Ja string }
 var forms = [][]form{respondForms, rotationForms, trapForms, keychainForms, causeForms, serviceForms, grantForms, pageForms}
 
 const (
-	longestSentence = 8 << 10 // bytes; what is longer is no sentence
-	deepestSentence = 12      // sentences within each other
-	mostSentences   = 300     // that are tried for one
+	longestSentence = 2 << 10  // bytes; what is longer is no sentence
+	deepestSentence = 12       // sentences within each other
+	mostTried       = 12 << 10 // bytes of sentences within one that are tried
+	mostTold        = 2000     // that are remembered: a page shows the same again and again
 )
 
 // reader is a form that is ready to be matched.
@@ -209,19 +210,33 @@ func (w *Words) Translate(english string) Parts {
 	if len(english) > longestSentence {
 		return Parts{{Text: english, English: !w.english()}}
 	}
-	t, _ := w.told(english)
-	return t.joined()
+	w.mu.Lock()
+	t, ok := w.said[english]
+	w.mu.Unlock()
+	if ok {
+		return slices.Clone(t)
+	}
+	t, _ = w.told(english)
+	t = t.joined()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.said) >= mostTold {
+		clear(w.said)
+	}
+	w.said[english] = t
+	return slices.Clone(t)
 }
 
 // told says s; whole tells whether there is a form of it.
 func (w *Words) told(s string) (t Parts, whole bool) {
-	return (&telling{w, map[string]turned{}}).told(s, 0)
+	return (&telling{Words: w, known: map[string]turned{}}).told(s, 0)
 }
 
 // telling is one sentence that is being said, with those within it.
 type telling struct {
 	*Words
 	known map[string]turned
+	tried int // bytes
 }
 
 type turned struct {
@@ -248,9 +263,10 @@ func (w *telling) told(s string, depth int) (t Parts, whole bool) {
 	if known, ok := w.known[s]; ok {
 		return slices.Clone(known.parts), known.whole
 	}
-	if depth > deepestSentence || len(w.known) >= mostSentences {
+	if depth > deepestSentence || w.tried+len(s) > mostTried {
 		return w.rest(s), false
 	}
+	w.tried += len(s)
 	w.known[s] = turned{w.rest(s), false}
 	t, whole = w.turn(s, depth)
 	w.known[s] = turned{slices.Clone(t), whole}

@@ -543,3 +543,26 @@ func TestTranslateHostile(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTranslate: whatever is said is told, all of it that has no form, and again
+// the same.
+func FuzzTranslate(f *testing.F) {
+	for _, table := range forms {
+		f.Add(anyVerb.ReplaceAllString(table[0].En, "a")) // all of them would take it a minute to begin
+	}
+	ja, en := In(language.Japanese), In(language.English)
+	f.Fuzz(func(t *testing.T, said string) {
+		got := ja.Translate(said)
+		if (got.String() == "") != (strings.Trim(said, ".。 ") == "") && strings.TrimSpace(said) != "" && strings.Trim(said, ". ") != "" {
+			t.Errorf("%q became %q", said, got)
+		}
+		if again := ja.Translate(said); !slices.Equal(again, got) {
+			t.Errorf("%q became %q, and then %q", said, got, again)
+		}
+		for _, p := range en.Translate(said) {
+			if p.English {
+				t.Errorf("%q: English is marked in English", said)
+			}
+		}
+	})
+}

@@ -8,6 +8,8 @@
 package words
 
 import (
+	"sync"
+
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
@@ -33,6 +35,9 @@ var tables = []map[Key]text{alertTexts, whoTexts, storeTexts, timeTexts, trustTe
 type Words struct {
 	tag     language.Tag
 	printer *message.Printer
+
+	mu   sync.Mutex       // guards what follows
+	said map[string]Parts // what was translated lately
 }
 
 // Languages are those that there are; the first is the one for everybody else.
@@ -54,7 +59,7 @@ func In(tag language.Tag) *Words {
 			}
 		}
 	}
-	return &Words{tag, message.NewPrinter(tag, message.Catalog(b))}
+	return &Words{tag: tag, printer: message.NewPrinter(tag, message.Catalog(b)), said: map[string]Parts{}}
 }
 
 // For returns the words of the person's locale, which environment variables
