@@ -130,14 +130,15 @@ type Action struct {
 // reached all of them. They may have ended otherwise since then, or somebody
 // else may have let them go on.
 func (a Alert) Frozen() (frozen bool) {
+	spared := 0 // those that the freeze left alone, such as a shell: whatever comes after it leaves them alone, too
 	for _, x := range a.Actions {
 		switch x.What {
 		case "freeze":
-			frozen = true
-		case "freeze-none": // those that were stopped before have ended, or they would have been stopped again
-			frozen = false
-		case "resume", "kill":
-			frozen = frozen && x.Left > 0
+			if spared = min(spared, x.Left); !frozen {
+				frozen, spared = true, x.Left
+			}
+		case "freeze-none", "resume", "kill": // a freeze would have stopped again those that were stopped before
+			frozen = frozen && x.Left > spared
 		}
 	}
 	return frozen

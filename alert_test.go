@@ -22,6 +22,14 @@ func TestFrozen(t *testing.T) {
 		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}, {What: "freeze", Done: 1}}, true},
 		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "kill", Done: 2}}, false},
 		{[]wormbell.Action{{What: "kill", Done: 2, Left: 1}}, false},
+		// A shell in the tree is left alone by all of them, and was never stopped.
+		{[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "resume", Done: 2, Left: 1}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "kill", Done: 2, Left: 1}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "resume", Done: 1, Left: 2}}, true},
+		// Root stopped them, and a user may not.
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "freeze-none", Left: 2}}, true},
+		{[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "freeze-none", Left: 1}}, false},
+		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "freeze", Done: 1, Left: 1}, {What: "resume", Done: 1, Left: 1}}, true},
 	} {
 		if got := (wormbell.Alert{Actions: tt.actions}).Frozen(); got != tt.want {
 			t.Errorf("%v: %v", tt.actions, got)
