@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +23,11 @@ import (
 // their content, too: a worm that runs as the user may put itself there.
 
 const (
-	sumLimit  = 256 << 20       // bytes of one file; a node has 120 MB
-	sumKnown  = 256             // files whose sum is remembered
+	sumLimit = 256 << 20 // bytes of one file; a node has 120 MB
+	sumKnown = 256       // files whose sum is remembered
+	// ctimeTick is how far ctime may lag behind: it is the time of the kernel's last
+	// tick, of which there are 100 in a second at least.
+	ctimeTick = 10 * time.Millisecond
 	sumBudget = 2 * time.Second // of reading for one user at once; a tenth of the time is given back
 )
 
@@ -115,17 +119,7 @@ func (l *Lineage) Digest(who string, uid int) (string, error) {
 	}
 	var all [][sha256.Size]byte
 	for _, name := range identity(who) {
-		sum, _, err := l.sums.of(l.sign.Files(), name, func(f signer.Found) error {
-			switch {
-			case f.Root:
-				return errRoot
-			case uid != 0 && f.UID != uid:
-				return errors.New("it belongs to somebody else")
-			case stores.Of(l.tilde(f.Path)) != nil:
-				return errors.New("it holds credentials")
-			}
-			return nil
-		})
+		sum, _, err := l.sums.of(l.sign.Files(), name, func(f signer.Found) error { return l.readable(f, uid) })
 		switch {
 		case errors.Is(err, errRoot):
 		case errors.Is(err, fs.ErrNotExist) && l.rootsAlone(name):
@@ -136,6 +130,19 @@ func (l *Lineage) Digest(who string, uid int) (string, error) {
 		}
 	}
 	return digestOf(all), nil
+}
+
+// readable says why a file must not be read for a row of uid's; nil if it may.
+func (l *Lineage) readable(f signer.Found, uid int) error {
+	switch {
+	case f.Root:
+		return errRoot
+	case uid != 0 && f.UID != uid:
+		return errors.New("it belongs to somebody else")
+	case stores.Of(l.tilde(f.Path)) != nil:
+		return errors.New("it holds credentials")
+	}
+	return nil
 }
 
 // Unchanged reports whether the files that a row is about are those that it
@@ -151,13 +158,18 @@ func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
 	// p.Start is of whole seconds, as the time of boot is; how long ago it was is
 	// known better.
 	started := time.Now().Add(p.Start.Sub(l.boot) - procs.Uptime())
+	uid, err := strconv.Atoi(row.By)
+	if err != nil {
+		uid = 0 // the administrator's
+	}
 	var all [][sha256.Size]byte
 	for i, name := range identity(row.Who) {
 		sum, found, err := l.sums.of(l.sign.Files(), name, func(f signer.Found) error {
-			switch {
-			case f.Root:
-				return errRoot
-			case f.Ctime != 0 && !p.Start.IsZero() && f.Ctime > started.UnixNano():
+			// The name may lead elsewhere than when the row was added.
+			if err := l.readable(f, uid); err != nil {
+				return err
+			}
+			if f.Ctime != 0 && !p.Start.IsZero() && f.Ctime > started.Add(-ctimeTick).UnixNano() {
 				// It may have been something else until p had begun to run it. No program sets ctime.
 				return signer.ErrChanging
 			}

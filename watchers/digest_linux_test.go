@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/executable"
+	"wormbell/watchers/internal/procs"
 )
 
 // after is a process that begins to run once whatever was done to files before
@@ -137,6 +139,71 @@ func TestUnchanged(t *testing.T) {
 	is("a link to another", false)
 	row.Digest = ""
 	is("a row that remembers nothing", true)
+}
+
+// Of a row's name that leads to a credential by now, or to a file of somebody
+// else's, nothing is read.
+func TestUnchangedReadsNoOther(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{Homes: []Home{{Dir: home, UID: -1}}})
+	script, npmrc := putFile(t, filepath.Join(home, "x.js"), "first"), putFile(t, filepath.Join(home, ".npmrc"), "x")
+	row := wormbell.TrustRow{Who: "exe:/usr/bin/env script:" + script, By: strconv.Itoa(os.Getuid())}
+	if row.Digest, err = l.Digest(row.Who, os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	known := func() int {
+		l.sums.mu.Lock()
+		defer l.sums.mu.Unlock()
+		return len(l.sums.known)
+	}
+	if !l.Unchanged(row, after(gone)) || known() != 1 {
+		t.Fatal("the row does not hold")
+	}
+	os.Remove(script)
+	os.Symlink(npmrc, script)
+	if l.Unchanged(row, after(gone)) || known() != 1 {
+		t.Errorf("a credential: %d sums are known", known())
+	}
+	os.Remove(script)
+	putFile(t, script, "first, in another file")
+	row.By = "12345"
+	if l.Unchanged(row, after(gone)) || known() != 1 {
+		t.Errorf("of a file that is not the row's owner's %d sums are known", known())
+	}
+}
+
+// A file's time of change is the clock's last tick: what was written that
+// shortly before a process began may have been written after it.
+func TestUnchangedTicks(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{})
+	script := putFile(t, filepath.Join(home, "x.js"), "first")
+	row := wormbell.TrustRow{Who: "exe:/usr/bin/env script:" + script}
+	if row.Digest, err = l.Digest(row.Who, os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(script, &st); err != nil {
+		t.Fatal(err)
+	}
+	began := func(later time.Duration) *wormbell.Process { // after the file was changed
+		up := procs.Uptime()
+		return &wormbell.Process{PID: gone, Start: l.boot.Add(up - time.Since(time.Unix(st.Ctim.Unix())) + later)}
+	}
+	if l.Unchanged(row, began(5*time.Millisecond)) {
+		t.Error("it may have been written after the process had begun")
+	}
+	if !l.Unchanged(row, began(time.Minute)) {
+		t.Error("it was written long before")
+	}
 }
 
 // A process with mounts of its own may see another file by the same name.
