@@ -142,7 +142,22 @@ func (s *Signer) Foreign(q Query) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.preloads(q) || !s.loads(q)
+	return !s.preloads(q) || !s.loads(q) || !s.libraries(q)
+}
+
+// libraries reports whether root alone can fill all folders that the environment
+// has ld.so look for libraries in. An empty one is the folder where the program
+// was started.
+func (s *Signer) libraries(q Query) bool {
+	if q.Env.LibraryPath == "" {
+		return true
+	}
+	for dir := range strings.SplitSeq(strings.ReplaceAll(q.Env.LibraryPath, ";", ":"), ":") {
+		if !path.IsAbs(dir) || !s.loadable(q.PID, path.Clean(dir)) {
+			return false
+		}
+	}
+	return true
 }
 
 // exe vouches for the program of a process.
