@@ -258,3 +258,32 @@ func TestSchemaV1(t *testing.T) {
 		t.Error(c, err)
 	}
 }
+
+// The fixture is the first one, opened by the second version of the schema, with
+// a freeze and a resume added.
+func TestSchemaV2(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b, err := os.ReadFile("testdata/v2.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "wormbell.db"), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, alert.Config{Dir: dir, Now: func() time.Time { return t0 }})
+	if p := s.Problems(); len(p) > 0 {
+		t.Fatal(p)
+	}
+	a, err := s.Get("v3998gu5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range a.Actions {
+		got = append(got, fmt.Sprint(x.What, " ", x.Done, " ", x.Left))
+	}
+	if n := len(got); n < 2 || got[n-2] != "freeze 2 1" || got[n-1] != "resume 2 1" {
+		t.Errorf("actions %q", got)
+	}
+}
