@@ -181,9 +181,28 @@ func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
 		if err != nil || !l.sign.Means(p.PID, name, found.Ident, i == 0) {
 			return false
 		}
+		// A folder may have been renamed and back: no file in it changes by that.
+		if was := l.executed(p); i > 0 && was != (signer.Ident{}) && (was.Dev != found.Dev || was.Ino != found.Ino) {
+			return false
+		}
 		all = append(all, sum)
 	}
 	return digestOf(all) == row.Digest
+}
+
+// executed returns what p's script led to when p executed it, shortly after
+// that; zero if it is not known any more.
+func (l *Lineage) executed(p *wormbell.Process) signer.Ident {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tab == nil {
+		return signer.Ident{}
+	}
+	n := l.tab.nodes[p.PID]
+	if n == nil || n.run == nil || n.run.img == nil || n.run.img.script != p.Script || !l.tab.id(n).Start.Equal(p.Start) {
+		return signer.Ident{}
+	}
+	return n.run.img.file
 }
 
 // identity returns the files that who of a trust row names, the program first.

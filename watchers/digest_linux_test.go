@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -241,6 +242,68 @@ func TestUnchangedInOtherMounts(t *testing.T) {
 		}
 		cmd.Process.Kill()
 		cmd.Wait()
+	}
+}
+
+// A script runs on when a folder above it has been renamed and another put in
+// its place, and nothing of the file tells that.
+func TestUnchangedInARenamedFolder(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh, err := filepath.EvalSymlinks("/bin/sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	l := procLineage(t, LineageConfig{Homes: []Home{{Dir: home, UID: -1}}})
+	bin, aside := filepath.Join(home, "bin"), filepath.Join(home, "aside")
+	swap := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const text = "echo ready; read go\n"
+	os.Mkdir(bin, 0o755)
+	script := putFile(t, filepath.Join(bin, "x.sh"), text)
+	row := wormbell.TrustRow{Who: "exe:" + sh + " script:" + script}
+	if row.Digest, err = l.Digest(row.Who, os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, script)
+	for _, swapped := range []bool{false, true} {
+		if swapped {
+			swap(bin, aside)
+			os.Mkdir(bin, 0o755)
+			putFile(t, script, "# other\n"+text)
+		}
+		cmd := exec.Command(sh, script)
+		in, err := cmd.StdinPipe()
+		out, err2 := cmd.StdoutPipe()
+		if err := errors.Join(err, err2, cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		p := l.At(cmd.Process.Pid)
+		if p == nil || p.Script != script {
+			t.Fatalf("it is %+v", p)
+		}
+		if swapped {
+			swap(bin, filepath.Join(home, "evil"))
+			swap(aside, bin)
+		}
+		if got := l.Unchanged(row, p); got == swapped {
+			t.Errorf("renamed %v: unchanged %v", swapped, got)
+		}
+		in.Close()
+		cmd.Wait()
+		if got := l.Unchanged(row, p); got == swapped {
+			t.Errorf("renamed %v, and over: unchanged %v", swapped, got)
+		}
 	}
 }
 

@@ -92,10 +92,11 @@ type run struct {
 type image struct {
 	exe, script, cwd, signer string
 	args                     []string
-	env                      *procs.Env // nil if it could not be read
-	around                   string     // where it looks for code: procs.Env.Around
-	secrets                  []string   // names of variables that seem to hold one; shared
-	foreign                  bool       // it loads what nobody vouches for, besides what it runs
+	env                      *procs.Env   // nil if it could not be read
+	around                   string       // where it looks for code: procs.Env.Around
+	secrets                  []string     // names of variables that seem to hold one; shared
+	foreign                  bool         // it loads what nobody vouches for, besides what it runs
+	file                     signer.Ident // what script led to then, if nobody vouches for it; zero if that is not known
 	kind                     procs.Kind
 	argStart                 uint64
 }
@@ -397,6 +398,11 @@ func (t *table) take(r *run, info *procs.Info) {
 	r.img.signer = t.sign.Vouch(asked)
 	if r.img.signer == "" {
 		r.img.foreign = t.sign.Foreign(asked) // what is vouched for loads nothing else
+		if files := t.sign.Files(); files != nil && does.Script != "" {
+			if found, err := files.Lookup(does.Script); err == nil {
+				r.img.file = found.Ident
+			}
+		}
 		st, err := t.reader.Stat(r.node.pid)
 		r.torn = err != nil || st.ArgStart != info.ArgStart // every exec lays the arguments elsewhere
 	}
