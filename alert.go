@@ -67,6 +67,10 @@ type Finding struct {
 // [TrustRow].Digest.
 const Changed = "the program changed since you allowed it"
 
+// Unchecked is how it ends instead if nobody could tell, as when the program's
+// file could not be read in time.
+const Unchecked = "whether the program changed since you allowed it could not be checked in time"
+
 // State is where an alert is in its life.
 type State string
 

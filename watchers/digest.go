@@ -9,7 +9,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"wormbell"
@@ -22,90 +21,19 @@ import (
 // A trust row names files; those that others than root may write it knows by
 // their content, too: a worm that runs as the user may put itself there.
 
-const (
-	sumLimit = 256 << 20 // bytes of one file; a node has 120 MB
-	sumKnown = 256       // files whose sum is remembered
-	// ctimeTick is how far ctime may lag behind: it is the time of the kernel's last
-	// tick, of which there are 100 in a second at least.
-	ctimeTick = 10 * time.Millisecond
-	sumBudget = 2 * time.Second // of reading for one user at once; a tenth of the time is given back
-)
-
-// sums are the sums of files, by what tells whether a file has changed. Nobody
-// can make the agent read big files all the time: each user has a budget.
-type sums struct {
-	mu    sync.Mutex // guards what follows
-	known map[signer.Ident][sha256.Size]byte
-	spent map[int]spent // by uid of the file's owner
-}
-
-type spent struct {
-	time time.Duration
-	at   time.Time
-}
-
-// errBusy is returned for a file whose owner's budget is used up.
-var errBusy = errors.New("too much has been read lately; try again in a few seconds")
-
-// left reports whether uid may have another file read.
-func (s *sums) left(uid int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	was := s.spent[uid]
-	return was.time-time.Since(was.at)/10 < sumBudget
-}
-
-func (s *sums) spend(uid int, d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.spent == nil {
-		s.spent = map[int]spent{}
-	}
-	was := s.spent[uid]
-	s.spent[uid] = spent{max(0, was.time-time.Since(was.at)/10) + d, time.Now()}
-	for u, w := range s.spent {
-		if u != uid && w.time < time.Since(w.at)/10 {
-			delete(s.spent, u)
-		}
-	}
-}
-
-// of returns the sum of a file that may refuses no.
-func (s *sums) of(files *signer.Files, name string, may func(signer.Found) error) ([sha256.Size]byte, signer.Found, error) {
-	var began time.Time
-	sum, found, err := files.Sum(name, sumLimit, func(f signer.Found) (sum [sha256.Size]byte, err error) {
-		if err := may(f); err != nil {
-			return sum, err
-		}
-		s.mu.Lock()
-		sum, ok := s.known[f.Ident]
-		s.mu.Unlock()
-		switch {
-		case ok && f.Ctime != 0: // without one nothing tells that it is unchanged
-			return sum, nil
-		case !s.left(f.UID):
-			return sum, errBusy
-		}
-		began = time.Now()
-		return sum, signer.ErrUnknown
-	})
-	if !began.IsZero() {
-		s.spend(found.UID, time.Since(began))
-	}
-	if err == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.known == nil || len(s.known) >= sumKnown {
-			s.known = map[signer.Ident][sha256.Size]byte{}
-		}
-		s.known[found.Ident] = sum
-	}
-	return sum, found, err
-}
+// ctimeTick is how far ctime may lag behind: it is the time of the kernel's last
+// tick, of which there are 100 in a second at least.
+const ctimeTick = 10 * time.Millisecond
 
 // errRoot says of a file that root alone could have put it there: what it is
 // need not be remembered.
 var errRoot = errors.New("root's")
+
+// What speaks against reading a file for a row.
+var (
+	errOthers     = errors.New("it belongs to somebody else")
+	errCredential = errors.New("it holds credentials")
+)
 
 // Digest returns what a trust row remembers of the files that who names
 // ("exe:/path", "exe:/path script:/path"), for a row that uid asks for: the
@@ -119,7 +47,7 @@ func (l *Lineage) Digest(who string, uid int) (string, error) {
 	}
 	var all [][sha256.Size]byte
 	for _, name := range identity(who) {
-		sum, _, err := l.sums.of(l.sign.Files(), name, func(f signer.Found) error { return l.readable(f, uid) })
+		sum, _, err := l.sums.of(l.sign.Files(), name, 3*l.sums.patience, false, func(f signer.Found) error { return l.readable(f, uid) })
 		switch {
 		case errors.Is(err, errRoot):
 		case errors.Is(err, fs.ErrNotExist) && l.rootsAlone(name):
@@ -138,22 +66,23 @@ func (l *Lineage) readable(f signer.Found, uid int) error {
 	case f.Root:
 		return errRoot
 	case uid != 0 && f.UID != uid:
-		return errors.New("it belongs to somebody else")
+		return errOthers
 	case stores.Of(l.tilde(f.Path)) != nil:
-		return errors.New("it holds credentials")
+		return errCredential
 	}
 	return nil
 }
 
 // Unchanged reports whether the files that a row is about are those that it
 // remembers, and were when p began to run. It is true of a row that remembers
-// nothing, and false where it cannot be told.
-func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
+// nothing. known is false where it cannot be told, and then same is, too. It
+// waits for a file to be read for a second at most.
+func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) (same, known bool) {
 	if row.Digest == "" {
-		return true
+		return true, true
 	}
 	if l.sign == nil || p == nil {
-		return false
+		return false, false
 	}
 	// p.Start is of whole seconds, as the time of boot is; how long ago it was is
 	// known better.
@@ -163,31 +92,50 @@ func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
 		uid = 0 // the administrator's
 	}
 	var all [][sha256.Size]byte
+	late := false // a file changed after p had begun to run it
 	for i, name := range identity(row.Who) {
-		sum, found, err := l.sums.of(l.sign.Files(), name, func(f signer.Found) error {
+		sum, found, err := l.sums.of(l.sign.Files(), name, l.sums.patience, true, func(f signer.Found) error {
+			// No program sets ctime.
+			if f.Ctime != 0 && !p.Start.IsZero() && f.Ctime > started.Add(-ctimeTick).UnixNano() && !f.Root {
+				late = true
+			}
 			// The name may lead elsewhere than when the row was added.
-			if err := l.readable(f, uid); err != nil {
-				return err
-			}
-			if f.Ctime != 0 && !p.Start.IsZero() && f.Ctime > started.Add(-ctimeTick).UnixNano() {
-				// It may have been something else until p had begun to run it. No program sets ctime.
-				return signer.ErrChanging
-			}
-			return nil
+			return l.readable(f, uid)
 		})
-		if errors.Is(err, errRoot) {
+		switch {
+		case errors.Is(err, errRoot):
 			continue
+		case err != nil:
+			return false, isOther(err)
 		}
-		if err != nil || !l.sign.Means(p.PID, name, found.Ident, i == 0) {
-			return false
+		if same, known := l.sign.Means(p.PID, name, found.Ident, i == 0); !same {
+			// Another process may have its PID by now.
+			return false, known && l.Alive(p.ID())
 		}
 		// A folder may have been renamed and back: no file in it changes by that.
 		if was := l.executed(p); i > 0 && was != (signer.Ident{}) && (was.Dev != found.Dev || was.Ino != found.Ino) {
-			return false
+			return false, true
 		}
 		all = append(all, sum)
 	}
-	return digestOf(all) == row.Digest
+	switch {
+	case digestOf(all) != row.Digest:
+		return false, true
+	case late: // it may have been something else until then
+		return false, false
+	}
+	return true, true
+}
+
+// isOther reports whether an error says that a name leads to something else
+// than it did, and not merely that nobody could look.
+func isOther(err error) bool {
+	for _, e := range []error{fs.ErrNotExist, signer.ErrNotFile, signer.ErrTooBig, errOthers, errCredential} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // executed returns what p's script led to when p executed it, shortly after

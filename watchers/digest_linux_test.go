@@ -29,6 +29,12 @@ func after(pid int) *wormbell.Process {
 // gone is a PID that nothing has.
 const gone = 1 << 30
 
+// holds reports whether a row holds for a process.
+func holds(l *Lineage, row wormbell.TrustRow, p *wormbell.Process) bool {
+	same, _ := l.Unchanged(row, p)
+	return same
+}
+
 // A row remembers what others than root may write, and of that only what is
 // the user's own.
 func TestDigest(t *testing.T) {
@@ -108,8 +114,8 @@ func TestUnchanged(t *testing.T) {
 	is := func(what string, want bool) {
 		t.Helper()
 		for range 2 { // the second time from what is remembered
-			if got := l.Unchanged(row, after(gone)); got != want {
-				t.Errorf("%s: unchanged %v", what, got)
+			if same, known := l.Unchanged(row, after(gone)); same != want || !known {
+				t.Errorf("%s: same %v, known %v", what, same, known)
 			}
 		}
 	}
@@ -124,7 +130,7 @@ func TestUnchanged(t *testing.T) {
 	is("written over", false)
 	put("first")
 	is("the same in a new file", true)
-	if l.Unchanged(row, &wormbell.Process{PID: gone, Start: time.Now().Add(-time.Minute)}) {
+	if holds(l, row, &wormbell.Process{PID: gone, Start: time.Now().Add(-time.Minute)}) {
 		t.Error("it may have been something else when the process began to run it")
 	}
 	os.Remove(script)
@@ -161,18 +167,18 @@ func TestUnchangedReadsNoOther(t *testing.T) {
 		defer l.sums.mu.Unlock()
 		return len(l.sums.known)
 	}
-	if !l.Unchanged(row, after(gone)) || known() != 1 {
+	if !holds(l, row, after(gone)) || known() != 1 {
 		t.Fatal("the row does not hold")
 	}
 	os.Remove(script)
 	os.Symlink(npmrc, script)
-	if l.Unchanged(row, after(gone)) || known() != 1 {
+	if holds(l, row, after(gone)) || known() != 1 {
 		t.Errorf("a credential: %d sums are known", known())
 	}
 	os.Remove(script)
 	putFile(t, script, "first, in another file")
 	row.By = "12345"
-	if l.Unchanged(row, after(gone)) || known() != 1 {
+	if holds(l, row, after(gone)) || known() != 1 {
 		t.Errorf("of a file that is not the row's owner's %d sums are known", known())
 	}
 }
@@ -199,10 +205,10 @@ func TestUnchangedTicks(t *testing.T) {
 		up := procs.Uptime()
 		return &wormbell.Process{PID: gone, Start: l.boot.Add(up - time.Since(time.Unix(st.Ctim.Unix())) + later)}
 	}
-	if l.Unchanged(row, began(5*time.Millisecond)) {
-		t.Error("it may have been written after the process had begun")
+	if same, known := l.Unchanged(row, began(5*time.Millisecond)); same || known {
+		t.Errorf("it may have been written after the process had begun: same %v, known %v", same, known)
 	}
-	if !l.Unchanged(row, began(time.Minute)) {
+	if !holds(l, row, began(time.Minute)) {
 		t.Error("it was written long before")
 	}
 }
@@ -237,7 +243,7 @@ func TestUnchangedInOtherMounts(t *testing.T) {
 			cmd.Wait()
 			t.Skipf("no mounts here: %v", err)
 		}
-		if got := l.Unchanged(row, after(cmd.Process.Pid)); got != want {
+		if got := holds(l, row, after(cmd.Process.Pid)); got != want {
 			t.Errorf("%s: unchanged %v", mount, got)
 		}
 		cmd.Process.Kill()
@@ -296,12 +302,12 @@ func TestUnchangedInARenamedFolder(t *testing.T) {
 			swap(bin, filepath.Join(home, "evil"))
 			swap(aside, bin)
 		}
-		if got := l.Unchanged(row, p); got == swapped {
+		if got := holds(l, row, p); got == swapped {
 			t.Errorf("renamed %v: unchanged %v", swapped, got)
 		}
 		in.Close()
 		cmd.Wait()
-		if got := l.Unchanged(row, p); got == swapped {
+		if got := holds(l, row, p); got == swapped {
 			t.Errorf("renamed %v, and over: unchanged %v", swapped, got)
 		}
 	}
@@ -345,32 +351,13 @@ func TestUnchangedProgram(t *testing.T) {
 			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid))
 			return exe == name
 		})
-		if got := l.Unchanged(row, l.At(cmd.Process.Pid)); got != want {
-			t.Errorf("%s: unchanged %v", name, got)
+		if same, known := l.Unchanged(row, l.At(cmd.Process.Pid)); same != want || !known {
+			t.Errorf("%s: same %v, known %v", name, same, known)
+		}
+		if same, known := l.Unchanged(row, after(cmd.Process.Pid)); same != want || known != want {
+			t.Errorf("%s, of a process that had this PID before: same %v, known %v", name, same, known)
 		}
 		cmd.Process.Kill()
 		cmd.Wait()
-	}
-}
-
-// Who has big files read again and again is no longer served for a while, and
-// others are.
-func TestSumBudget(t *testing.T) {
-	t.Parallel()
-	var s sums
-	if !s.left(1) {
-		t.Error("nothing was spent yet")
-	}
-	s.spend(1, sumBudget-time.Millisecond)
-	if !s.left(1) {
-		t.Error("something is left")
-	}
-	s.spend(1, time.Hour)
-	if s.left(1) || !s.left(2) {
-		t.Error("another's budget counts")
-	}
-	s.spent[1] = spent{time.Hour, time.Now().Add(-10 * time.Hour)}
-	if !s.left(1) {
-		t.Error("it is not given back")
 	}
 }

@@ -57,7 +57,7 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Lineage{log: cfg.Log, wake: make(chan struct{}, 1)}
+	l := &Lineage{log: cfg.Log, wake: make(chan struct{}, 1), sums: sums{patience: sumPatience}}
 	quiet := newQuiet(time.Now())
 	homes := make([]signer.Home, len(cfg.Homes))
 	for i, h := range cfg.Homes {
@@ -89,6 +89,7 @@ func (l *Lineage) Close() {
 	if l.tab == nil {
 		return
 	}
+	l.sums.close() // it uses what follows
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn != nil {

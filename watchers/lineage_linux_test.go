@@ -70,6 +70,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 func procLineage(t *testing.T, cfg LineageConfig) *Lineage {
 	t.Helper()
 	l := NewLineage(cfg)
+	l.sums.patience = time.Minute // a busy machine is not a stuck disk
 	t.Cleanup(l.Close)
 	if l.conn == nil && !slices.Contains(cfg.Refuse, "procconn") {
 		t.Skip("the proc connector is refused here: ", l.why)

@@ -40,8 +40,8 @@ then the detector says that it cannot see who.`,
 			}
 			reported.Add(key, e)
 			summary := fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path)
-			if _, ok := s.engine.trust.Changed(e); ok {
-				summary += "; " + wormbell.Changed
+			if doubt := s.engine.trust.Doubt(e); doubt != "" {
+				summary += "; " + doubt
 			}
 			s.Report(wormbell.Finding{Subject: e.Path, Summary: summary})
 		}

@@ -75,7 +75,7 @@ var backupTools = []string{"restic", "rclone", "borg", "kopia", "rustic", "dupli
 type Trust struct {
 	rows  atomic.Pointer[[]wormbell.TrustRow]
 	homes atomic.Pointer[[]string]
-	same  atomic.Pointer[func(wormbell.TrustRow, *wormbell.Process) bool]
+	same  atomic.Pointer[func(wormbell.TrustRow, *wormbell.Process) (same, known bool)]
 }
 
 // NewTrust returns a table with the built-in rows alone.
@@ -88,15 +88,19 @@ func (t *Trust) SetRows(rows []wormbell.TrustRow) {
 }
 
 // SetUnchanged says how to learn whether what a process runs is still what a
-// row's Digest says; it is asked of rows that have one and cover a read
-// otherwise. Before it is called, as in a replay, digests are not looked at.
-func (t *Trust) SetUnchanged(same func(row wormbell.TrustRow, p *wormbell.Process) bool) {
+// row's Digest says, and whether that is known; it is asked of rows that have
+// one and cover a read otherwise. A row holds only if it is the same. Before it
+// is called, as in a replay, digests are not looked at.
+func (t *Trust) SetUnchanged(same func(row wormbell.TrustRow, p *wormbell.Process) (same, known bool)) {
 	t.same.Store(&same)
 }
 
-func (t *Trust) unchanged(row wormbell.TrustRow, p *wormbell.Process) bool {
-	same := t.same.Load()
-	return row.Digest == "" || same == nil || (*same)(row, p)
+func (t *Trust) unchanged(row wormbell.TrustRow, p *wormbell.Process) (same, known bool) {
+	f := t.same.Load()
+	if row.Digest == "" || f == nil {
+		return true, true
+	}
+	return (*f)(row, p)
 }
 
 // SetHomes says which folders are homes, absolute and without a slash at the
@@ -140,28 +144,36 @@ func (t *Trust) Vouched(e wormbell.Event, suspect func(*wormbell.Process) bool) 
 	}
 	if rows := t.rows.Load(); rows != nil {
 		for _, row := range *rows {
-			if concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) && t.unchanged(row, e.Process) {
-				return row, true
+			if concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) {
+				if same, _ := t.unchanged(row, e.Process); same {
+					return row, true
+				}
 			}
 		}
 	}
 	return wormbell.TrustRow{}, false
 }
 
-// Changed returns the row that would cover e if what runs were still what was
-// allowed.
-func (t *Trust) Changed(e wormbell.Event) (wormbell.TrustRow, bool) {
+// Doubt is to be asked of a read that no row covers. It returns how a finding's
+// summary says that one would if what runs were still what was allowed for
+// certain: [wormbell.Changed] or [wormbell.Unchecked]; "" if none would.
+func (t *Trust) Doubt(e wormbell.Event) string {
 	store, rows := stores.Of(e.Path), t.rows.Load()
 	if e.Process == nil || store == nil || rows == nil {
-		return wormbell.TrustRow{}, false
+		return ""
 	}
 	r := reader{t: t, p: e.Process, store: store, path: e.Path}
+	doubt := ""
 	for _, row := range *rows {
-		if row.Digest != "" && concerns(row, e.User) && r.coveredBy(row, e.Path, e.Time) && !t.unchanged(row, e.Process) {
-			return row, true
+		if row.Digest == "" || !concerns(row, e.User) || !r.coveredBy(row, e.Path, e.Time) {
+			continue
 		}
+		if same, known := t.unchanged(row, e.Process); known && !same {
+			return wormbell.Changed
+		}
+		doubt = wormbell.Unchecked // also if it is known by now: it was not when it mattered
 	}
-	return wormbell.TrustRow{}, false
+	return doubt
 }
 
 // concerns reports whether a row may speak for the files of user: a person's

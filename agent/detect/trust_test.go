@@ -99,26 +99,36 @@ func TestChangedProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const changed, unchecked = "; the program changed since you allowed it", "; whether the program changed since you allowed it could not be checked in time"
 	for _, test := range []struct {
-		digest, now string
+		digest, now string // now "" is not known
 		user        string // whose row it is
-		rings, says bool
+		rings       bool
+		says        string
 	}{
-		{"", "", "1000", false, false},
-		{"sha256:1", "sha256:1", "1000", false, false},
-		{"sha256:1", "sha256:2", "1000", true, true},
-		{"sha256:1", "sha256:2", "1001", true, false},
+		{"", "", "1000", false, ""},
+		{"sha256:1", "sha256:1", "1000", false, ""},
+		{"sha256:1", "sha256:2", "1000", true, changed},
+		{"sha256:1", "sha256:2", "1001", true, ""},
+		{"sha256:1", "", "1000", true, unchecked},
+		{"sha256:1", "", "1001", true, ""},
+		{"sha256:1", "sha256:1, but too late", "1000", true, unchecked},
 	} {
 		trust := detect.NewTrust()
 		trust.SetRows([]wormbell.TrustRow{{ID: "mine", Store: "npm", Who: "exe:/usr/bin/node script:/home/me/bin/renovate.js", Under: "person", Digest: test.digest, By: test.user}})
-		trust.SetUnchanged(func(row wormbell.TrustRow, p *wormbell.Process) bool {
+		asked := 0
+		trust.SetUnchanged(func(row wormbell.TrustRow, p *wormbell.Process) (same, known bool) {
 			if row.Digest == "" || p.Script != "/home/me/bin/renovate.js" {
 				t.Errorf("asked of %+v and %s", row, p)
 			}
-			return row.Digest == test.now
+			now, late := strings.CutSuffix(test.now, ", but too late")
+			if asked++; late && asked == 1 {
+				return false, false
+			}
+			return row.Digest == now, now != ""
 		})
 		found := scene.Findings(scene.Replay(s.Events, detect.NewEngine(detect.All, trust).Observe))
-		if (found != "") != test.rings || strings.Contains(found, "the program changed since you allowed it") != test.says {
+		if (found != "") != test.rings || strings.Contains(found, changed) != (test.says == changed) || strings.Contains(found, unchecked) != (test.says == unchecked) {
 			t.Errorf("%q, now %q, of %s: %s", test.digest, test.now, test.user, found)
 		}
 	}

@@ -108,10 +108,16 @@ func (w *Words) sweep(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
 }
 
 // changed says after what was done that the program had been allowed to do it
-// and is another one since, if a finding says so.
+// and is another one since, or that this could not be checked, if a finding says so.
 func (w *Words) changed(did string, findings []wormbell.Finding) string {
-	if slices.ContainsFunc(findings, func(f wormbell.Finding) bool { return strings.HasSuffix(f.Summary, "; "+wormbell.Changed) }) {
+	ends := func(how string) bool {
+		return slices.ContainsFunc(findings, func(f wormbell.Finding) bool { return strings.HasSuffix(f.Summary, "; "+how) })
+	}
+	switch {
+	case ends(wormbell.Changed):
 		return w.Say(trustChanged, did)
+	case ends(wormbell.Unchecked):
+		return w.Say(trustUnchecked, did)
 	}
 	return did
 }

@@ -16,7 +16,8 @@ const (
 	trustScript Key = "trust-who-script"
 	trustSigner Key = "trust-who-signer"
 
-	trustChanged Key = "trust-changed"
+	trustChanged   Key = "trust-changed"
+	trustUnchecked Key = "trust-unchecked"
 )
 
 // trustTexts say who may read what. The "not-me" sentences say why "it was me"
@@ -28,7 +29,8 @@ var trustTexts = map[Key]text{
 	trustScript:   {En: `the script %[1]s, run by %[2]s,`, Ja: `%[2]s で実行するスクリプト %[1]s`},
 	trustSigner:   {En: `what %[1]s vouches for`, Ja: `%[1]s が保証するプログラム`},
 
-	trustChanged: {En: `%[1]s, and has changed since you allowed it`, Ja: `%[1]s（許可した後に、プログラムが変更されています）`},
+	trustChanged:   {En: `%[1]s, and has changed since you allowed it`, Ja: `%[1]s（許可した後に、プログラムが変更されています）`},
+	trustUnchecked: {En: `%[1]s, and whether it has changed since you allowed it could not be checked in time`, Ja: `%[1]s（許可した後にプログラムが変更されたかどうかは、時間内に確認できませんでした）`},
 
 	"trust-who-project-code":    {En: `your projects' own code`, Ja: `ご自身のプロジェクトのコード`},
 	"trust-who-package-manager": {En: `a package manager itself`, Ja: `パッケージマネージャー本体`},

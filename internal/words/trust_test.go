@@ -22,18 +22,24 @@ func TestChanged(t *testing.T) {
 	sweep := read("~/.npmrc", "")
 	sweep.Detector = "credential-sweep"
 	for _, tt := range []struct {
-		findings []wormbell.Finding
-		want     bool
+		findings           []wormbell.Finding
+		changed, unchecked bool
 	}{
-		{[]wormbell.Finding{read("~/.npmrc", "")}, false},
-		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Changed)}, true},
-		{[]wormbell.Finding{read("~/.npmrc", ""), read("~/.netrc", "; "+wormbell.Changed)}, true},
-		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Changed+" (x)")}, false},
-		{[]wormbell.Finding{sweep, read("~/.netrc", "; "+wormbell.Changed)}, true},
+		{[]wormbell.Finding{read("~/.npmrc", "")}, false, false},
+		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Changed)}, true, false},
+		{[]wormbell.Finding{read("~/.npmrc", ""), read("~/.netrc", "; "+wormbell.Changed)}, true, false},
+		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Changed+" (x)")}, false, false},
+		{[]wormbell.Finding{sweep, read("~/.netrc", "; "+wormbell.Changed)}, true, false},
+		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Unchecked)}, false, true},
+		{[]wormbell.Finding{read("~/.npmrc", "; "+wormbell.Unchecked), read("~/.netrc", "; "+wormbell.Changed)}, true, false},
 	} {
 		a := wormbell.Alert{Severity: wormbell.High, Findings: tt.findings}
-		for tag, says := range map[language.Tag]string{language.English: ", and has changed since you allowed it.", language.Japanese: "（許可した後に、プログラムが変更されています）。"} {
-			if told := words.In(tag).Alert(a); strings.Contains(told.What, says) != tt.want {
+		for tag, says := range map[language.Tag][2]string{
+			language.English:  {", and has changed since you allowed it.", ", and whether it has changed since you allowed it could not be checked in time."},
+			language.Japanese: {"（許可した後に、プログラムが変更されています）。", "（許可した後にプログラムが変更されたかどうかは、時間内に確認できませんでした）。"},
+		} {
+			told := words.In(tag).Alert(a)
+			if strings.Contains(told.What, says[0]) != tt.changed || strings.Contains(told.What, says[1]) != tt.unchecked {
 				t.Errorf("%v: %q", tag, told.What)
 			}
 		}
