@@ -33,6 +33,7 @@ var errRoot = errors.New("root's")
 var (
 	errOthers     = errors.New("it belongs to somebody else")
 	errCredential = errors.New("it holds credentials")
+	errNames      = errors.New("it has more than one name (hard links)")
 )
 
 // Digest returns what a trust row remembers of the files that who names
@@ -69,6 +70,8 @@ func (l *Lineage) readable(f signer.Found, uid int) error {
 		return errOthers
 	case stores.Of(l.tilde(f.Path)) != nil:
 		return errCredential
+	case f.Links > 1: // one of its names may be that of a credential
+		return errNames
 	}
 	return nil
 }

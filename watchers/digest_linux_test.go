@@ -62,6 +62,10 @@ func TestDigest(t *testing.T) {
 	}
 	link := filepath.Join(home, "link")
 	os.Symlink(script, link)
+	aws, names := write(".aws/credentials", "aws_secret_access_key = x"), filepath.Join(home, "bin/names.js")
+	if err := os.Link(aws, names); err != nil {
+		t.Fatal(err)
+	}
 	sum := func(text string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(text))) }
 	a, b := sha256.Sum256([]byte("a program")), sha256.Sum256([]byte("a script"))
 	both := sum(string(a[:]) + string(b[:]))
@@ -83,6 +87,7 @@ func TestDigest(t *testing.T) {
 		{"somebody else's", "exe:" + tool, 12345, "", "somebody else"},
 		{"a credential", "exe:" + npmrc, me, "", "credentials"},
 		{"a credential as a script", "exe:/usr/bin/env script:" + npmrc, me, "", "credentials"},
+		{"a credential by another name", "exe:/usr/bin/env script:" + names, me, "", "more than one name"},
 		{"too big", "exe:" + big, me, "", "too big"},
 		{"a pipe", "exe:" + fifo, me, "", "not a regular file"},
 		{"a folder", "exe:" + home, me, "", "not a regular file"},

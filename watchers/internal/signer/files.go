@@ -48,9 +48,10 @@ type Found struct {
 	// Root says that root alone could have put it there: every folder on the
 	// way, of the path as given and of every symlink's target, belongs to root
 	// and is writable by root alone, and so is the file itself.
-	Root bool
-	UID  int  // its owner, -1 where there is none
-	Open bool // anybody may write it
+	Root  bool
+	UID   int  // its owner, -1 where there is none
+	Open  bool // anybody may write it
+	Links int  // names that it has, 0 where that is not known
 	Ident
 }
 
@@ -132,7 +133,7 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 		rest = to + "/" + rest
 	}
 	st := &at.status
-	found.Regular, found.Dir, found.Ident, found.UID, found.Open = st.regular(), st.dir(), st.Ident, st.owner(), st.open()
+	found.Regular, found.Dir, found.Ident, found.UID, found.Open, found.Links = st.regular(), st.dir(), st.Ident, st.owner(), st.open(), st.names()
 	return at, found, nil
 }
 

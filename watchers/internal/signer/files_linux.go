@@ -170,14 +170,15 @@ func statx(dir int, name string, flags int, st *unix.Statx_t) error {
 
 // status is the part of a file's status that we judge.
 type status struct {
-	mode uint32
-	uid  uint32
+	mode  uint32
+	uid   uint32
+	links uint32
 	Ident
 }
 
 func statusOf(st *unix.Statx_t) status {
 	nano := func(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
-	return status{uint32(st.Mode), st.Uid, Ident{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, int64(st.Size), nano(st.Mtime), nano(st.Ctime)}}
+	return status{uint32(st.Mode), st.Uid, st.Nlink, Ident{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, int64(st.Size), nano(st.Mtime), nano(st.Ctime)}}
 }
 
 func (s *status) kind() uint32  { return s.mode & unix.S_IFMT }
@@ -187,6 +188,7 @@ func (s *status) symlink() bool { return s.kind() == unix.S_IFLNK }
 func (s *status) root() bool    { return s.uid == 0 }
 func (s *status) owner() int    { return int(s.uid) }
 func (s *status) open() bool    { return s.mode&unix.S_IWOTH != 0 }
+func (s *status) names() int    { return int(s.links) }
 
 // rootOnly: a sticky folder is not enough, everybody may put files there. With
 // an access list the group's bits are its mask, so it shows as well.

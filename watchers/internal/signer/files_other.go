@@ -56,4 +56,5 @@ func (s *status) symlink() bool { return s.mode&os.ModeSymlink != 0 }
 func (*status) root() bool      { return false }
 func (*status) owner() int      { return -1 }
 func (*status) open() bool      { return true }
+func (*status) names() int      { return 0 }
 func (*status) rootOnly() bool  { return false }
