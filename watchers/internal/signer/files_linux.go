@@ -20,6 +20,9 @@ type mounts struct {
 	mu    sync.Mutex      // guards the rest
 	watch *os.File        // list, kept open as it tells of changes; nil for none
 	slows map[uint64]bool // by the mount's ID
+	// overlays are the devices of the overlays. One asks the file systems that
+	// it is made of, and in a mount namespace of their own anybody may make one.
+	overlays map[string]bool
 }
 
 // slowTypes are the file systems that ask somebody else: a server, a host or a
@@ -62,11 +65,7 @@ func (m *mounts) close() {
 func (m *mounts) slow(id uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.watch == nil {
-		m.read()
-	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.watch.Fd()), Events: unix.POLLPRI}}, 0); n > 0 {
-		m.read()
-	}
+	m.refresh()
 	slow, known := m.slows[id]
 	if !known && m.outer != nil {
 		return m.outer.slow(id)
@@ -74,11 +73,28 @@ func (m *mounts) slow(id uint64) bool {
 	return slow || !known
 }
 
+// overlay reports whether an overlay is among the mounts, by its device.
+func (m *mounts) overlay(dev string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refresh()
+	return m.overlays[dev]
+}
+
+// refresh reads the table if it has changed. m.mu is held.
+func (m *mounts) refresh() {
+	if m.watch == nil {
+		m.read()
+	} else if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(m.watch.Fd()), Events: unix.POLLPRI}}, 0); n > 0 {
+		m.read()
+	}
+}
+
 // tableMax bounds a table of mounts; one of a machine full of containers has 200 KB.
 const tableMax = 8 << 20
 
 func (m *mounts) read() {
-	m.slows = map[uint64]bool{}
+	m.slows, m.overlays = map[uint64]bool{}, map[string]bool{}
 	f, err := os.Open(m.list)
 	if err != nil {
 		return
@@ -97,6 +113,11 @@ func (m *mounts) read() {
 			if id, err := strconv.ParseUint(f[0], 10, 64); err == nil {
 				kind := f[i+1]
 				m.slows[id] = slowTypes[kind] || strings.HasPrefix(kind, "fuse")
+				if kind != "overlay" {
+					break
+				}
+				m.overlays[f[2]] = true
+				m.slows[id] = m.outer != nil && !m.outer.overlay(f[2])
 			}
 			break
 		}

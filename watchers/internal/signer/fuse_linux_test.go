@@ -28,7 +28,7 @@ type fuse struct {
 
 const (
 	fuseLookup, fuseGetattr, fuseOpen, fuseRead, fuseInit = 1, 3, 14, 15, 26
-	fuseOpendir, fuseAccess                               = 27, 34
+	fuseStatfs, fuseOpendir, fuseAccess                   = 17, 27, 34
 )
 
 // mountFuse serves the program at file as "prog" in a folder below a new one.
@@ -107,6 +107,9 @@ func (f *fuse) serve() {
 		case fuseRead:
 			from := min(in.Uint64(arg[8:]), uint64(len(f.body)))
 			out.Write(f.body[from:min(from+uint64(in.Uint32(arg[16:])), uint64(len(f.body)))])
+		case fuseStatfs:
+			binary.Write(&out, in, [5]uint64{})
+			binary.Write(&out, in, [10]uint32{4096, 255, 4096}) // size of a block, longest name
 		case fuseAccess:
 		default:
 			errno = -int32(unix.ENOSYS)
@@ -200,5 +203,56 @@ func TestNothingFollowsAFolderThatIsSwapped(t *testing.T) {
 	})
 	if read == 0 {
 		t.Error("it was never read at all")
+	}
+}
+
+// Whoever makes a mount namespace may put an overlay over a file system of their
+// own in user space, and it asks that one. An overlay that we see, too, is
+// another's work: a machine may lie on one.
+func TestNothingWaitsForAnOverlay(t *testing.T) {
+	needRoot(t)
+	f := mountFuse(t, "/bin/sleep")
+	dir := t.TempDir()
+	for _, name := range []string{"empty", "foreign", "base", "ours"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, filepath.Join(dir, "base", "prog"), "a program")
+	over := func(below string) string {
+		return fmt.Sprintf("lowerdir=%s:%s", below, filepath.Join(dir, "empty"))
+	}
+	ours := filepath.Join(dir, "ours")
+	if err := unix.Mount("overlay", ours, "overlay", unix.MS_RDONLY, over(filepath.Join(dir, "base"))); err != nil {
+		t.Skipf("no overlays here: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(ours, unix.MNT_DETACH) })
+	s := newSigner(t, Config{})
+	foreign := filepath.Join(dir, "foreign")
+	cmd := exec.Command("unshare", "--mount", "sh", "-c", `mount -t overlay -o "$1" overlay "$2" && echo && exec sleep 1000`, "sh", over(f.dir), foreign)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Skipf("no overlay over a file system in user space here: %v", err)
+	}
+	f.silent.Store(true)
+	soon(t, "Means", func() {
+		if same, known := s.Means(cmd.Process.Pid, filepath.Join(foreign, "prog"), Ident{}, false); same || known {
+			t.Errorf("an overlay of anybody's: same %v, known %v", same, known)
+		}
+	})
+	prog := filepath.Join(ours, "prog")
+	found, err := s.files.Lookup(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, _ := s.Means(cmd.Process.Pid, prog, found.Ident, false); !same {
+		t.Error("an overlay that is ours, too, is not looked at")
 	}
 }
