@@ -68,7 +68,8 @@ type Backend struct {
 	// SetTrust is told the rows of persons after each change.
 	SetTrust func([]wormbell.TrustRow)
 	// Digest returns what a row remembers of the files that who names, for a row
-	// that uid asks for; see [wormbell.TrustRow].
+	// that uid asks for; see [wormbell.TrustRow]. An error whose Temporary method
+	// says true is one that a second try may not meet.
 	Digest  func(who string, uid int) (string, error)
 	Protect func(on bool) error
 	// Demo guards a scratch home and returns once that is so. The server has

@@ -258,6 +258,8 @@ func (r *rig) config() api.Config {
 				switch {
 				case strings.Contains(who, "/gone"):
 					return "", os.ErrNotExist
+				case strings.Contains(who, "/slow"):
+					return "", fmt.Errorf("read it: %w", syscall.EAGAIN) // as what says that it is temporary
 				case strings.Contains(who, "/mine"):
 					return fmt.Sprint("sha256:of ", who, " for ", uid), nil
 				}

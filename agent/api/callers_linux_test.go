@@ -164,6 +164,7 @@ func TestTrustRows(t *testing.T) {
 		{"nearly all signers", func(r *wormbell.TrustRow) { r.Who = "signer:d*" }, 403},
 		{"anywhere", func(r *wormbell.TrustRow) { r.Under = "any" }, 403},
 		{"gone", func(r *wormbell.TrustRow) { r.Who = "exe:/gone" }, 409},
+		{"not read in time", func(r *wormbell.TrustRow) { r.Who = "exe:/slow" }, 503},
 		{"a file of theirs", func(r *wormbell.TrustRow) { r.Who, r.Digest = "exe:/mine", "sha256:what they say" }, 200},
 	} {
 		row := good

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"slices"
@@ -66,6 +67,9 @@ func (s *Server) addTrust(c *call) (any, error) {
 		return nil, missing("tell whether a program has changed")
 	}
 	if row.Digest, err = s.Backend.Digest(row.Who, c.peer.uid); err != nil {
+		if again := (interface{ Temporary() bool })(nil); errors.As(err, &again) && again.Temporary() {
+			return nil, faultf(http.StatusServiceUnavailable, "try again in a few seconds", "could not %s: what the program is now was not learnt: %v", what, err)
+		}
 		return nil, faultf(http.StatusConflict, "a row names a program or a script that is there and is yours, or that root has installed",
 			"refused to %s: it could not be told later whether the program has changed: %v", what, err)
 	}
