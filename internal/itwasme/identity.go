@@ -78,14 +78,15 @@ func runs(p *wormbell.Process) doubt {
 	return ""
 }
 
-// told reports whether p's command line names the file that it read: it reads
-// what it is told to, `sqlite3 x ".read /home/me/.npmrc"`, `7z a out ~/.npmrc`.
-// No list of such tools is complete.
+// told reports whether p's command line names the file that it read, or a
+// folder that holds it: it reads what it is told to, `sqlite3 x ".read
+// /home/me/.npmrc"`, `7z a out ~/.npmrc`, `mytool --dir ~/.aws`. No list of such
+// tools is complete.
 func told(p *wormbell.Process, read string) bool {
 	_, rel, _ := strings.Cut(strings.TrimPrefix(read, "~"), "/")
 	base := path.Base(rel)
 	for _, a := range p.Args[min(1, len(p.Args)):] {
-		if names(a, rel) || strings.HasPrefix(base, ".") && names(a, base) {
+		if inFolder(a, p.Cwd, rel) || names(a, rel) || strings.HasPrefix(base, ".") && names(a, base) {
 			return true
 		}
 		// "credentials" is a word as well; so the other names count with a folder,

@@ -82,6 +82,22 @@ const cast = `
 76 < 20 [] /home/me/bin/mytool sync credentials
 78 < 20 [] script=/home/me/changed.js /usr/bin/node /home/me/changed.js
 77 < 20 [] /usr/bin/node /home/me/bin/renovate.js @../.npmrc
+80 < 20 [] /home/me/bin/mytool --dir ~/.aws
+81 < 20 [] /home/me/bin/mytool ~
+82 < 20 [] cwd=~ /home/me/bin/mytool pack .
+83 < 20 [] cwd=~/work /home/me/bin/mytool ../
+84 < 20 [] /home/me/bin/mytool --in=/home
+85 < 20 [] /home/me/bin/mytool -C/home/me/.aws
+86 < 20 [] /home/me/bin/mytool "load '/home/me/.aws' x"
+87 < 20 [] /home/me/bin/mytool "$HOME/.aws"
+88 < 20 [] /home/me/bin/mytool "/home/me/.a*"
+89 < 20 [] /home/me/bin/mytool /data/me/.aws
+90 < 20 [] cwd=~ /home/me/bin/mytool .aws/
+91 < 20 [] /home/me/bin/mytool file:///home/me
+92 < 20 [] cwd=~/work /home/me/bin/mytool . ~/work ~/.awsome ~/.aws.bak /data/aws -x
+93 < 20 [] cwd=~ /home/me/bin/mytool work x.js "out/*.js"
+94 < 20 [] /home/me/bin/mytool /
+95 < 20 [] /home/me/bin/mytool --root=~
 `
 
 // play observes events ("0s file.read 20 ~/.npmrc") and returns what rings,
@@ -220,7 +236,7 @@ func TestNever(t *testing.T) {
 		want doubt
 	}{
 		{"30", interpreter}, {"31", interpreter}, {"32", interpreter}, {"33", interpreter}, {"34", interpreter}, {"35", interpreter}, {"36", interpreter},
-		{"65", tool}, {"66", tool}, {"67", tool}, {"68", interpreter}, {"69", interpreter}, {"70", bidden}, {"71", bidden}, {"72", bidden}, {"73", ""}, {"76", ""}, {"77", bidden}, {"78", altered},
+		{"65", tool}, {"66", tool}, {"67", tool}, {"68", interpreter}, {"69", interpreter}, {"70", bidden}, {"71", bidden}, {"72", bidden}, {"73", ""}, {"76", ""}, {"77", bidden}, {"81", bidden}, {"82", bidden}, {"80", ""}, {"78", altered},
 		{"24", tool}, {"64", tool}, {"37", tool}, {"38", loadsCode},
 		{"40", badPlace}, {"41", badPlace}, {"42", badPlace}, {"44", badPlace}, {"45", badPlace}, {"46", badPlace}, {"47", badPlace}, {"62", badPlace}, {"63", badPlace},
 		{"43", gone}, {"60", gone}, {"61", writable},
@@ -244,13 +260,16 @@ func TestNever(t *testing.T) {
 	}
 }
 
-// TestTold: a name that is also a word is one of a file with its folder, or in it.
+// TestTold: a name that is also a word is one of a file with its folder, or in
+// it; and a folder that the file is in stands for it.
 func TestTold(t *testing.T) {
 	s, err := scene.Parse([]byte(cast + "-- events --\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pid, want := range map[string]bool{"74": true, "75": true, "76": false, "70": false, "20": false} {
+	for pid, want := range map[string]bool{"74": true, "75": true, "76": false, "70": false, "20": false,
+		"80": true, "81": true, "82": true, "83": true, "84": true, "85": true, "86": true, "87": true, "88": true, "89": true, "90": true, "91": true, "94": true, "95": true,
+		"92": false, "93": false} {
 		i := slices.IndexFunc(s.Cast, func(r scene.Role) bool { return r.ID == pid })
 		if got := told(s.Cast[i].Process, "~/.aws/credentials"); got != want {
 			t.Errorf("%s: %v", pid, got)
