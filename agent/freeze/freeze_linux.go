@@ -391,30 +391,41 @@ func stat(pid int) (status, error) {
 	flags, err := strconv.ParseUint(string(f[6]), 10, 64)
 	const kthread = 0x00200000 // PF_KTHREAD, linux/sched.h
 	st := status{name: string(b[open+1 : end]), state: f[0][0], ppid: ppid, kernel: flags&kthread != 0}
-	if dead(st.state) && string(f[17]) != "1" && string(f[17]) != "0" { // num_threads
-		st.state = others(pid, st.state)
+	if threads, err := strconv.Atoi(string(f[17])); err == nil && threads > 1 && dead(st.state) {
+		st.state = others(fmt.Sprintf("/proc/%d/task", pid), threads, st.state)
 	}
 	return st, err
 }
 
 // others returns the state of a process whose first thread has ended, which is
 // what its stat tells of: it lives for as long as any other thread does. Only
-// if all of those are stopped is it.
-func others(pid int, first byte) byte {
-	dir, err := os.Open(fmt.Sprintf("/proc/%d/task", pid))
+// if all of those are stopped is it. task lists its threads, of which there are
+// this many; while it starts some and ends others not all are listed, and then
+// one that is not runs.
+func others(task string, threads int, first byte) byte {
+	dir, err := os.Open(task)
 	if err != nil {
 		return first
 	}
 	defer dir.Close()
 	names, _ := dir.Readdirnames(-1)
+	seen := 0
 	for _, name := range names {
-		b, err := read(fmt.Sprintf("/proc/%d/task/%s/stat", pid, name))
+		b, err := read(task + "/" + name + "/stat")
 		_, rest, ok := cutLast(b, ')')
-		if f := bytes.Fields(rest); err == nil && ok && len(f) > 0 && !dead(f[0][0]) {
-			if first = f[0][0]; !stopped(first) {
-				return first
+		f := bytes.Fields(rest)
+		if err != nil || !ok || len(f) == 0 {
+			continue
+		}
+		seen++
+		if state := f[0][0]; !dead(state) {
+			if first = state; !stopped(state) {
+				return state
 			}
 		}
+	}
+	if seen < threads {
+		return 'R'
 	}
 	return first
 }
