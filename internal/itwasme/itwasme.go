@@ -91,6 +91,7 @@ const (
 	gone        doubt = "not-me-gone"
 	unseen      doubt = "not-me-unseen"
 	badName     doubt = "not-me-name"
+	manyNames   doubt = "not-me-names"
 	badSystem   doubt = "not-me-system"
 )
 

@@ -56,6 +56,9 @@ func lookIn(root, file string) (s seen, d doubt) {
 	}
 	s.real = at
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 { // root may update its own
+		if ok && st.Nlink > 1 {
+			return seen{}, manyNames // the agent takes none such
+		}
 		s.changed = changed(info)
 	}
 	return s, ""

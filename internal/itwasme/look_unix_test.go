@@ -36,6 +36,9 @@ func TestLook(t *testing.T) {
 	if err := os.Chmod(all, 0o777); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Link(write("me/.npmrc", 0o600), filepath.Join(root, "me/names")); err != nil {
+		t.Fatal(err)
+	}
 	link := filepath.Join(root, "link")
 	for name, to := range map[string]string{
 		"link":       "/me/own",
@@ -79,6 +82,13 @@ func TestLook(t *testing.T) {
 		if _, got := lookIn(root, "/me/own"); got != writable {
 			t.Errorf("another's file: %q", got)
 		}
+	}
+	many := manyNames
+	if os.Geteuid() == 0 {
+		many = "" // root's own
+	}
+	if _, got := lookIn(root, "/me/names"); got != many {
+		t.Errorf("a file of two names: %q, want %q", got, many)
 	}
 	sh, err := filepath.EvalSymlinks("/bin/sh")
 	if err != nil {

@@ -69,6 +69,7 @@ var trustTexts = map[Key]text{
 	"not-me-gone":        {En: `The file that ran is not there any more, so it cannot be known what would be allowed.`, Ja: `実行されたファイルがすでに存在しないため、何を許可することになるのか確認できません。`},
 	"not-me-unseen":      {En: `The file that ran cannot be looked at, so it cannot be known what would be allowed.`, Ja: `実行されたファイルを確認できないため、何を許可することになるのか分かりません。`},
 	"not-me-name":        {En: `Its name holds characters that cannot be shown, or is too long.`, Ja: `名前に表示できない文字が含まれているか、名前が長すぎます。`},
+	"not-me-names":       {En: `The file that ran has other names (hard links), and one may be that of a credential; allow a copy of it instead.`, Ja: `実行されたファイルには別の名前（ハードリンク）があり、認証情報のファイルと同じものかもしれません。コピーを作成し、そちらを許可してください。`},
 	"not-me-system":      {En: `Rows for programs of this system cannot be made yet.`, Ja: `このシステムのプログラムに対する許可は、まだ作成できません。`},
 }
 
