@@ -95,6 +95,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.trust = detect.NewTrust()
 	a.trust.SetRows(a.store.Trust())
 	a.trust.SetUnchanged(a.host.Lineage.Unchanged)
+	a.host.Lineage.Warm(a.trust.Rows())
 	a.engine = detect.NewEngine(detect.All, a.trust)
 
 	// The engine outlives the watchers, so that what they saw last is stored.

@@ -90,10 +90,7 @@ func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) (same, k
 	// p.Start is of whole seconds, as the time of boot is; how long ago it was is
 	// known better.
 	started := time.Now().Add(p.Start.Sub(l.boot) - procs.Uptime())
-	uid, err := strconv.Atoi(row.By)
-	if err != nil {
-		uid = 0 // the administrator's
-	}
+	uid := owner(row)
 	var all [][sha256.Size]byte
 	late := false // a file changed after p had begun to run it
 	for i, name := range identity(row.Who) {
@@ -128,6 +125,29 @@ func (l *Lineage) Unchanged(row wormbell.TrustRow, p *wormbell.Process) (same, k
 		return false, false
 	}
 	return true, true
+}
+
+// Warm has the files of rows read that remember something, and waits for none:
+// so most are known before the first process asks for its row.
+func (l *Lineage) Warm(rows []wormbell.TrustRow) {
+	for _, row := range rows {
+		if row.Digest == "" || l.sign == nil {
+			continue
+		}
+		for _, name := range identity(row.Who) {
+			// What fails now is told when it matters.
+			l.sums.of(l.sign.Files(), name, 0, true, func(f signer.Found) error { return l.readable(f, owner(row)) })
+		}
+	}
+}
+
+// owner is whose files a row may be about: root's may be about everybody's.
+func owner(row wormbell.TrustRow) int {
+	uid, err := strconv.Atoi(row.By)
+	if err != nil {
+		return 0 // the administrator's
+	}
+	return uid
 }
 
 // isOther reports whether an error says that a name leads to something else

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -129,6 +130,37 @@ func TestUnchangedOnAStuckDisk(t *testing.T) {
 	}
 	one.Digest = three.Digest
 	is("another", one, false, true)
+}
+
+// What rows are about is read before anybody asks, so that a cold disk does not
+// make them ring.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, npmrc := putFile(t, filepath.Join(home, "x.js"), "first"), putFile(t, filepath.Join(home, ".npmrc"), "x")
+	row := wormbell.TrustRow{Who: "exe:/usr/bin/env script:" + script, By: strconv.Itoa(os.Getuid())}
+	if row.Digest, err = procLineage(t, LineageConfig{}).Digest(row.Who, os.Getuid()); err != nil {
+		t.Fatal(err)
+	}
+	l := procLineage(t, LineageConfig{Homes: []Home{{Dir: home, UID: -1}}})
+	known := func() int {
+		l.sums.mu.Lock()
+		defer l.sums.mu.Unlock()
+		return len(l.sums.known)
+	}
+	l.Warm([]wormbell.TrustRow{{Who: "exe:" + npmrc, Digest: "sha256:0"}, {Who: "exe:" + script}, {Who: "signer:x", Digest: "sha256:0"}})
+	l.Warm([]wormbell.TrustRow{row})
+	eventually(t, "it is read", func() bool { return known() == 1 })
+	l.sums.patience = 0 // nothing that must be read is known in time
+	if same, known := l.Unchanged(row, after(gone)); !same || !known {
+		t.Errorf("same %v, known %v", same, known)
+	}
+	if known() != 1 {
+		t.Errorf("%d sums are known", known())
+	}
 }
 
 // The agent ends although a disk does not answer, and what reads ends as soon
