@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -138,6 +139,9 @@ func (a Alert) Frozen() (frozen bool) {
 	for _, x := range a.Actions {
 		switch x.What {
 		case "freeze":
+			if x.Done == 0 && (x.Left > 0 || strings.HasPrefix(x.Outcome, "no process was ")) {
+				break // of before there was "freeze-none"
+			}
 			if spared = min(spared, x.Left); !frozen {
 				frozen, spared = true, x.Left
 			}

@@ -15,6 +15,9 @@ func TestFrozen(t *testing.T) {
 		{[]wormbell.Action{{What: "freeze", Done: 2}}, true},
 		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "close"}, {What: "npm-token-revoke"}}, true},
 		{[]wormbell.Action{{What: "freeze-none"}}, false},
+		{[]wormbell.Action{{What: "freeze", Outcome: "stopped sh (pid 7)"}}, true}, // before there were counts
+		{[]wormbell.Action{{What: "freeze", Outcome: "no process was stopped: none of the tree is running"}}, false},
+		{[]wormbell.Action{{What: "freeze", Left: 2}}, false},
 		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "freeze-none"}}, false},
 		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}}, false},
 		{[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 1, Left: 1}}, true},

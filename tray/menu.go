@@ -194,7 +194,7 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 		told.Title = m.Words.Say(words.TrayUntitled, a.ID)
 	}
 	at := m.clock(a.Last)
-	frozen := m.Frozen[a.ID]
+	frozen := a.Frozen()
 	label := func(title string) string {
 		l := m.Words.Say(words.TrayAlert, m.severity(a.Severity), title, at)
 		if frozen {

@@ -90,12 +90,12 @@ func models() []struct {
 	add("an alert, frozen", func(m *tray.Model) {
 		a := theft("abcd2345", dependency("evil_pkg"))
 		a.Actions = []wormbell.Action{{What: "freeze"}, {What: "resume"}, {What: "freeze"}}
-		m.Alerts, m.Frozen = []wormbell.Alert{a}, tray.FrozenOf([]wormbell.Alert{a})
+		m.Alerts = []wormbell.Alert{a}
 	})
 	add("an alert, frozen in vain", func(m *tray.Model) {
 		a := theft("abcd2345", dependency("evil_pkg"))
 		a.Actions = []wormbell.Action{{What: "freeze-none", Left: 1}}
-		m.Alerts, m.Frozen = []wormbell.Alert{a}, tray.FrozenOf([]wormbell.Alert{a})
+		m.Alerts = []wormbell.Alert{a}
 	})
 	add("alerts of every severity", func(m *tray.Model) {
 		for i, s := range []wormbell.Severity{wormbell.Critical, wormbell.High, wormbell.Medium, wormbell.Low} {

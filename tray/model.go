@@ -28,7 +28,6 @@ type Model struct {
 	Why      string           // for a state other than Here: what the attempt said, "" if nothing beyond the state
 	Status   wormbell.Status  // of the agent
 	Alerts   []wormbell.Alert // the open ones, newest first
-	Frozen   map[string]bool  // by ID: its processes are stopped
 	Words    *words.Words     // the person's language
 	Now      time.Time        // with the zone in which times are shown
 	Browser  bool             // the dashboard can be opened
@@ -102,17 +101,6 @@ func lacks(m Model) []string {
 	for _, d := range m.Status.Detectors {
 		if d.Sees == "blind" {
 			out = append(out, m.Words.Say(words.TrayBlind, d.Title))
-		}
-	}
-	return out
-}
-
-// FrozenOf tells from what was done about alerts whose processes are stopped now.
-func FrozenOf(alerts []wormbell.Alert) map[string]bool {
-	out := map[string]bool{}
-	for _, a := range alerts {
-		if notify.Frozen(a) {
-			out[a.ID] = true
 		}
 	}
 	return out

@@ -186,7 +186,7 @@ func (c Config) run(ctx context.Context, s screen) error {
 
 // model makes the model of a reading.
 func (c Config) model(r reading) Model {
-	return Model{Agent: r.state, Why: r.why, Status: r.status, Alerts: r.alerts, Frozen: FrozenOf(r.alerts), Words: c.Words, Now: c.Now(),
+	return Model{Agent: r.state, Why: r.why, Status: r.status, Alerts: r.alerts, Words: c.Words, Now: c.Now(),
 		Browser: c.Dashboard != nil, Terminal: c.Terminal != nil}
 }
 

@@ -77,7 +77,7 @@ const maxEvents = 300
 
 // head is what every page of an alert needs.
 func (s *Server) head(r *http.Request, a wormbell.Alert) alertView {
-	v := alertView{Alert: a, Told: s.c.Words.Alert(a), Frozen: words.HaltOf(a) == words.HaltFrozen,
+	v := alertView{Alert: a, Told: s.c.Words.Alert(a), Frozen: a.Frozen(),
 		Foreign: foreign(a), Answers: s.c.Prepare != nil}
 	v.Told.Next = s.c.Words.Next(a)
 	v.Offers = s.c.Suggest != nil && !v.Foreign
@@ -227,7 +227,7 @@ func (s *Server) halt(ctx context.Context, agent Agent, a wormbell.Alert, verb s
 // close closes an alert. Of one whose processes are frozen it has to be said
 // what becomes of them: "resume", "kill" or "leave".
 func (s *Server) close(ctx context.Context, agent Agent, a wormbell.Alert, reason, frozen string) (flash, error) {
-	halted := words.HaltOf(a) == words.HaltFrozen
+	halted := a.Frozen()
 	if halted && frozen != "resume" && frozen != "kill" && frozen != "leave" {
 		return flash{Text: s.c.Words.Say(words.DashStale), Error: true}, nil // they were frozen after the page was made
 	}

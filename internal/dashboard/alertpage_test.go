@@ -182,6 +182,11 @@ func TestFreezeSaid(t *testing.T) {
 		if got := strings.Contains(page, `class="badge frozen"`); got != tt.frozen {
 			t.Errorf("%d frozen, %d not: called frozen: %v", tt.done, tt.left, got)
 		}
+		_, entry, there := strings.Cut(b.get("/?state=all", nil).body, `data-id="backup23"`) // not read before
+		entry, _, _ = strings.Cut(entry, "</li>")
+		if got := strings.Contains(entry, `class="badge frozen"`); !there || got != tt.frozen {
+			t.Errorf("%d frozen, %d not: called frozen in the list: %v (%s)", tt.done, tt.left, got, entry)
+		}
 		if got := strings.Contains(page, `/backup23/resume"`); got != tt.frozen {
 			t.Errorf("%d frozen, %d not: can be let go on: %v", tt.done, tt.left, got)
 		}

@@ -115,7 +115,7 @@ func (s *Server) vouch(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case len(rows) < all: // for the rest it was not them
 		f.Text = s.c.Words.Say(words.DashDidSome, len(rows))
-	case words.HaltOf(a) == words.HaltFrozen:
+	case a.Frozen():
 		f = s.join(f, words.PageStillFrozen, func() (flash, error) { return s.halt(r.Context(), agent, a, "resume") })
 		f.Resumed = true
 	}

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"slices"
 	"strings"
 
 	"wormbell"
@@ -139,35 +140,22 @@ const (
 )
 
 // HaltOf reads what became of a's processes from what was done: the last of
-// freeze, resume and kill that reached anything says it.
-func HaltOf(a wormbell.Alert) (h Halt) {
-	for _, did := range a.Actions {
-		nothing := idle(did)
+// freeze, resume and kill says it.
+func HaltOf(a wormbell.Alert) Halt {
+	if a.Frozen() {
+		return HaltFrozen
+	}
+	for _, did := range slices.Backward(a.Actions) {
 		switch did.What {
-		case "freeze", freezeNone:
-			switch {
-			case !nothing:
-				h = HaltFrozen
-			case did.Left == 0:
-				h = HaltEnded
+		case "freeze", freezeNone, "resume", "kill":
+			running := strings.HasSuffix(did.Outcome, ": none of the tree was stopped") // to be let go on
+			if did.Left == 0 && !running && (did.What == "kill" || idle(did)) {
+				return HaltEnded
 			}
-		case "resume":
-			switch {
-			case !nothing:
-				h = HaltNot
-			case did.Left == 0:
-				h = HaltEnded
-			}
-		case "kill":
-			switch {
-			case did.Left == 0:
-				h = HaltEnded
-			case !nothing:
-				h = HaltNot // some of it runs: what is left is to be frozen anew
-			}
+			return HaltNot
 		}
 	}
-	return h
+	return HaltNot
 }
 
 // freezeNone is what the agent calls a freeze that stopped nothing.

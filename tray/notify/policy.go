@@ -312,7 +312,7 @@ func (p *Policy) wants(t *told) bool {
 	if t.where == nowhere || t.alert.Severity > t.severity {
 		return true
 	}
-	if t.where == own && Frozen(t.alert) && !t.frozen {
+	if t.where == own && t.alert.Frozen() && !t.frozen {
 		return true
 	}
 	for _, f := range t.alert.Findings {
@@ -325,7 +325,7 @@ func (p *Policy) wants(t *told) bool {
 
 // mark notes that an alert has been told as it is.
 func (p *Policy) mark(t *told, w place) {
-	t.where, t.severity, t.frozen, t.held, t.together = w, t.alert.Severity, Frozen(t.alert), false, false
+	t.where, t.severity, t.frozen, t.held, t.together = w, t.alert.Severity, t.alert.Frozen(), false, false
 	t.detectors = t.detectors[:0]
 	for _, f := range t.alert.Findings {
 		t.detectors = append(t.detectors, f.Detector)

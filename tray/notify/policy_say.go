@@ -34,7 +34,7 @@ func (p *Policy) alertNotice(a wormbell.Alert, now time.Time) Notice {
 // nextStep is what to do about an alert, in a few words.
 func nextStep(a wormbell.Alert) words.Key {
 	switch {
-	case Frozen(a):
+	case a.Frozen():
 		return words.NoticeFrozen
 	case frozeNothing(a):
 		return words.NoticeFrozeNone
@@ -67,7 +67,7 @@ func (p *Policy) buttons(a wormbell.Alert, now time.Time) []Button {
 	var stop []Button
 	switch {
 	case !stoppable(a):
-	case Frozen(a):
+	case a.Frozen():
 		stop = []Button{{Resume, p.Words.Say(words.NoticeResume)}}
 	default:
 		stop = []Button{{Freeze, p.Words.Say(words.NoticeFreeze)}}
@@ -163,25 +163,6 @@ func join(sentences ...string) string {
 
 // FreezeNone is what the agent calls a freeze that stopped no process.
 const FreezeNone = "freeze-none"
-
-// Frozen reports whether processes of the alert are stopped now, by what was
-// done about it last.
-func Frozen(a wormbell.Alert) bool {
-	stopped := false
-	for _, done := range a.Actions {
-		// Before these were counted, each of them was done to something.
-		vain := done.Done == 0 && done.Left > 0
-		switch done.What {
-		case "freeze":
-			stopped = stopped || !vain
-		case "resume", "kill":
-			stopped = stopped && vain
-		case FreezeNone: // if none was left, none is there any more
-			stopped = stopped && done.Left > 0
-		}
-	}
-	return stopped
-}
 
 // frozeNothing reports whether the last that was tried on the alert's processes
 // was a freeze that stopped none.

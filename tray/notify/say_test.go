@@ -130,7 +130,7 @@ func TestFrozen(t *testing.T) {
 		{name: "ended in vain", actions: []wormbell.Action{did("freeze", 1, 0), did("kill", 0, 1)}, want: true, buttons: "respond resume details"},
 	} {
 		a := alert("critical-x", wormbell.Critical, start, func(a *wormbell.Alert) { a.Actions = tt.actions })
-		if got := notify.Frozen(a); got != tt.want {
+		if got := a.Frozen(); got != tt.want {
 			t.Errorf("%s: frozen: %v", tt.name, got)
 		}
 		var buttons []string
