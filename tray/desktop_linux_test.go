@@ -249,6 +249,9 @@ func (d *desktop) shot(name string) image.Image {
 	dir := d.dir
 	if keep := os.Getenv("WORMBELL_SHOTS"); keep != "" && name != "" {
 		dir = keep
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			d.t.Fatal(err)
+		}
 	}
 	file := filepath.Join(dir, "tray-"+name+".png")
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)

@@ -142,6 +142,9 @@ func (w window) shot(name string) {
 	}
 	png, err := chromedp.Run(w.ctx, chromedp.FullScreenshot(100))
 	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
 	}
 	if err != nil {

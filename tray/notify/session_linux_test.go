@@ -200,6 +200,9 @@ func (b *bus) shot(t testing.TB, name string) {
 	if dir == "" {
 		return
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if out, err := b.tool(t, "import", "-window", "root", filepath.Join(dir, name+".png")); err != nil {
 		t.Logf("no picture: %v: %s", err, out)
 	}
