@@ -86,7 +86,7 @@ func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 	var not errNotOurs
 	switch {
 	case err == nil && c.peer.alive(): // else the PID may have been another's
-		return p, s.vouched(c, p, what)
+		return p, s.vouched(c, p, what, func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) })
 	case errors.As(err, &not):
 		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", err)
 		return nil, faultf(http.StatusForbidden, "only the wormbell that is installed beside the agent may", "refused to %s: %v", what, err)
@@ -96,13 +96,14 @@ func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 }
 
 // vouched returns nil if everything between p, which made the call, and the
-// shell that a person types at, the IDE or the service is vouched for.
+// shell that a person types at, the IDE or the service is vouched for. ours says
+// which processes need nobody who does, as they run our own programs.
 //
 // Whatever starts our program hands it its environment, and with that a proxy
 // and the certificates to believe: the plan of what a worm's program starts may
 // be the worm's, and the services' answers, too.
-func (s *Server) vouched(c *call, p *wormbell.Process, what string) error {
-	why := s.behind(p, func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) })
+func (s *Server) vouched(c *call, p *wormbell.Process, what string, ours func(*wormbell.Process) bool) error {
+	why := s.behind(p, ours)
 	if why == "" {
 		return nil
 	}

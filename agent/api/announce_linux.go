@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -116,11 +117,37 @@ func undisturbed(p *peer) error {
 	return nil
 }
 
+// hiddenName returns the name that the program pid gives itself, proc_pid_status(5).
+// It is an error if that does not hide what it runs from us, is another user's
+// than ours, or a debugger has hold of it.
+func hiddenName(pid int) (string, error) {
+	if _, err := exeOf(pid); !errors.Is(err, os.ErrPermission) {
+		return "", errNotOurs("it does not hide what it runs")
+	}
+	dir := "/proc/" + strconv.Itoa(pid)
+	self := strconv.Itoa(os.Geteuid())
+	if ids, err := statusField(dir, "Uid"); err != nil {
+		return "", err
+	} else if f := strings.Fields(ids); len(f) != 4 || f[0] != self || f[1] != self || f[2] != self {
+		return "", errNotOurs("it is another user's")
+	}
+	if by, err := tracer(dir); err != nil {
+		return "", err
+	} else if by != "0" {
+		return "", errNotOurs("a debugger has hold of it")
+	}
+	return statusField(dir, "Name")
+}
+
 // maxThreads is far above what a Go program of ours has.
 const maxThreads = 1000
 
 // tracer reads the TracerPid of a thread, proc_pid_status(5).
-func tracer(task string) (string, error) {
+func tracer(task string) (string, error) { return statusField(task, "TracerPid") }
+
+// statusField reads a field of the status of a process or thread, which is the
+// folder task in /proc.
+func statusField(task, key string) (string, error) {
 	f, err := os.Open(task + "/status")
 	if err != nil {
 		return "", err
@@ -130,10 +157,10 @@ func tracer(task string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, rest, ok := bytes.Cut(b, []byte("\nTracerPid:\t"))
+	_, rest, ok := bytes.Cut(append([]byte{'\n'}, b...), []byte("\n"+key+":\t"))
 	value, _, end := bytes.Cut(rest, []byte{'\n'})
 	if !ok || !end {
-		return "", fmt.Errorf("%q does not say who traces it", f.Name())
+		return "", fmt.Errorf("%q does not say %s", f.Name(), key)
 	}
 	return string(value), nil
 }

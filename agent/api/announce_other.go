@@ -16,3 +16,5 @@ func exeOf(int) (file, error) { return file{}, errNoIdentity }
 func static(string, file) (bool, error) { return false, errNoIdentity }
 
 func undisturbed(*peer) error { return errNoIdentity }
+
+func hiddenName(int) (string, error) { return "", errNoIdentity }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,12 +62,22 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 	why, hint := "an agent that does not know its own program knows no other", "run it in a terminal, or do it in the tray or the dashboard"
 	if s.Exe != "" {
 		name, err := s.program(c.peer, p)
+		ours := func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) }
+		hidden := errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0
+		if hidden {
+			name, err = s.resembles(p)
+			ours = func(a *wormbell.Process) bool {
+				if a == p || s.runsOurs(c.peer, a) {
+					return true
+				}
+				_, err := s.resembles(a)
+				return err == nil
+			}
+		}
 		switch {
-		case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
-			// Ours keep others from looking into them, and us with them: any program can
-			// do that, so it says nothing of who it is.
+		case hidden && err != nil:
 			why = "it hides what it runs, and this agent is not root's, so it cannot tell"
-			hint = "type the command in a terminal; from the tray and the dashboard an agent takes it that root runs ('sudo systemctl start wormbell')"
+			hint = "type the command in a terminal; an agent that root runs can tell more ('sudo systemctl start wormbell')"
 		case err != nil:
 			why = err.Error()
 		case !hasWindows(name, p.Args):
@@ -74,7 +85,7 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 		case !c.peer.alive(): // else the PID may have been another's
 			why = "it has ended"
 		default:
-			return s.vouched(c, p, what)
+			return s.vouched(c, p, what, ours)
 		}
 	}
 	if s.refusals.allow(c.peer.uid, s.Now()) {
@@ -82,6 +93,25 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 	}
 	return faultf(http.StatusForbidden, hint,
 		"refused to %s: the call comes from no terminal (%s)", what, why)
+}
+
+// resembles returns the name of the one of our own programs that p, which keeps
+// this agent from seeing what it runs, is like. It is an error if it is like none.
+//
+// Ours hide from whatever is not root's, also from an agent that a user runs. Of
+// such a program that agent learns no more than the name that it gives itself.
+// That proves nothing; but whoever can give themselves a name can make themselves
+// a terminal, too, and from there this agent takes the same. A root's agent never
+// asks this, and no agent does where a terminal would not do.
+func (s *Server) resembles(p *wormbell.Process) (name string, err error) {
+	if now := s.At(p.PID); now == nil || now.ID() != p.ID() {
+		return "", errNotOurs("it has ended")
+	}
+	name, err = hiddenName(p.PID)
+	if err == nil && !slices.Contains(programs, name) {
+		err = errNotOurs("another program asks")
+	}
+	return name, err
 }
 
 // hasWindows reports whether a person clicks at our program of this name when
