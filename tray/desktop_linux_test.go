@@ -2,6 +2,7 @@ package tray_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"image"
@@ -39,6 +40,7 @@ type desktop struct {
 	address string
 	bus     *dbus.Conn
 	tools   string // a folder of programs that go before the machine's
+	browser string // none: one that opens nothing
 }
 
 func newDesktop(t *testing.T) *desktop {
@@ -150,7 +152,7 @@ func (d *desktop) command(name string, args ...string) *exec.Cmd {
 	cmd.Dir = d.home
 	cmd.Env = []string{"HOME=" + d.home, "PATH=" + strings.TrimPrefix(d.tools+":"+os.Getenv("PATH"), ":"), "LANG=C.UTF-8", "DISPLAY=" + d.display, "DBUS_SESSION_BUS_ADDRESS=" + d.address,
 		"XDG_RUNTIME_DIR=" + filepath.Join(d.dir, "run"), "XDG_CURRENT_DESKTOP=XFCE", "NO_AT_BRIDGE=1", "GTK_A11Y=none", "TMPDIR=" + d.dir,
-		"BROWSER=/bin/false"}
+		"BROWSER=" + cmp.Or(d.browser, "/bin/false")}
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: person, Gid: person}}
 	}
