@@ -34,7 +34,7 @@ func TestAlertLooks(t *testing.T) {
 				r.list = append(r.list, low, shut, none)
 			}, nil)
 			b := open(t, s)
-			for name, path := range map[string]string{"long": "/alerts/long2345", "low": "/alerts/low23456", "shut": "/alerts/shut2345", "none": "/alerts/none2345", "frozen": "/alerts/backup23", "itwasme": "/alerts/backup23/it-was-me", "itwasnot": "/alerts/shut2345/it-was-me", "refused": "/alerts/worm2345/it-was-me"} {
+			for name, path := range map[string]string{"list": "/?state=all", "long": "/alerts/long2345", "low": "/alerts/low23456", "shut": "/alerts/shut2345", "none": "/alerts/none2345", "frozen": "/alerts/backup23", "itwasme": "/alerts/backup23/it-was-me", "itwasnot": "/alerts/shut2345/it-was-me", "refused": "/alerts/worm2345/it-was-me"} {
 				for _, scheme := range []string{"light", "dark"} {
 					what := fmt.Sprintf("alert-%s-%s-%s", name, lang, scheme)
 					b.look(scheme, 1100)
