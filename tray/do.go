@@ -191,6 +191,8 @@ func (d *doer) resumed(ctx context.Context, agent Agent, id, outcome string) (wo
 	switch {
 	case ok && did.Done > 0:
 		return words.TrayResumed, d.Words.Say(words.TrayResumedBody, did.Done)
+	case ok && words.RunsAlready(did):
+		return words.TrayResumedNone, d.Words.Say(words.PageRunsAlready)
 	case ok && did.Left == 0:
 		return words.TrayResumedNone, d.Words.Say(words.TrayResumedNoneBody)
 	}

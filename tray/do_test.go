@@ -95,6 +95,7 @@ func TestFreezeOutcome(t *testing.T) {
 		{wormbell.Action{What: "freeze-none"}, Freeze, "Nothing was frozen", "None of its processes runs any more"},
 		{wormbell.Action{What: "resume", Done: 2}, Resume, "It goes on again", "2 processes go on"},
 		{wormbell.Action{What: "resume"}, Resume, "Nothing was left to go on", "have ended"},
+		{wormbell.Action{What: "resume", Outcome: "no process was continued: none of the tree was stopped"}, Resume, "Nothing was left to go on", "It runs already."},
 		{wormbell.Action{What: "note"}, Freeze, "It is frozen", "stopped 3 processes"}, // nothing is noted: the agent's word stands
 	} {
 		synctest.Test(t, func(t *testing.T) {

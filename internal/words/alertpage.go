@@ -25,6 +25,7 @@ const (
 	PageCountResumed  Key = "dash-a-count-resumed"
 	PageCountKilled   Key = "dash-a-count-killed"
 	PageEndedAlready  Key = "dash-a-ended-already"
+	PageRunsAlready   Key = "dash-a-runs-already"
 	PageLeftFroze     Key = "dash-a-left-froze"
 	PageLeftResumed   Key = "dash-a-left-resumed"
 	PageLeftKilled    Key = "dash-a-left-killed"
@@ -57,6 +58,7 @@ var alertPageTexts = map[Key]text{
 	PageCountFroze:   {En: "%[1]d processes were frozen.", One: "1 process was frozen.", Ja: "%[1]d 個のプロセスを一時停止しました。"},
 	PageCountResumed: {En: "%[1]d processes go on.", One: "1 process goes on.", Ja: "%[1]d 個のプロセスを再開しました。"},
 	PageCountKilled:  {En: "%[1]d processes were ended.", One: "1 process was ended.", Ja: "%[1]d 個のプロセスを終了しました。"},
+	PageRunsAlready:  {En: "It runs already.", Ja: "すでに動いています。"},
 	PageEndedAlready: {En: "It has already ended.", Ja: "すでに終了しています。"},
 	PageLeftFroze:    {En: "%[1]d processes could not be frozen.", One: "1 process could not be frozen.", Ja: "%[1]d 個のプロセスは一時停止できませんでした。"},
 	PageLeftResumed:  {En: "%[1]d processes could not be let go on.", One: "1 process could not be let go on.", Ja: "%[1]d 個のプロセスは再開できませんでした。"},
@@ -148,8 +150,7 @@ func HaltOf(a wormbell.Alert) Halt {
 	for _, did := range slices.Backward(a.Actions) {
 		switch did.What {
 		case "freeze", freezeNone, "resume", "kill":
-			running := strings.HasSuffix(did.Outcome, ": none of the tree was stopped") // to be let go on
-			if did.Left == 0 && !running && (did.What == "kill" || idle(did)) {
+			if did.Left == 0 && !RunsAlready(did) && (did.What == "kill" || idle(did)) {
 				return HaltEnded
 			}
 			return HaltNot
@@ -165,6 +166,12 @@ const freezeNone = "freeze-none"
 // there were counts say it in their outcome.
 func idle(a wormbell.Action) bool {
 	return a.Done == 0 && (a.Left > 0 || a.What == freezeNone || strings.HasPrefix(a.Outcome, "no process was "))
+}
+
+// RunsAlready reports whether an action was to let processes go on of which none
+// was stopped any more.
+func RunsAlready(a wormbell.Action) bool {
+	return a.What == "resume" && idle(a) && strings.HasSuffix(a.Outcome, ": none of the tree was stopped")
 }
 
 // Did is an entry of the log of an alert in words.
@@ -213,7 +220,10 @@ func (w *Words) count(d *Did, a wormbell.Action, did, nothing, done, left Key) {
 		said = append(said, w.Say(done, a.Done))
 	case idle(a):
 		d.Title = w.Say(nothing)
-		if a.Left == 0 {
+		switch {
+		case RunsAlready(a):
+			said = append(said, w.Say(PageRunsAlready))
+		case a.Left == 0:
 			said = append(said, w.Say(PageEndedAlready))
 		}
 	}

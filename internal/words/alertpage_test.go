@@ -40,6 +40,24 @@ func TestHalt(t *testing.T) {
 	}
 }
 
+// TestNotResumed: what was let go on by somebody else has not ended.
+func TestNotResumed(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[string]string{
+		"no process was continued: none of the tree was stopped": "Nothing was let go on: it runs already.",
+		"no process was continued: all of the tree has ended":    "Nothing was let go on: it has already ended.",
+		"no process was continued: none of the tree is running":  "Nothing was let go on: it has already ended.",
+	} {
+		if got := In(language.English).Sentence(wormbell.Action{What: "resume", Outcome: outcome}); got != want {
+			t.Errorf("%s: %q, want %q", outcome, got, want)
+		}
+	}
+	runs := wormbell.Action{What: "resume", Outcome: "no process was continued: none of the tree was stopped"}
+	if got, want := In(language.Japanese).Sentence(runs), "再開したプロセスはありません：すでに動いています。"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestNext: what is frozen is not to be frozen, whatever rang.
 func TestNext(t *testing.T) {
 	t.Parallel()
