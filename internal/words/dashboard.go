@@ -320,7 +320,7 @@ var dashboardTexts = map[Key]text{
 	DashWrongPhrase:   {En: "That is not the passphrase that the file was sealed with.", Ja: "ファイルのパスフレーズと違います。"},
 	DashNoKeys:        {En: "nothing was done: there is nowhere to keep new tokens safe until they are in place", Ja: "何も実行していません。新しいトークンを安全に保管する場所がありません"},
 	"dash-twice":      {En: "This link was used by two browsers", Ja: "このリンクは 2 つのブラウザーで使われました"},
-	"dash-twice-text": {En: "One of the two may be a program that stole it, so both are locked out now. Look at what was done lately with “wormbell guard calls”. Open the dashboard again from your terminal:", Ja: "どちらかはリンクを盗んだプログラムかもしれないため、両方を締め出しました。最近の操作は「wormbell guard calls」で確認してください。ターミナルからもう一度開けます。"},
+	"dash-twice-text": {En: "One of the two may be a program that stole it, so both are locked out now. Look at what was done lately with “wormbell calls”. Open the dashboard again from your terminal:", Ja: "どちらかはリンクを盗んだプログラムかもしれないため、両方を締め出しました。最近の操作は「wormbell calls」で確認してください。ターミナルからもう一度開けます。"},
 	DashDidSome:       {En: "Allowed: %[1]d. The alert stays open: for the rest it was not you.", Ja: "%[1]d 件を許可しました。残りはあなたの操作ではないため、警告は未対応のままです。"},
 	"dash-r-other":    {En: "There is a plan for another alert. It is forgotten when you make one for this alert.", Ja: "別の警告の計画があります。この警告の計画を作ると、それは破棄されます。"},
 	"dash-r-make":     {En: "Make the plan", Ja: "計画を作る"},
