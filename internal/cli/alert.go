@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wormbell"
 	"wormbell/internal/plain"
 )
 
@@ -82,11 +83,44 @@ func (a *app) stateCommand(verb, short, done string, do func(Agent, context.Cont
 			if err := do(c, cmd.Context(), args[0], reason); err != nil {
 				return advise(err)
 			}
-			return a.done(done)
+			if verb == "reopen" {
+				return a.done(done)
+			}
+			alert, err := c.Alert(cmd.Context(), args[0])
+			if err != nil || !alert.Frozen() { // it was done all the same
+				return a.done(done)
+			}
+			if a.json {
+				return a.print(map[string]any{"version": 1, "outcome": done, "frozen": true})
+			}
+			newPrinter(a.streams.Out, a.zone).paragraph("", done+" "+stillFrozen(alert))
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that says why, kept with the alert")
 	return cmd
+}
+
+// stillFrozen says that what an alert's programs were frozen for is over, and
+// they are not.
+func stillFrozen(a wormbell.Alert) string {
+	n := 0
+	for _, did := range a.Actions {
+		switch did.What {
+		case "freeze":
+			n = did.Done // whatever was stopped before is stopped again
+		case "resume", "kill":
+			n = did.Left
+		}
+	}
+	what, them := "Its processes are", "them"
+	switch {
+	case n == 1:
+		what, them = "1 process is", "it"
+	case n > 1:
+		what = fmt.Sprintf("%d processes are", n)
+	}
+	return fmt.Sprintf("%[1]s still frozen: 'wormbell alert resume %[2]s' lets %[3]s go on, 'wormbell alert kill %[2]s' ends %[3]s.", what, plain.Text(a.ID), them)
 }
 
 // processCommand is a command that acts on an alert's processes.

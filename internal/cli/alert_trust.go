@@ -29,7 +29,8 @@ func (a *app) alertTrustCommand() *cobra.Command {
 		Use:   "trust ID",
 		Short: "It was me: let this program read this file from now on",
 		Long: `Says that an alert was you: lets what read the credential read that one file from now on,
-for a time, and closes the alert. Shows who is meant and asks first.
+for a time, and closes the alert; what was frozen because of it goes on. Shows who is
+meant and asks first.
 
 Allowed is one program, with its script, in the narrowest way that fits: only when you
 start it, if you did. Nothing is ever allowed to an interpreter as such, below a dependency's
@@ -99,6 +100,9 @@ func (a *app) itWasMe(ctx context.Context, c Agent, alert wormbell.Alert, d time
 	if os.Getuid() == 0 {
 		p.paragraph("  ", "What root allows holds for the files of every user.")
 	}
+	if alert.Frozen() {
+		p.paragraph("  ", "Its processes are frozen; they go on then.")
+	}
 	p.line("")
 	if !yes {
 		agreed, err := t.confirm(ctx, "Allow this and close the alert?")
@@ -120,14 +124,46 @@ func (a *app) itWasMe(ctx context.Context, c Agent, alert wormbell.Alert, d time
 			return hint(fmt.Errorf("it is allowed, but the alert could not be closed: %w", err), "close it with 'wormbell alert close "+alert.ID+"'")
 		}
 	}
+	answer := map[string]any{"version": 1, "alert": alert.ID, "trust": added}
+	var went string // how letting its processes go on went
+	if alert.Frozen() {
+		went, err = goOn(ctx, c, alert.ID)
+		answer["frozen"] = err != nil
+	}
 	if a.json {
-		return a.print(map[string]any{"version": 1, "alert": alert.ID, "trust": added})
+		return errors.Join(a.print(answer), err)
 	}
 	for _, row := range added {
 		p.line("Allowed as %s. 'wormbell trust remove %s' takes it back.", plain.Text(row.ID), plain.Text(row.ID))
 	}
 	p.line("The alert is closed.")
-	return nil
+	if went != "" {
+		p.paragraph("", plain.Text(went))
+	}
+	return err
+}
+
+// goOn lets the processes of an alert go on that it was about, and says how that
+// went; an error if some stay frozen.
+func goOn(ctx context.Context, c Agent, id string) (string, error) {
+	hints := []string{"let them go on with 'wormbell alert resume " + id + "'"}
+	went, err := c.Resume(ctx, id)
+	if err != nil {
+		return "", hint(fmt.Errorf("it is allowed and the alert is closed, but its processes are still frozen: %w", err), hints...)
+	}
+	now, err := c.Alert(ctx, id)
+	if err != nil || len(now.Actions) == 0 {
+		return went, nil // it was done all the same
+	}
+	if now.Frozen() {
+		return went, hint(errors.New("it is allowed and the alert is closed, but some of its processes are still frozen"), hints...)
+	}
+	if last := now.Actions[len(now.Actions)-1]; last.What == "resume" {
+		if said := words.In(language.English).Sentence(last); said != "" {
+			return said, nil
+		}
+	}
+	return went, nil
 }
 
 // addRows adds all rows, or takes back those that it has added.

@@ -126,3 +126,92 @@ func TestAlertTrustHalf(t *testing.T) {
 		t.Errorf("%v, asked %q", err, s.asked)
 	}
 }
+
+// TestStillFrozen: what stays frozen when an alert is closed or hidden is said.
+func TestStillFrozen(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		actions []wormbell.Action
+		want    string // "" for nothing
+	}{
+		"running":          {nil, ""},
+		"frozen":           {[]wormbell.Action{{What: "freeze", Done: 2}}, "2 processes are still frozen: 'wormbell alert resume ab12cd34' lets them go on, 'wormbell alert kill ab12cd34' ends them."},
+		"one of it":        {[]wormbell.Action{{What: "freeze", Done: 1}}, "1 process is still frozen: 'wormbell alert resume ab12cd34' lets it go on, 'wormbell alert kill ab12cd34' ends it."},
+		"not counted":      {[]wormbell.Action{{What: "freeze", Outcome: "stopped 2 processes"}}, "Its processes are still frozen: "},
+		"some go on":       {[]wormbell.Action{{What: "freeze", Done: 5}, {What: "resume", Done: 2, Left: 3}, {What: "note"}}, "3 processes are still frozen: "},
+		"resumed":          {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}}, ""},
+		"ended":            {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "kill", Done: 2}}, ""},
+		"nothing was left": {[]wormbell.Action{{What: "freeze-none"}}, ""},
+	} {
+		a := mine("~/.npmrc")
+		a.Actions = tt.actions
+		for _, verb := range []string{"close", "mute", "reopen"} {
+			want := tt.want
+			if verb == "reopen" {
+				want = ""
+			}
+			out, errs, status := wormbellRun(t, &standIn{alerts: []wormbell.Alert{a}}, "alert", verb, "ab12cd34")
+			if out = strings.Join(strings.Fields(out), " "); status != exitFine || !strings.Contains(out, want) || want == "" && strings.Contains(out, "frozen") || !strings.HasPrefix(out, "The alert is ") {
+				t.Errorf("%s, %s: ends with %d: %s%s", name, verb, status, out, errs)
+			}
+			out, _, _ = wormbellRun(t, &standIn{alerts: []wormbell.Alert{a}}, "alert", verb, "ab12cd34", "--json")
+			var answer struct {
+				Outcome string
+				Frozen  bool
+			}
+			if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Frozen != (want != "") || strings.Contains(answer.Outcome, "frozen") {
+				t.Errorf("%s, %s: %v: %s", name, verb, err, out)
+			}
+		}
+	}
+}
+
+// TestAlertTrustFrozen: what was frozen because of an alert goes on when it was
+// the person, and what does not is told.
+func TestAlertTrustFrozen(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no rows for programs of this system yet")
+	}
+	for name, tt := range map[string]struct {
+		froze  bool
+		resume error
+		stuck  int
+		status int
+		want   string
+	}{
+		"not frozen":      {false, nil, 0, exitFine, "The alert is closed."},
+		"frozen":          {true, nil, 0, exitFine, "The alert is closed. 3 processes go on."},
+		"refused":         {true, errors.New("the agent is busy"), 0, exitCannot, "still frozen: the agent is busy hint: let them go on with 'wormbell alert resume ab12cd34'"},
+		"some of it goes": {true, nil, 1, exitCannot, "some of its processes are still frozen hint: let them go on with 'wormbell alert resume ab12cd34'"},
+	} {
+		a := mine("~/.npmrc")
+		if tt.froze {
+			a.Actions = []wormbell.Action{{What: "freeze", Done: 3}}
+		}
+		stand := func() *standIn {
+			return &standIn{alerts: []wormbell.Alert{a}, resume: tt.resume, stuck: tt.stuck}
+		}
+		s := stand()
+		out, errs, status := wormbellRun(t, s, "alert", "trust", "ab12cd34", "--yes")
+		said := strings.Join(strings.Fields(out+errs), " ")
+		if status != tt.status || !strings.Contains(said, tt.want) || strings.Contains(said, "they go on then") != tt.froze || !strings.Contains(out, "Allowed as r0w") {
+			t.Errorf("%s: ends with %d: %s", name, status, said)
+		}
+		want := []string{"trust npm|exe:/bin/ls|person|~/.npmrc|it was me: ls read npm tokens (alert ab12cd34)", "close ab12cd34 it was me"}
+		if tt.froze {
+			want = append(want, "resume ab12cd34")
+		}
+		if diff := cmp.Diff(want, s.asked); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		out, _, status = wormbellRun(t, stand(), "alert", "trust", "ab12cd34", "--yes", "--json")
+		var answer struct {
+			Trust  []wormbell.TrustRow
+			Frozen *bool
+		}
+		if err := json.Unmarshal([]byte(out), &answer); err != nil || status != tt.status || len(answer.Trust) != 1 || (answer.Frozen != nil) != tt.froze || tt.froze && *answer.Frozen != (tt.status != exitFine) {
+			t.Errorf("%s: ends with %d: %v: %s", name, status, err, out)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ type standIn struct {
 	rows   []wormbell.TrustRow
 	events []wormbell.Event
 	refuse error            // what every change is answered with
+	resume error            // what to let processes go on is answered with
+	stuck  int              // processes that do not go on
 	stream []wormbell.Alert // what Follow tells before it waits
 	asked  []string
 }
@@ -69,7 +72,16 @@ func (s *standIn) Freeze(_ context.Context, id string) (string, error) {
 	return "froze 3 processes", s.note("freeze %s", id)
 }
 func (s *standIn) Resume(_ context.Context, id string) (string, error) {
-	return "3 processes go on", s.note("resume %s", id)
+	err := s.note("resume %s", id)
+	if s.resume != nil {
+		err = s.resume
+	}
+	for i := range s.alerts {
+		if s.alerts[i].ID == id && err == nil {
+			s.alerts[i].Actions = append(slices.Clip(s.alerts[i].Actions), wormbell.Action{What: "resume", Outcome: "3 processes go on", Done: 3 - s.stuck, Left: s.stuck})
+		}
+	}
+	return "3 processes go on", err
 }
 func (s *standIn) Kill(_ context.Context, id string) (string, error) {
 	return "ended 3 processes", s.note("kill %s", id)
