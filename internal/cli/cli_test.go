@@ -29,6 +29,7 @@ type standIn struct {
 	files  []wormbell.Guarded
 	rows   []wormbell.TrustRow
 	events []wormbell.Event
+	unwell error            // what it is asked how it is is answered with
 	refuse error            // what every change is answered with
 	resume error            // what to let processes go on is answered with
 	stuck  int              // processes that do not go on
@@ -41,7 +42,7 @@ func (s *standIn) note(format string, args ...any) error {
 	return s.refuse
 }
 
-func (s *standIn) Status(context.Context) (wormbell.Status, error) { return s.status, nil }
+func (s *standIn) Status(context.Context) (wormbell.Status, error) { return s.status, s.unwell }
 func (s *standIn) Alerts(_ context.Context, all bool) ([]wormbell.Alert, error) {
 	var list []wormbell.Alert
 	for _, a := range s.alerts {

@@ -71,11 +71,13 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 	if errors.Is(err, private.ErrLocked) {
 		// Where it cannot be told that a person asks, or that one has no browser, a
 		// dashboard of its own has the rights of the asker, and no more.
+		var refused error
 		vouched := func(ctx context.Context) error {
 			if a.vouch == nil {
 				return nil
 			}
-			return a.vouch(ctx, "open the dashboard")
+			refused = a.vouch(ctx, "open the dashboard that runs")
+			return refused
 		}
 		if open && dashboard.Ask(ctx, socket, page, vouched) == nil {
 			if a.json {
@@ -83,6 +85,9 @@ func (a *app) dashboard(ctx context.Context, page string, open bool) error {
 			}
 			fmt.Fprintln(a.streams.Out, "The dashboard that runs already opens it in your browser.")
 			return nil
+		}
+		if refused != nil {
+			fmt.Fprintln(a.streams.Err, "warning: "+plain.Text(refused.Error())+"; this one is another")
 		}
 	} else if err != nil {
 		return err

@@ -2,12 +2,17 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"wormbell"
+	"wormbell/agent/client"
 )
 
 // TestAdmit: only what our own program announced since it asks vouches for it.
@@ -59,6 +64,34 @@ func TestLinkUnseen(t *testing.T) {
 		a.opened(t.Context(), link, open)
 		if strings.Contains(out.String(), link) == open {
 			t.Errorf("a browser is wanted: %v; written is %q", open, out.String())
+		}
+	}
+}
+
+// TestVouched: of an agent that can tell only a yes is one.
+func TestVouched(t *testing.T) {
+	t.Parallel()
+	privileged := wormbell.Status{Privileged: true}
+	for name, tt := range map[string]struct {
+		agent   *standIn
+		connect error
+		want    string // of the reason, "" for yes
+	}{
+		"yes":             {&standIn{status: privileged}, nil, ""},
+		"no agent":        {nil, fmt.Errorf("%w: nobody listens", client.ErrNoAgent), ""},
+		"it cannot tell":  {&standIn{refuse: errors.New("no")}, nil, ""},
+		"refused":         {&standIn{status: privileged, refuse: &client.Error{Status: 403, Text: "refused to announce"}}, nil, "hand over tokens: refused to announce"},
+		"another fault":   {&standIn{status: privileged, refuse: &client.Error{Status: 503, Text: "busy"}}, nil, "busy"},
+		"not known there": {&standIn{status: privileged, refuse: &client.Error{Status: 404, Text: "no such call"}}, nil, "no such call"},
+		"no answer":       {&standIn{status: privileged, refuse: context.DeadlineExceeded}, nil, "deadline"},
+		"no status":       {&standIn{unwell: errors.New("cut off")}, nil, "cut off"},
+		"an impostor":     {nil, fmt.Errorf("%w: uid 1000", client.ErrImpostor), "uid 1000"},
+		"a closed socket": {nil, fs.ErrPermission, "permission"},
+	} {
+		a := &app{connect: func(string) (Agent, error) { return tt.agent, tt.connect }}
+		err := a.vouched(t.Context(), "hand over tokens")
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -174,20 +173,31 @@ const (
 
 // vouched asks the agent, if one runs that can tell, whether what this program
 // descends from may have tokens: not a package's script, nor what an alert is
-// about. what is for the person: "hand over tokens".
+// about. Without an agent, and with one that is not root and so cannot tell, there
+// is nobody to ask; of one that is asked only a plain yes is one. what is for the
+// person: "hand over tokens".
 func (a *app) vouched(ctx context.Context, what string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, vouchTime)
 	defer cancel()
+	no := func(err error) error { return advise(fmt.Errorf("%s: %w", what, err)) }
 	c, err := a.connect(a.socket)
+	if errors.Is(err, client.ErrNoAgent) {
+		return nil
+	} else if err != nil {
+		return no(err) // somebody poses as the agent, or keeps us from it
+	}
+	s, err := c.Status(ctx)
 	if err != nil {
-		return nil // nobody to ask
+		return no(fmt.Errorf("ask the agent who asks: %w", err))
 	}
-	if s, err := c.Status(ctx); err != nil || !s.Privileged {
-		return nil // it cannot tell
+	if !s.Privileged {
+		return nil
 	}
-	var said *client.Error
-	if err := c.Announce(ctx, []string{"~/.npmrc"}, 10*time.Second); errors.As(err, &said) && said.Status == http.StatusForbidden {
-		return advise(fmt.Errorf("%s: %w", what, err))
+	if err := c.Announce(ctx, []string{"~/.npmrc"}, 10*time.Second); err != nil {
+		return no(err)
 	}
 	return nil
 }
+
+// vouchTime is how long the agent may think about who asks.
+const vouchTime = 5 * time.Second
