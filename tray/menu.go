@@ -193,6 +193,9 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 	if told.Title == "" {
 		told.Title = m.Words.Say(words.TrayUntitled, a.ID)
 	}
+	if a.Demo {
+		told.Title = m.Words.Say(words.NoticeDemo, told.Title)
+	}
 	at := m.clock(a.Last)
 	frozen := a.Frozen()
 	label := func(title string) string {

@@ -97,6 +97,10 @@ func models() []struct {
 		a.Actions = []wormbell.Action{{What: "freeze-none", Left: 1}}
 		m.Alerts = []wormbell.Alert{a}
 	})
+	add("an alert of a demonstration", func(m *tray.Model) {
+		m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil"))}
+		m.Alerts[0].Demo = true
+	})
 	add("alerts of every severity", func(m *tray.Model) {
 		for i, s := range []wormbell.Severity{wormbell.Critical, wormbell.High, wormbell.Medium, wormbell.Low} {
 			a := theft(fmt.Sprintf("abcd234%d", i), dependency("evil"))

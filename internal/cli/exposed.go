@@ -116,6 +116,9 @@ func (p *printer) exposed(id string, x exposure.Exposure) {
 	}
 	p.line("")
 	p.line("%s", p.look(bold, "Exposed"))
+	if x.Demo {
+		p.paragraph("  ", "All of this was made up for the demonstration. Nothing of yours was touched.")
+	}
 	row := func(label, format string, args ...any) {
 		for i, l := range wrap(plain.Text(fmt.Sprintf(format, args...)), p.width-13) {
 			if i > 0 {

@@ -27,6 +27,9 @@ func (a *app) reach(online bool) func(context.Context, wormbell.Alert, *exposure
 		if online {
 			a.hide()
 		}
+		if alert.Demo { // nothing of the person's was in its reach
+			return nil
+		}
 		m, err := a.machine(t)
 		if err != nil {
 			return err

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+
 	"wormbell"
 	"wormbell/internal/exposure"
 	"wormbell/internal/plain"
+	"wormbell/internal/words"
 )
 
 // printer writes for a person. Everything that came from outside goes through
@@ -286,14 +289,19 @@ func (p *printer) advice(a wormbell.Alert) {
 	}
 	p.line("")
 	p.line("%s", p.look(bold, "Do now"))
-	if a.Advice != "" {
+	respond := "replace and revoke what was exposed, with a plan first"
+	switch {
+	case a.Demo:
+		respond = "what would be done; no token of yours is touched"
+		p.paragraph("  ", words.In(language.English).Alert(a).Next)
+	case a.Advice != "":
 		p.paragraph("  ", plain.Text(a.Advice))
 	}
 	if p.passing {
 		return
 	}
 	next := [][2]string{
-		{"respond", "replace and revoke what was exposed, with a plan first"},
+		{"respond", respond},
 		{"alert freeze", "stop everything it started, for now"},
 		{"alert show", "all of it again"},
 		{"alert close", "when it is dealt with"},

@@ -20,8 +20,12 @@ type Command struct {
 // Commands returns what takes back the versions that are known to have been
 // published, or that something tried to publish: for each, one to warn of it
 // and one to take it away. What no registry would take is left out: such a name
-// is there to do harm in a shell.
+// is there to do harm in a shell. What a demonstration published is on no
+// registry but its own, which has ended.
 func (x Exposure) Commands() (all []Command) {
+	if x.Demo {
+		return nil
+	}
 	seen := map[string]bool{}
 	add := func(name, version, registry string, day time.Time, confirmed bool) {
 		what := name + "@" + version

@@ -38,6 +38,8 @@ type Exposure struct {
 	Versions []Version  `json:"versions"` // what a registry says was published in the time in question
 	Exported []Exported `json:"exported"` // secrets that the person's shell exports to every program
 
+	Demo bool `json:"demo,omitempty"` // all of it is a demonstration's own, made up
+
 	Unwatched []Unwatched `json:"unwatched"` // credentials that are there and not guarded: nobody would know that they were read
 }
 
@@ -158,7 +160,7 @@ const maxTree = 200
 // Of gathers what an alert's evidence says. Findings of low severity are left
 // out: they are for the record.
 func Of(a wormbell.Alert) Exposure {
-	var x Exposure
+	x := Exposure{Demo: a.Demo}
 	t := tree{byID: map[wormbell.ProcessID]*node{}}
 	for _, e := range evidence(a) {
 		x.event(e)

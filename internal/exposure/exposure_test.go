@@ -311,3 +311,28 @@ func TestEarlierReleasesAreNotTakenBack(t *testing.T) {
 		t.Errorf("the report says\n%s", text)
 	}
 }
+
+// TestDemonstration: what a demonstration published is not to be taken away from
+// a registry of the person's, and nothing is to be taken for stolen.
+func TestDemonstration(t *testing.T) {
+	t.Parallel()
+	a := theft()
+	a.Demo = true
+	x := exposure.Of(a)
+	if got := x.Commands(); len(got) > 0 || len(x.Published) == 0 {
+		t.Errorf("%d were published, and there are commands: %v", len(x.Published), got)
+	}
+	text := exposure.Report(a, x, exposure.Header{})
+	for _, bad := range []string{"unpublish", "deprecate", "for stolen", "Revoke", "Remove ", "wormbell respond"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("the report says %q:\n%s", bad, text)
+		}
+	}
+	if strings.Count(text, "demonstration") < 3 {
+		t.Errorf("the report does not say what it is:\n%s", text)
+	}
+	b, err := json.Marshal(x)
+	if err != nil || !strings.Contains(string(b), `"demo":true`) || !strings.Contains(string(b), `"commands":[]`) {
+		t.Errorf("%v: %s", err, b)
+	}
+}

@@ -146,7 +146,9 @@ func (r *report) exposed(x Exposure) {
 		r.item("the variable %s, which %s exports in line %d to every program", e.Name, e.Path, e.Line)
 	})
 	each(r, x.Reach, func(t Reach) { r.item("%s", t.String()) })
-	if x.Reach == nil && len(x.Files)+len(x.Variables) > 0 {
+	if x.Demo {
+		r.item("All of this was made up for the demonstration.")
+	} else if x.Reach == nil && len(x.Files)+len(x.Variables) > 0 {
 		r.item("What these could do was not asked of their services.")
 	}
 	if doubt := Doubt(x.Unwatched); doubt != "" {
@@ -263,6 +265,10 @@ func (r *report) done(a wormbell.Alert) {
 
 func (r *report) next(a wormbell.Alert, x Exposure) {
 	r.section("What to do next")
+	if a.Demo {
+		r.item("Nothing: this was a demonstration. What it read and published was made up for it.")
+		return
+	}
 	before := r.Len()
 	if a.State != wormbell.Closed {
 		r.item("On the machine: 'wormbell respond %s' stops what runs, looks for what would come back, then revokes and replaces the credentials.", a.ID)

@@ -266,6 +266,8 @@ func middle(name string, n int) string {
 // nextKey is what to do, "" if only the agent's advice says it.
 func nextKey(a wormbell.Alert, d deed) Key {
 	switch dependency := ancestry.Dependency(d.who) != nil; {
+	case a.Demo:
+		return nextDemo
 	case pair(a):
 		return nextPair
 	case d.detector == credentialRead && dependency:

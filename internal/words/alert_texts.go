@@ -60,6 +60,7 @@ const (
 	nextPublish        Key = "next-publish"
 	nextPrivateLow     Key = "next-private-low"
 	nextUnknown        Key = "next-unknown"
+	nextDemo           Key = "next-demo"
 )
 
 // generalTitle is the key of a detector's title that names nobody.
@@ -163,6 +164,7 @@ var alertTexts = map[Key]text{
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
 	"next-decoy":       {En: `Freeze it now and look at what else it opened: whoever reads a decoy reads whatever is there.`, Ja: `今すぐ一時停止し、ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。`},
+	nextDemo:           {En: `This is a demonstration: nothing of yours was read, and nothing has to be done. “Respond” shows what would be done; it touches no token of yours. Close the alert when you have seen it.`, Ja: `これはデモです。あなたの情報は何も読み取られておらず、対処の必要はありません。「対処する」に進むと、実際の場合の手順を確認できます（あなたのトークンには触れません）。確認が終わったら、警告を対応済みにしてください。`},
 	nextUnknown:        {En: `If you did not start this, freeze it and look at the details.`, Ja: `心当たりがなければ、一時停止して詳細を確認してください。`},
 
 	"severity-none":     {En: `none`, Ja: `なし`},

@@ -82,6 +82,7 @@ var alertPageTexts = map[Key]text{
 	"rest-next-decoy":           {En: "Look at what else it opened: whoever reads a decoy reads whatever is there.", Ja: "ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。"},
 	"rest-next-history":         {En: "Delete the line from the history file and replace the token: worms read histories for them.", Ja: "履歴ファイルからその行を削除し、トークンを交換してください。ワームは履歴からトークンを探し出します。"},
 
+	"dash-a-demo":      {En: "All of this was made up for the demonstration. Nothing of yours was touched.", Ja: "すべてデモ用に作られたものです。あなたの情報には触れていません。"},
 	"dash-a-undo":      {En: "Undo", Ja: "元に戻す"},
 	"dash-a-see-trust": {En: "See what is allowed", Ja: "許可したものを見る"},
 	PageStillFrozen:    {En: "It was allowed and the alert is closed, but its processes are still frozen.", Ja: "許可して警告を対応済みにしましたが、プロセスはまだ一時停止中です。"},
@@ -261,6 +262,13 @@ func (w *Words) Next(a wormbell.Alert) string {
 		return ""
 	case h == HaltNot:
 		return w.Alert(a).Next
+	}
+	if a.Demo {
+		said := []string{w.Alert(a).Next}
+		if h == HaltFrozen {
+			said = append(said, w.Say(PageNextClosed))
+		}
+		return w.join(said)
 	}
 	first := PageNextFrozen
 	if h == HaltEnded {

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +80,29 @@ func TestNext(t *testing.T) {
 			a.State = wormbell.Closed
 			if got := In(tag).Next(a); got != "" {
 				t.Errorf("%s: closed: %q", detector, got)
+			}
+		}
+	}
+}
+
+// TestDemonstration: of a demonstration nothing is said to be stolen, whatever
+// rang, and that it is one comes first.
+func TestDemonstration(t *testing.T) {
+	t.Parallel()
+	for detector := range nextOf {
+		for tag, words := range map[language.Tag][]string{language.English: {"This is a demonstration", "stolen", "reeze it", "revoke"}, language.Japanese: {"これはデモです", "盗まれた", "今すぐ", "失効"}} {
+			a := wormbell.Alert{Demo: true, State: wormbell.Open, Severity: wormbell.Critical, Findings: []wormbell.Finding{{Detector: detector, Severity: wormbell.Critical}, {Detector: publishLoop}, {Detector: credentialRead}}}
+			for _, did := range [][]wormbell.Action{nil, {{What: "freeze", Done: 1}}, {{What: "freeze-none"}}} {
+				a.Actions = did
+				for _, got := range []string{In(tag).Alert(a).Next, In(tag).Next(a)} {
+					if !strings.HasPrefix(got, words[0]) || slices.ContainsFunc(words[1:], func(bad string) bool { return strings.Contains(got, bad) }) {
+						t.Errorf("%s, after %v: %q", detector, did, got)
+					}
+				}
+			}
+			a.Actions = []wormbell.Action{{What: "freeze", Done: 1}}
+			if got := In(tag).Next(a); !strings.HasSuffix(got, In(tag).Say(PageNextClosed)) {
+				t.Errorf("%s: that it is frozen is not said: %q", detector, got)
 			}
 		}
 	}

@@ -11,7 +11,8 @@ const (
 	NoticeAll      Key = "notice-all"       //
 	NoticeEndPause Key = "notice-end-pause" //
 
-	NoticeDemo      Key = "notice-demo"       // the title of an alert of a demonstration
+	NoticeDemo      Key = "notice-demo" // the title of an alert of a demonstration
+	NoticeDoDemo    Key = "notice-do-demo"
 	NoticeFrozen    Key = "notice-frozen"     // what to do, before the sentence of an alert
 	NoticeFrozeNone Key = "notice-froze-none" //
 	NoticeDoFreeze  Key = "notice-do-freeze"  //
@@ -57,6 +58,7 @@ var noticeTexts = map[Key]text{
 	NoticeEndPause: {En: "End the pause", Ja: "通知を再開する"},
 
 	NoticeDemo:      {En: "Demonstration: %[1]s", Ja: "デモ：%[1]s"},
+	NoticeDoDemo:    {En: "This is a demonstration: nothing of yours was read.", Ja: "これはデモです。あなたの情報は読み取られていません。"},
 	NoticeFrozen:    {En: "It is frozen and does nothing for now: respond next.", Ja: "一時停止中です。次は「対処する」に進んでください。"},
 	NoticeFrozeNone: {En: "Nothing could be frozen: respond now.", Ja: "一時停止できたプロセスはありません。すぐに「対処する」に進んでください。"},
 	NoticeDoFreeze:  {En: "Freeze it now, then respond.", Ja: "今すぐ一時停止し、「対処する」に進んでください。"},

@@ -34,6 +34,8 @@ func (p *Policy) alertNotice(a wormbell.Alert, now time.Time) Notice {
 // nextStep is what to do about an alert, in a few words.
 func nextStep(a wormbell.Alert) words.Key {
 	switch {
+	case a.Demo:
+		return words.NoticeDoDemo
 	case a.Frozen():
 		return words.NoticeFrozen
 	case frozeNothing(a):

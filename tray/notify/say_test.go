@@ -146,3 +146,16 @@ func TestFrozen(t *testing.T) {
 		}
 	}
 }
+
+// TestDemonstration: a notice of a demonstration does not ask to act.
+func TestDemonstration(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[language.Tag]string{language.English: "This is a demonstration: nothing of yours was read.", language.Japanese: "これはデモです。"} {
+		for _, actions := range [][]wormbell.Action{nil, {{What: "freeze", Done: 2}}, {{What: "freeze-none"}}} {
+			n := first(t, tag, alert("critical-x", wormbell.Critical, start, func(a *wormbell.Alert) { a.Demo, a.Actions = true, actions }))
+			if !strings.HasPrefix(n.Body, want) {
+				t.Errorf("%v: %q", actions, n.Body)
+			}
+		}
+	}
+}
