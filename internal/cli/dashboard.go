@@ -256,7 +256,7 @@ func (a *app) prepare(w *words.Words) func(context.Context, string, dashboard.Ho
 		m.Person = person
 		config := incident.Config{Machine: m, Agent: c, Alert: &alert, By: strconv.Itoa(os.Getuid()),
 			Patience: patience, ContainNow: how.ContainNow, Force: how.Force}
-		if all, err := unwatched(ctx, c, m.Home); err == nil { // else the plan says nothing of it
+		if all, err := unwatched(ctx, c, m.Home); err == nil && !alert.Demo { // else the plan says nothing of it
 			config.Doubt = exposure.Doubt(all)
 		}
 		response, err := incident.Prepare(ctx, config)

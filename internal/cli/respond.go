@@ -85,7 +85,7 @@ func (a *app) respond(ctx context.Context, c Agent, r responding, config inciden
 		return err
 	}
 	config.Machine, config.By, config.Patience = m, strconv.Itoa(os.Getuid()), patience
-	if config.Alert != nil {
+	if config.Alert != nil && !config.Alert.Demo {
 		if all, err := unwatched(ctx, c, m.Home); err == nil { // else the plan says nothing of it
 			config.Doubt = exposure.Doubt(all)
 		}

@@ -54,7 +54,7 @@ func (t Parts) String() string {
 type form struct{ En, Page, Ja string }
 
 // forms are all of them.
-var forms = [][]form{respondForms, rotationForms, trapForms, keychainForms, causeForms, serviceForms, grantForms, pageForms}
+var forms = [][]form{respondForms, rotationForms, trapForms, keychainForms, causeForms, serviceForms, grantForms, pageForms, agentForms}
 
 const (
 	longestSentence = 2 << 10  // bytes; what is longer is no sentence
