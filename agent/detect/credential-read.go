@@ -23,7 +23,11 @@ anything below the install script of a dependency, and scripts that nobody vouch
 Quiet for the programs that a credential belongs to (npm for ~/.npmrc, at any depth; git, gh, aws …), for what a person opens at a
 terminal or in an editor, for backups, for what the user has allowed, and for the files that Wormbell's own program announced to read for a
 plan that the person is shown. A read whose author the system cannot tell is no finding:
-then the detector says that it cannot see who.`,
+then the detector says that it cannot see who.
+
+A row of the user's that names a program by its path, or a script, keeps a digest of the file as it was when that was allowed. Once
+the file has changed, by an update or by somebody else, the row covers nothing, and the finding says that the program changed
+since it was allowed.`,
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
 		return func(e wormbell.Event, s *Scope) {

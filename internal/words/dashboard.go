@@ -22,7 +22,6 @@ const (
 	DashBlind         Key = "dash-blind"
 	DashCannotSeeWho  Key = "dash-cannot-see-who"
 	DashTrouble       Key = "dash-trouble"
-	DashItWasMe       Key = "dash-it-was-me"
 	DashOpenCount     Key = "dash-open-count"
 	DashNoOpen        Key = "dash-no-open"
 	DashAlertSummary  Key = "dash-alert-summary"
@@ -160,7 +159,7 @@ var dashboardTexts = map[Key]text{
 	"dash-actions":         {En: "What you can do", Ja: "できること"},
 	"dash-respond":         {En: "Respond…", Ja: "対処する…"},
 	"dash-freeze":          {En: "Freeze it", Ja: "一時停止する"},
-	DashItWasMe:            {En: "It was me…", Ja: "自分の操作です…"},
+	"dash-it-was-me":       {En: "It was me…", Ja: "自分の操作です…"},
 	"dash-close":           {En: "Close…", Ja: "対応済みにする…"},
 	"dash-close-note":      {En: "It is dealt with. What happens next begins a new alert.", Ja: "対応済みにします。次に何か起きると、新しい警告になります。"},
 	"dash-close-do":        {En: "Close the alert", Ja: "警告を対応済みにする"},
