@@ -104,13 +104,13 @@ func (a *app) stateCommand(verb, short, done string, do func(Agent, context.Cont
 // stillFrozen says that what an alert's programs were frozen for is over, and
 // they are not.
 func stillFrozen(a wormbell.Alert) string {
-	n := 0
+	n, spared := 0, 0 // those that a freeze leaves alone, such as a shell, are left alone by what comes after it, too
 	for _, did := range a.Actions {
 		switch did.What {
-		case "freeze":
-			n = did.Done // whatever was stopped before is stopped again
+		case "freeze": // whatever was stopped before is stopped again
+			n, spared = did.Done, did.Left
 		case "resume", "kill":
-			n = did.Left
+			n = did.Left - spared
 		}
 	}
 	what, them := "Its processes are", "them"

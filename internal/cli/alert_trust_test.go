@@ -139,6 +139,7 @@ func TestStillFrozen(t *testing.T) {
 		"one of it":        {[]wormbell.Action{{What: "freeze", Done: 1}}, "1 process is still frozen: 'wormbell alert resume ab12cd34' lets it go on, 'wormbell alert kill ab12cd34' ends it."},
 		"not counted":      {[]wormbell.Action{{What: "freeze", Outcome: "stopped 2 processes"}}, "Its processes are still frozen: "},
 		"some go on":       {[]wormbell.Action{{What: "freeze", Done: 5}, {What: "resume", Done: 2, Left: 3}, {What: "note"}}, "3 processes are still frozen: "},
+		"beside a shell":   {[]wormbell.Action{{What: "freeze", Done: 5, Left: 1}, {What: "resume", Done: 2, Left: 4}}, "3 processes are still frozen: "},
 		"resumed":          {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}}, ""},
 		"ended":            {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "kill", Done: 2}}, ""},
 		"nothing was left": {[]wormbell.Action{{What: "freeze-none"}}, ""},
