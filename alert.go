@@ -125,7 +125,8 @@ type Action struct {
 	What    string    `json:"what"`    // "freeze", "close", "npm-token-revoke"
 	Outcome string    `json:"outcome"` // one sentence; never a secret
 	// Of a freeze, resume or kill: how many processes it was done to, and how
-	// many it could not be done to. What had ended is neither.
+	// many it could not be done to. What had ended is neither, nor what is none of
+	// the alert's: a shell above it, the program that asked.
 	Done int `json:"done,omitempty"`
 	Left int `json:"left,omitempty"`
 }
@@ -150,6 +151,17 @@ func (a Alert) Frozen() (frozen bool) {
 		}
 	}
 	return frozen
+}
+
+// Escaped reports whether something of a may run although it is frozen: the
+// last freeze did not reach all of it, or there is a finding of later.
+func (a Alert) Escaped() bool {
+	for _, x := range slices.Backward(a.Actions) {
+		if x.What == "freeze" || x.What == "freeze-none" {
+			return a.Frozen() && (x.Left > 0 || a.Last.After(x.Time))
+		}
+	}
+	return false
 }
 
 // Plan is a response, spelled out before anything is touched.

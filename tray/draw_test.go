@@ -143,7 +143,7 @@ func TestDraw(t *testing.T) {
 	steps := []Model{
 		{Words: english()},
 		sample(0, nil), sample(3, nil), sample(8, nil),
-		sample(8, func(m *Model) { m.Alerts[0].Actions = []wormbell.Action{{What: "freeze", Done: 1}} }),
+		sample(8, func(m *Model) { m.Alerts[0].Actions = []wormbell.Action{{Time: m.Now, What: "freeze", Done: 1}} }),
 		sample(1, func(m *Model) { m.Browser = false }),
 		sample(2, func(m *Model) { m.Status.Protect, m.Status.PausedUntil, m.Status.Lost = true, &until, 7 }),
 		{Agent: Absent, Words: english()},
@@ -276,7 +276,7 @@ func TestPlaces(t *testing.T) {
 		for _, frozen := range []bool{false, true} {
 			m := sample(n, func(m *Model) { m.Status.Lost = n })
 			if frozen && n > 0 {
-				m.Alerts[0].Actions = []wormbell.Action{{What: "freeze", Done: 1}}
+				m.Alerts[0].Actions = []wormbell.Action{{Time: m.Now, What: "freeze", Done: 1}}
 			}
 			if at := ordered(Menu(m), places()); at != "" {
 				t.Errorf("%d alerts: the line %q has no place after those before it", n, at)

@@ -197,7 +197,7 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 		told.Title = m.Words.Say(words.NoticeDemo, told.Title)
 	}
 	at := m.clock(a.Last)
-	frozen := a.Frozen()
+	frozen := a.Frozen() && !a.Escaped() // else freezing comes first
 	label := func(title string) string {
 		l := m.Words.Say(words.TrayAlert, m.severity(a.Severity), title, at)
 		if frozen {

@@ -89,7 +89,7 @@ func models() []struct {
 	add("an alert", func(m *tray.Model) { m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil_pkg"))} })
 	add("an alert, frozen", func(m *tray.Model) {
 		a := theft("abcd2345", dependency("evil_pkg"))
-		a.Actions = []wormbell.Action{{What: "freeze"}, {What: "resume"}, {What: "freeze"}}
+		a.Actions = []wormbell.Action{{What: "freeze"}, {What: "resume"}, {Time: a.Last, What: "freeze"}}
 		m.Alerts = []wormbell.Alert{a}
 	})
 	add("an alert, frozen in vain", func(m *tray.Model) {

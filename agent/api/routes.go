@@ -221,7 +221,7 @@ func (s *Server) freeze(c *call, id string, action freeze.Action) (any, error) {
 	if action == freeze.Stop && len(r.Done) == 0 {
 		what = frozeNothing
 	}
-	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: what, Outcome: r.String(), Done: len(r.Done), Left: len(r.Left)}); err != nil {
+	if _, err := s.Store.AddAction(id, wormbell.Action{Time: s.Now(), By: c.user(), What: what, Outcome: r.String(), Done: len(r.Done), Left: r.Missed()}); err != nil {
 		s.Log.Error("store action", "alert", id, "err", err)
 	}
 	return map[string]any{"outcome": r.String(), "report": r}, nil

@@ -57,6 +57,21 @@ type Target struct {
 	PID  int    `json:"pid"`
 	Name string `json:"name"`
 	Why  string `json:"why,omitempty"` // for those left alone
+	// Spared says that it was left alone because it is none of the alert's: what
+	// asks for this, the agent, a shell, a service manager. What it could not be
+	// done to is not spared.
+	Spared bool `json:"spared,omitempty"`
+}
+
+// Missed is how many processes it should have been done to and was not.
+func (r Report) Missed() int {
+	n := 0
+	for _, t := range r.Left {
+		if !t.Spared {
+			n++
+		}
+	}
+	return n
 }
 
 // String is the report in one sentence.

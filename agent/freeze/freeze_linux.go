@@ -105,7 +105,7 @@ func (w *work) members() []wormbell.ProcessID {
 	for _, root := range w.Roots {
 		if p := w.Process(root.PID); p != nil && same(p.ID(), root) && ancestry.Boundary(p) {
 			// Its tree is not the worm's but everything that hangs below it.
-			w.leave(p.PID, p.Name(), "other work hangs below it")
+			w.left[p.PID] = Target{PID: p.PID, Name: p.Name(), Why: "other work hangs below it", Spared: true}
 			continue
 		}
 		for _, id := range w.Living(root) {
@@ -175,8 +175,8 @@ func (w *work) signal(id wormbell.ProcessID, sig unix.Signal) bool {
 	if errors.Is(err, os.ErrNotExist) || err == nil && dead(now.state) {
 		return false // it has ended, and waits at most for its parent to ask how; a signal would reach it and do nothing
 	}
-	if why := w.untouchable(p); why != "" {
-		w.leave(p.PID, p.Name(), why)
+	if why, spared := w.untouchable(p); why != "" {
+		w.left[p.PID] = Target{PID: p.PID, Name: p.Name(), Why: why, Spared: spared}
 		return false
 	}
 	switch err := unix.PidfdSendSignal(fd, sig, nil, 0); {
@@ -191,23 +191,24 @@ func (w *work) signal(id wormbell.ProcessID, sig unix.Signal) bool {
 	return false
 }
 
-// untouchable says why p must be left alone, "" if it need not.
-func (w *work) untouchable(p *wormbell.Process) string {
+// untouchable says why p must be left alone, "" if it need not, and whether it
+// is spared: then it is none of what is to be stopped.
+func (w *work) untouchable(p *wormbell.Process) (why string, spared bool) {
 	if why := w.spared[p.PID]; why != "" {
-		return why
+		return why, true
 	}
 	st, err := stat(p.PID)
 	switch {
 	case err != nil:
-		return "it cannot be looked at"
+		return "it cannot be looked at", false
 	case st.kernel:
-		return "it belongs to the kernel"
+		return "it belongs to the kernel", true
 	case ancestry.Boundary(p):
-		return "it is a shell, a terminal, an editor or a service manager"
+		return "it is a shell, a terminal, an editor or a service manager", true
 	case w.Caller != 0 && realUID(p.PID) != w.Caller:
-		return "it runs as another user"
+		return "it runs as another user", false
 	}
-	return ""
+	return "", false
 }
 
 func (w *work) leave(pid int, name, why string) { w.left[pid] = Target{PID: pid, Name: name, Why: why} }

@@ -25,6 +25,7 @@ type row struct {
 	Count    int
 	Demo     bool
 	Frozen   bool
+	Escaped  bool // though frozen, some of it may run
 	Packages []role
 
 	told  bool   // Title and What are in the person's words
@@ -89,7 +90,7 @@ func (s *Server) rows(ctx context.Context, all bool) ([]row, error) {
 			continue
 		}
 		rows[i] = row{ID: a.ID, Title: a.Title, Severity: a.Severity, State: a.State, First: a.First, Last: a.Last,
-			Count: a.Count, Demo: a.Demo, Frozen: a.Frozen(), Packages: packagesOf(a), print: print}
+			Count: a.Count, Demo: a.Demo, Frozen: a.Frozen(), Escaped: a.Escaped(), Packages: packagesOf(a), print: print}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return b.Last.Compare(a.Last) })
 	// Words cost more than all the rest: for the first page they are found while

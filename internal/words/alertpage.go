@@ -31,6 +31,7 @@ const (
 	PageLeftKilled    Key = "dash-a-left-killed"
 	PageSaid          Key = "dash-a-said"
 	PageNextFrozen    Key = "dash-a-next-frozen" // what to do next
+	PageNextPart      Key = "dash-a-next-part"
 	PageNextEnded     Key = "dash-a-next-ended"
 	PageNextClosed    Key = "dash-a-next-closed"
 	PageStillFrozen   Key = "dash-a-still-frozen" // after "It was me"
@@ -66,6 +67,7 @@ var alertPageTexts = map[Key]text{
 	PageSaid:         {En: "%[1]s: %[2]s", Ja: "%[1]s：%[2]s"},
 
 	PageNextFrozen: {En: "It is frozen. Respond, or let it go on if it was you.", Ja: "一時停止中です。「対処する」に進むか、ご自身の操作であれば再開してください。"},
+	PageNextPart:   {En: "Not all of it is frozen, or something came after that. Freeze it again, then respond.", Ja: "一部のプロセスはまだ動いているか、あとから動き出しました。もう一度一時停止してから「対処する」に進んでください。"},
 	PageNextEnded:  {En: "It has ended, so there is nothing to freeze. If it was not you, respond.", Ja: "すでに終了しているため、一時停止は不要です。心当たりがなければ「対処する」に進んでください。"},
 	PageNextClosed: {En: "Its processes are still frozen. Let them go on, or end them.", Ja: "プロセスはまだ一時停止中です。再開するか、終了してください。"},
 	// What is worth knowing besides, see restOf.
@@ -95,6 +97,8 @@ var alertPageTexts = map[Key]text{
 	PageForeign:        {En: "This alert is another user’s (uid %[1]s). Only they can say that it was them.", Ja: "この警告は別のユーザー（uid %[1]s）のものです。本人だけが「自分の操作です」と答えられます。"},
 
 	"dash-a-frozen":       {En: "Frozen", Ja: "一時停止中"},
+	"dash-a-frozen-part":  {En: "Frozen in part", Ja: "一部のみ一時停止中"},
+	"dash-a-freeze-again": {En: "Freeze it again", Ja: "もう一度一時停止する"},
 	"dash-a-more":         {En: "More", Ja: "その他"},
 	"dash-a-resume":       {En: "Let it go on…", Ja: "プロセスを再開する…"},
 	"dash-a-resume-note":  {En: "Every process of this alert that was frozen goes on where it was stopped. Do this only if you know what it is: a worm goes on with its work.", Ja: "この警告で一時停止したプロセスを、止めたところからすべて再開します。何のプロセスか分かっている場合だけにしてください。ワームであれば活動を続けます。"},
@@ -139,13 +143,17 @@ type Halt int
 const (
 	HaltNot    Halt = iota // they run, as far as is known
 	HaltFrozen             // they are stopped and can go on
+	HaltPart               // some are, and others may run
 	HaltEnded              // none is left
 )
 
 // HaltOf reads what became of a's processes from what was done: the last of
 // freeze, resume and kill says it.
 func HaltOf(a wormbell.Alert) Halt {
-	if a.Frozen() {
+	switch {
+	case a.Escaped():
+		return HaltPart
+	case a.Frozen():
 		return HaltFrozen
 	}
 	for _, did := range slices.Backward(a.Actions) {
@@ -256,7 +264,7 @@ func (w *Words) Sentence(a wormbell.Action) string {
 func (w *Words) Next(a wormbell.Alert) string {
 	h := HaltOf(a)
 	switch {
-	case a.State == wormbell.Closed && h == HaltFrozen:
+	case a.State == wormbell.Closed && (h == HaltFrozen || h == HaltPart):
 		return w.Say(PageNextClosed)
 	case a.State == wormbell.Closed:
 		return ""
@@ -265,13 +273,16 @@ func (w *Words) Next(a wormbell.Alert) string {
 	}
 	if a.Demo {
 		said := []string{w.Alert(a).Next}
-		if h == HaltFrozen {
+		if h != HaltEnded {
 			said = append(said, w.Say(PageNextClosed))
 		}
 		return w.join(said)
 	}
 	first := PageNextFrozen
-	if h == HaltEnded {
+	switch h {
+	case HaltPart:
+		first = PageNextPart
+	case HaltEnded:
 		first = PageNextEnded
 	}
 	said := []string{w.Say(first)}

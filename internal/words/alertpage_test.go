@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/text/language"
 
@@ -23,9 +24,11 @@ func TestHalt(t *testing.T) {
 		"in vain, without counts":    {[]wormbell.Action{{What: "freeze", Outcome: "no process was stopped: none of the tree is running"}}, HaltEnded},
 		"in vain":                    {[]wormbell.Action{{What: "freeze-none"}}, HaltEnded},
 		"not to be stopped":          {[]wormbell.Action{{What: "freeze-none", Left: 2}}, HaltNot},
-		"some of it":                 {[]wormbell.Action{{What: "freeze", Done: 1, Left: 2}}, HaltFrozen},
+		"some of it":                 {[]wormbell.Action{{What: "freeze", Done: 1, Left: 2}}, HaltPart},
+		"the rest at the second try": {[]wormbell.Action{{What: "freeze", Done: 1, Left: 2}, {What: "freeze", Done: 3}}, HaltFrozen},
 		"let go on":                  {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 2}}, HaltNot},
-		"let go on in part":          {[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "resume", Done: 1, Left: 1}}, HaltFrozen},
+		"let go on in part":          {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Done: 1, Left: 1}}, HaltFrozen},
+		"let go on what could be":    {[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "resume", Done: 2, Left: 1}}, HaltNot},
 		"let go on by another":       {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Outcome: "no process was continued: none of the tree was stopped"}}, HaltNot},
 		"not to be let go on":        {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Left: 2}}, HaltFrozen},
 		"ended meanwhile":            {[]wormbell.Action{{What: "freeze", Done: 2}, {What: "resume", Outcome: "no process was continued: none of the tree is running"}}, HaltEnded},
@@ -38,6 +41,11 @@ func TestHalt(t *testing.T) {
 		if got := HaltOf(wormbell.Alert{Actions: tt.did}); got != tt.want {
 			t.Errorf("%s: %d, want %d", name, got, tt.want)
 		}
+	}
+	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	later := wormbell.Alert{Last: at.Add(time.Second), Actions: []wormbell.Action{{Time: at, What: "freeze", Done: 2}}}
+	if got := HaltOf(later); got != HaltPart {
+		t.Errorf("a finding of after the freeze: %d", got)
 	}
 }
 

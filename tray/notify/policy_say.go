@@ -36,7 +36,7 @@ func nextStep(a wormbell.Alert) words.Key {
 	switch {
 	case a.Demo:
 		return words.NoticeDoDemo
-	case a.Frozen():
+	case a.Frozen() && !a.Escaped():
 		return words.NoticeFrozen
 	case frozeNothing(a):
 		return words.NoticeFrozeNone
@@ -69,7 +69,7 @@ func (p *Policy) buttons(a wormbell.Alert, now time.Time) []Button {
 	var stop []Button
 	switch {
 	case !stoppable(a):
-	case a.Frozen():
+	case a.Frozen() && !a.Escaped():
 		stop = []Button{{Resume, p.Words.Say(words.NoticeResume)}}
 	default:
 		stop = []Button{{Freeze, p.Words.Say(words.NoticeFreeze)}}

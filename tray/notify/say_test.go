@@ -110,7 +110,7 @@ func TestHeldInFewWords(t *testing.T) {
 func TestFrozen(t *testing.T) {
 	t.Parallel()
 	did := func(what string, done, left int) wormbell.Action {
-		return wormbell.Action{What: what, Done: done, Left: left}
+		return wormbell.Action{Time: start, What: what, Done: done, Left: left}
 	}
 	for _, tt := range []struct {
 		name    string
@@ -120,7 +120,7 @@ func TestFrozen(t *testing.T) {
 	}{
 		{name: "nothing", buttons: "respond freeze details"},
 		{name: "frozen", actions: []wormbell.Action{did("freeze", 2, 0)}, want: true, buttons: "respond resume details"},
-		{name: "frozen in part", actions: []wormbell.Action{did("freeze", 2, 1)}, want: true, buttons: "respond resume details"},
+		{name: "frozen in part", actions: []wormbell.Action{did("freeze", 2, 1)}, want: true, buttons: "respond freeze details"},
 		{name: "not counted", actions: []wormbell.Action{did("freeze", 0, 0)}, want: true, buttons: "respond resume details"},
 		{name: "none was stopped", actions: []wormbell.Action{did("freeze-none", 0, 1)}, buttons: "respond freeze details"},
 		{name: "none more", actions: []wormbell.Action{did("freeze", 1, 0), did("freeze-none", 0, 0)}, buttons: "respond freeze details"},
