@@ -103,24 +103,47 @@ func TestUsersOwnAgent(t *testing.T) {
 	d.says("notifications paused until")
 	d.choose("End the pause", func() bool { return a.status().PausedUntil == nil })
 
-	d.choose("Open the dashboard", func() bool { _, err := os.Stat(filepath.Join(d.home, "opened")); return err == nil })
-	link, err := os.ReadFile(filepath.Join(d.home, "opened"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := d.curl(strings.TrimSpace(string(link)))
+	var link string
+	d.choose("Open the dashboard", func() bool {
+		b, _ := os.ReadFile(filepath.Join(d.home, "opened"))
+		line, _, whole := strings.Cut(string(b), "\n")
+		link = line
+		return whole
+	})
+	page := d.curl(link)
 	root := page[strings.LastIndex(page, "\n")+1:]
-	page = d.curl(root + "alerts/" + first.ID)
-	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(page)
-	if csrf == nil {
-		t.Fatalf("the alert has no form:\n%s", page)
+	press := func(id string) {
+		t.Helper()
+		csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(d.curl(root + "alerts/" + id))
+		if csrf == nil {
+			t.Fatal("the alert has no form")
+		}
+		page := d.curl("-H", "Sec-Fetch-Site: same-origin", "-d", "csrf="+csrf[1], "-d", "reason=mine", root+"alerts/"+id+"/close")
+		if !a.closed(c, id) {
+			t.Errorf("the dashboard does not close it:\n%s", regexp.MustCompile(`(?s)<div id="flash".*?</div>`).FindString(page))
+		}
 	}
-	page = d.curl("-H", "Sec-Fetch-Site: same-origin", "-d", "csrf="+csrf[1], "-d", "reason=mine", root+"alerts/"+first.ID+"/close")
-	if !a.closed(c, first.ID) {
-		t.Errorf("the dashboard does not close it:\n%s", regexp.MustCompile(`(?s)<div id="flash".*?</div>`).FindString(page))
-	}
+	press(first.ID)
 
 	d.choose("Close", func() bool { return a.closed(c, second.ID) })
+	// One that is started later has never seen what they run.
+	a.end()
+	a.own()
+	c = a.client()
+	third := a.bare("three")
+	until(t, "the dashboard to find it", func() bool { return strings.Contains(d.curl(root+"alerts/"+third.ID), "csrf") })
+	press(third.ID)
+	calls, err := c.Calls(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	by := map[string]string{}
+	for _, e := range calls {
+		by[e.Line] = e.Process.Name()
+	}
+	if by["close "+first.ID] != "wormbell" || by["close "+second.ID] != "wormbell-tray" || by["close "+third.ID] != "wormbell" {
+		t.Errorf("it keeps as accepted %v", by)
+	}
 	if strings.Contains(said(), "not done") {
 		t.Error("something that was chosen was refused")
 	}

@@ -139,6 +139,23 @@ func hiddenName(pid int) (string, error) {
 	return statusField(dir, "Name")
 }
 
+// hiddenArgs returns the arguments of a program that hides what it runs, which
+// everybody may read, proc_pid_cmdline(5); nil if they cannot be read or are
+// longer than ours ever are.
+func hiddenArgs(pid int) []string {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	const most = 8 << 10
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil || len(b) == 0 || len(b) > most {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+}
+
 // maxThreads is far above what a Go program of ours has.
 const maxThreads = 1000
 

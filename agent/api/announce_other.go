@@ -18,3 +18,5 @@ func static(string, file) (bool, error) { return false, errNoIdentity }
 func undisturbed(*peer) error { return errNoIdentity }
 
 func hiddenName(int) (string, error) { return "", errNoIdentity }
+
+func hiddenArgs(int) []string { return nil }

@@ -64,8 +64,11 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 		name, err := s.program(c.peer, p)
 		ours := func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) }
 		hidden := errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0
+		args := p.Args
 		if hidden {
-			name, err = s.resembles(p)
+			if name, err = s.resembles(p); len(args) == 0 { // it hid before this agent first saw it
+				args = hiddenArgs(p.PID)
+			}
 			ours = func(a *wormbell.Process) bool {
 				if a == p || s.runsOurs(c.peer, a) {
 					return true
@@ -80,7 +83,7 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 			hint = "type the command in a terminal; an agent that root runs can tell more ('sudo systemctl start wormbell')"
 		case err != nil:
 			why = err.Error()
-		case !hasWindows(name, p.Args):
+		case !hasWindows(name, args):
 			why = "it is neither the tray nor the dashboard"
 		case !c.peer.alive(): // else the PID may have been another's
 			why = "it has ended"
@@ -181,7 +184,13 @@ func (s *Server) below(p *wormbell.Process) string {
 // person may be behind it. It is not refused for that: scripts of a person's
 // own do such things, and what is accepted is loud.
 func (s *Server) accepted(c *call, p *wormbell.Process, what string) {
-	s.Store.AddCall(alert.Call{Time: s.Now(), User: c.user(), PID: p.PID, Exe: p.Exe, What: what})
+	exe := p.Exe
+	if exe == "" && os.Geteuid() != 0 {
+		if name, err := s.resembles(p); err == nil {
+			exe = name
+		}
+	}
+	s.Store.AddCall(alert.Call{Time: s.Now(), User: c.user(), PID: p.PID, Exe: exe, What: what})
 	line := "accepted " + what
 	if !c.owns() {
 		if why := s.behind(p, func(a *wormbell.Process) bool { return s.runsOurs(c.peer, a) }); why != "" {
