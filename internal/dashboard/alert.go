@@ -80,7 +80,7 @@ func (s *Server) head(r *http.Request, a wormbell.Alert) alertView {
 	v := alertView{Alert: a, Told: s.c.Words.Alert(a), Frozen: a.Frozen(),
 		Foreign: foreign(a), Answers: s.c.Prepare != nil}
 	v.Told.Next = s.c.Words.Next(a)
-	v.Offers = s.c.Suggest != nil && !v.Foreign
+	v.Offers = s.c.Suggest != nil && !v.Foreign && !a.Demo // nobody did a demonstration
 	v.Minor = a.Severity <= wormbell.Low && a.State == wormbell.Open
 	if in := sessionOf(r); in != nil {
 		v.CSRF = in.csrf

@@ -420,20 +420,16 @@ func TestDemonstration(t *testing.T) {
 		language.English:  {"This is a demonstration: nothing of yours was read", "All of this was made up for the demonstration."},
 		language.Japanese: {"これはデモです。あなたの情報は何も読み取られておらず", "すべてデモ用に作られたものです。"},
 	} {
-		var real string
 		_, s := record(t, tag, func(r *recorder) {
 			for i := range r.list {
 				r.list[i].Findings = append(r.list[i].Findings, wormbell.Finding{Detector: "publish-by-install-script", Severity: wormbell.Critical, Evidence: []wormbell.Event{{Time: day, Kind: wormbell.ProcessStart,
 					Process: &wormbell.Process{PID: 99, Start: day, Exe: "/usr/bin/node", Script: "/usr/bin/npm", Args: []string{"node", "/usr/bin/npm", "publish"}}, Package: &wormbell.Package{Ecosystem: "npm", Name: "left-pad", Version: "9.9.9"}}}})
 				r.list[i].Demo = r.list[i].ID == "worm2345"
-				if !r.list[i].Demo {
-					real = r.list[i].ID
-				}
 			}
 		}, nil)
 		b := visit(t, s, "/")
-		if got := b.get("/alerts/"+real, nil).body; !strings.Contains(got, "npm unpublish") {
-			t.Errorf("what is no demonstration has no commands")
+		if got := b.get("/alerts/backup23", nil).body; !strings.Contains(got, "npm unpublish") || !strings.Contains(got, "ask-me") {
+			t.Errorf("what is no demonstration has no commands, or cannot have been the person")
 		}
 		for _, path := range []string{"/alerts/worm2345", "/alerts/worm2345/report.html"} {
 			got := b.get(path, nil).body
@@ -442,7 +438,7 @@ func TestDemonstration(t *testing.T) {
 					t.Errorf("%s: it does not say %q", path, w)
 				}
 			}
-			for _, bad := range []string{"npm unpublish", "npm deprecate", "for stolen", "盗まれたもの"} {
+			for _, bad := range []string{"npm unpublish", "npm deprecate", "for stolen", "盗まれたもの", "ask-me"} {
 				if strings.Contains(got, bad) {
 					t.Errorf("%s: it says %q", path, bad)
 				}
