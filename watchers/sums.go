@@ -2,7 +2,6 @@ package watchers
 
 import (
 	"crypto/sha256"
-	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -67,7 +66,7 @@ func (later) Temporary() bool { return true }
 // errBusy is returned for a file whose owner's budget is used up, errLate for
 // one that could not be read in time.
 const (
-	errBusy = later("too much has been read lately")
+	errBusy = later("too much has been read lately; try again in a few seconds")
 	errLate = later("it was not read in time")
 )
 
@@ -91,13 +90,11 @@ func (s *sums) spend(uid int, d time.Duration) {
 	}
 }
 
-// errRead says that a file must be read.
-var errRead = errors.New("not known yet")
-
 // of returns the sum of a file that may refuses no. It waits for wait at most.
 // For a row, the first reading of a name is free: when the agent starts, it
 // knows no sum, and that is nobody's doing.
 func (s *sums) of(files *signer.Files, name string, wait time.Duration, row bool, may func(signer.Found) error) ([sha256.Size]byte, signer.Found, error) {
+	unread := false
 	sum, found, err := files.Sum(name, sumLimit, func(f signer.Found) (sum [sha256.Size]byte, err error) {
 		if err := may(f); err != nil {
 			return sum, err
@@ -107,9 +104,10 @@ func (s *sums) of(files *signer.Files, name string, wait time.Duration, row bool
 		if sum, ok := s.known[f.Ident]; ok && f.Ctime != 0 { // without one nothing tells that it is unchanged
 			return sum, nil
 		}
-		return sum, errRead
+		unread = true
+		return sum, nil
 	}, nil)
-	if !errors.Is(err, errRead) {
+	if err != nil || !unread {
 		return sum, found, err
 	}
 	j, wait, err := s.ask(files, name, found, row, wait)
