@@ -152,49 +152,60 @@ func (d *doer) ask(ctx context.Context, agent Agent, act Act) (n notify.Notice, 
 	return n, err
 }
 
-// last is the last action of a kind that the agent notes of an alert.
-func last(ctx context.Context, agent Agent, id string, kinds ...string) (did wormbell.Action, ok bool) {
+// last is the last action of a kind that the agent notes of an alert, if it
+// notes one, and whether processes of the alert are frozen now.
+func last(ctx context.Context, agent Agent, id string, kinds ...string) (did wormbell.Action, ok, frozen bool) {
 	a, err := agent.Alert(ctx, id)
 	if err != nil {
-		return did, false // what the agent said of it stands
+		return did, false, false // what the agent said of it stands
 	}
 	for _, did := range slices.Backward(a.Actions) {
 		if slices.Contains(kinds, did.What) {
-			return did, true
+			return did, true, a.Frozen()
 		}
 	}
-	return did, false
+	return did, false, a.Frozen()
 }
+
+// none is how what the agent says begins where nothing came of it.
+const none = "no process was "
 
 // froze tells what came of a freeze: how many processes were stopped. Where that
 // is not counted, what the agent said of it stands.
 func (d *doer) froze(ctx context.Context, agent Agent, id, outcome string) (words.Key, string) {
-	did, ok := last(ctx, agent, id, "freeze", notify.FreezeNone)
+	did, _, _ := last(ctx, agent, id, "freeze", notify.FreezeNone)
 	switch {
-	case ok && did.Done > 0:
-		body := d.Words.Say(words.TrayFrozeBody, did.Done)
-		if did.Left > 0 {
-			body += " " + d.Words.Say(words.TrayFrozeLeft, did.Left)
-		}
-		return words.TrayFroze, body
-	case ok && did.Left > 0:
+	case did.Done > 0 && did.Left > 0:
+		return words.TrayFroze, d.Words.Join(d.Words.Say(words.TrayFrozeBody, did.Done), d.Words.Say(words.TrayFrozeLeft, did.Left))
+	case did.Done > 0:
+		return words.TrayFroze, d.Words.Say(words.TrayFrozeBody, did.Done)
+	case did.Left > 0:
 		return words.TrayFrozeNone, d.Words.Say(words.TrayFrozeFailed, did.Left)
-	case ok && did.What == notify.FreezeNone:
+	case did.What == notify.FreezeNone:
 		return words.TrayFrozeNone, d.Words.Say(words.TrayFrozeNoneBody)
+	case strings.HasPrefix(outcome, none):
+		return words.TrayFrozeNone, plain.Text(outcome)
 	}
 	return words.TrayFroze, plain.Text(outcome)
 }
 
-// resumed tells what came of letting processes go on.
+// resumed tells what came of letting processes go on. What was left alone may
+// never have been frozen, such as a shell: it is told while some are.
 func (d *doer) resumed(ctx context.Context, agent Agent, id, outcome string) (words.Key, string) {
-	did, ok := last(ctx, agent, id, "resume")
+	did, ok, frozen := last(ctx, agent, id, "resume")
 	switch {
-	case ok && did.Done > 0:
+	case did.Done > 0 && did.Left > 0 && frozen:
+		return words.TrayResumed, d.Words.Join(d.Words.Say(words.TrayResumedBody, did.Done), d.Words.Say(words.TrayResumedLeft, did.Left, id))
+	case did.Done > 0:
 		return words.TrayResumed, d.Words.Say(words.TrayResumedBody, did.Done)
-	case ok && words.RunsAlready(did):
+	case words.RunsAlready(did):
 		return words.TrayResumedNone, d.Words.Say(words.PageRunsAlready)
-	case ok && did.Left == 0:
+	case did.Left > 0:
+		return words.TrayResumeFailed, d.Words.Say(words.TrayResumedLeft, did.Left, id)
+	case ok:
 		return words.TrayResumedNone, d.Words.Say(words.TrayResumedNoneBody)
+	case strings.HasPrefix(outcome, none):
+		return words.TrayResumeFailed, plain.Text(outcome)
 	}
 	return words.TrayResumed, plain.Text(outcome)
 }

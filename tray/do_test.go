@@ -95,6 +95,7 @@ func TestFreezeOutcome(t *testing.T) {
 		{wormbell.Action{What: "freeze-none"}, Freeze, "Nothing was frozen", "None of its processes runs any more"},
 		{wormbell.Action{What: "resume", Done: 2}, Resume, "It goes on again", "2 processes go on"},
 		{wormbell.Action{What: "resume"}, Resume, "Nothing was left to go on", "have ended"},
+		{wormbell.Action{What: "resume", Left: 2}, Resume, "Nothing could be let go on", "2 processes stay as they are. To try again, in a terminal: wormbell alert resume abcd2340"},
 		{wormbell.Action{What: "resume", Outcome: "no process was continued: none of the tree was stopped"}, Resume, "Nothing was left to go on", "It runs already."},
 		{wormbell.Action{What: "note"}, Freeze, "It is frozen", "stopped 3 processes"}, // nothing is noted: the agent's word stands
 	} {
@@ -117,6 +118,54 @@ func TestFreezeOutcome(t *testing.T) {
 			b.end(t)
 		})
 	}
+}
+
+// TestResumeOutcome: of what is still frozen is told, and not of a shell that
+// was never stopped; nor is it said that anything goes on if the agent says not.
+func TestResumeOutcome(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		did         []wormbell.Action
+		says        string // of the agent; "" for what it says by itself
+		verb        Verb
+		title, body string
+	}{
+		"some stay frozen": {[]wormbell.Action{{What: "freeze", Done: 3}, {What: "resume", Done: 1, Left: 2}}, "", Resume, "It goes on again", "The process goes on again. 2 processes stay as they are. To try again, in a terminal: wormbell alert resume abcd2340"},
+		"a shell":          {[]wormbell.Action{{What: "freeze", Done: 2, Left: 1}, {What: "resume", Done: 2, Left: 1}}, "", Resume, "It goes on again", "2 processes go on again."},
+		"none is noted":    {nil, "no process was continued; left alone 1: bash (12): not allowed", Resume, "Nothing could be let go on", "no process was continued; left alone 1: bash (12): not allowed"},
+		"no freeze noted":  {nil, "no process was stopped: it has ended", Freeze, "Nothing was frozen", "no process was stopped: it has ended"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := begin(t, nil)
+			rest(time.Second)
+			b.notifier.take()
+			b.agent.set(func() { b.agent.did, b.agent.says = tt.did, tt.says })
+			b.screen.click <- Act{tt.verb, "abcd2340"}
+			rest(time.Second)
+			got := b.notifier.take()
+			if len(got) != 1 || got[0].Title != tt.title || got[0].Body != tt.body {
+				t.Errorf("%s: told %+v", name, got)
+			}
+			b.end(t)
+		})
+	}
+}
+
+// TestFreezeInJapanese: between two sentences there is no space.
+func TestFreezeInJapanese(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, func(c *Config) { c.Words = japanese() })
+		rest(time.Second)
+		b.notifier.take()
+		b.agent.set(func() { b.agent.did = []wormbell.Action{{What: "freeze", Done: 1, Left: 2}} })
+		b.screen.click <- Act{Freeze, "abcd2340"}
+		rest(time.Second)
+		if got := b.notifier.take(); len(got) != 1 || !strings.Contains(got[0].Body, "。停止できなかった") {
+			t.Errorf("told %+v", got)
+		}
+		b.end(t)
+	})
 }
 
 // TestRefusal: what the agent says against a click is shown word for word.

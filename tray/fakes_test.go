@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type fakeAgent struct {
 	alerts  []wormbell.Alert
 	asked   []string          // what it was asked to do
 	did     []wormbell.Action // what it notes of every alert
+	says    string            // what it says of a freeze and a resume; "" for what it did
 	dials   int
 	reads   int
 	changed chan struct{} // closed and made anew when something changes
@@ -122,10 +124,10 @@ func (f *fakeAgent) Alert(_ context.Context, id string) (wormbell.Alert, error) 
 	return wormbell.Alert{ID: id, Actions: slices.Clone(f.did)}, nil
 }
 func (f *fakeAgent) Freeze(_ context.Context, id string) (string, error) {
-	return "stopped 3 processes", f.do("freeze " + id)
+	return cmp.Or(f.says, "stopped 3 processes"), f.do("freeze " + id)
 }
 func (f *fakeAgent) Resume(_ context.Context, id string) (string, error) {
-	return "continued 3 processes", f.do("resume " + id)
+	return cmp.Or(f.says, "continued 3 processes"), f.do("resume " + id)
 }
 func (f *fakeAgent) Pause(_ context.Context, d time.Duration) error {
 	return f.do("pause " + d.String())
@@ -269,3 +271,5 @@ func rest(d time.Duration) {
 
 // english is made once: it takes a while.
 var english = sync.OnceValue(func() *words.Words { return words.In(language.English) })
+
+var japanese = sync.OnceValue(func() *words.Words { return words.In(language.Japanese) })

@@ -64,6 +64,8 @@ const (
 	TrayResumedBody     Key = "tray-resumed-body" //
 	TrayResumedNone     Key = "tray-resumed-none" //
 	TrayResumedNoneBody Key = "tray-resumed-none-body"
+	TrayResumedLeft     Key = "tray-resumed-left"    //
+	TrayResumeFailed    Key = "tray-resume-failed"   //
 	TrayNameTaken       Key = "tray-name-taken"      //
 	TrayNameTakenBody   Key = "tray-name-taken-body" //
 	TrayResumed         Key = "tray-resumed"         //
@@ -139,10 +141,12 @@ var trayTexts = map[Key]text{
 	TrayFrozeBody:       {En: "%[1]d processes were stopped and do nothing for now.", One: "One process was stopped and does nothing for now.", Ja: "%[1]d 個のプロセスを停止しました。いまは何もしません。"},
 	TrayFrozeLeft:       {En: "%[1]d others could not be stopped: respond to the alert.", One: "One other could not be stopped: respond to the alert.", Ja: "停止できなかったプロセスが %[1]d 個あります。「対処する」に進んでください。"},
 	TrayFrozeNone:       {En: "Nothing was frozen", Ja: "一時停止したプロセスはありません"},
-	TrayFrozeNoneBody:   {En: "None of its processes runs any more: respond to the alert, as what it read is known to it.", Ja: "関係するプロセスはすでに終了しています。読み取られたものは知られているため、「対処する」に進んでください。"},
+	TrayFrozeNoneBody:   {En: "None of its processes runs any more: respond to the alert, as what it read may be stolen.", Ja: "関係するプロセスはすでに終了しています。読み取られたものは盗まれたおそれがあるため、「対処する」に進んでください。"},
 	TrayFrozeFailed:     {En: "%[1]d processes could not be stopped: respond to the alert now.", One: "The process could not be stopped: respond to the alert now.", Ja: "%[1]d 個のプロセスを停止できませんでした。すぐに「対処する」に進んでください。"},
 	TrayResumed:         {En: "It goes on again", Ja: "再開しました"},
 	TrayResumedBody:     {En: "%[1]d processes go on again.", One: "The process goes on again.", Ja: "%[1]d 個のプロセスを再開しました。"},
+	TrayResumedLeft:     {En: "%[1]d processes stay as they are. To try again, in a terminal: wormbell alert resume %[2]s", One: "One process stays as it is. To try again, in a terminal: wormbell alert resume %[2]s", Ja: "%[1]d 個のプロセスは再開できませんでした。ターミナルでやり直すには：wormbell alert resume %[2]s"},
+	TrayResumeFailed:    {En: "Nothing could be let go on", Ja: "再開できたプロセスはありません"},
 	TrayResumedNone:     {En: "Nothing was left to go on", Ja: "再開するプロセスはありません"},
 	TrayResumedNoneBody: {En: "Its processes have ended.", Ja: "関係するプロセスはすでに終了しています。"},
 	TrayNameTaken:       {En: "Another program poses as Wormbell's icon", Ja: "別のプログラムが Wormbell のアイコンを名乗っています"},
@@ -160,6 +164,9 @@ var trayTexts = map[Key]text{
 	TraySilent: {En: "The agent runs, but does not answer as it should", Ja: "エージェントは動いていますが、正しく応答しません"},
 	TrayUnread: {En: "The agent does not hand out its alerts", Ja: "エージェントから警告を読み取れません"},
 }
+
+// Join puts sentences one after the other.
+func (w *Words) Join(sentences ...string) string { return w.join(sentences) }
 
 // Until says when something ends: the time of day, with its day if that is not
 // today's as seen at now.
