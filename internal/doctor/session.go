@@ -67,7 +67,8 @@ func notifications(_ context.Context, m Machine) Result {
 	case d.Daemon != "":
 		return warn(d.Daemon+" shows notifications, without buttons", "use the command that each names")
 	case d.Starts:
-		return ok("a notification daemon is started when it is needed; whether it has buttons shows then")
+		return Result{State: Unknown, Says: "no notification daemon runs, and one is started for the first notification; whether that works shows only then",
+			Do: "run 'wormbell demo' and see whether a notification shows"}
 	}
 	return warn("no notification daemon runs in this session", "start one, for example dunst or xfce4-notifyd; until then alerts are written to your terminals")
 }
@@ -130,7 +131,9 @@ func terminals(_ context.Context, m Machine) Result {
 		return ok("one terminal of yours takes messages")
 	case d.Terminals > 0:
 		return ok(fmt.Sprintf("%d terminals of yours take messages", d.Terminals))
-	case d.Daemon != "" || d.Starts:
+	case d.Daemon == "" && d.Starts:
+		return Result{State: Unknown, Says: "none of your terminals takes messages; whether notifications work shows with the first", Do: "run 'mesg y' in a terminal"}
+	case d.Daemon != "":
 		return ok("none of your terminals takes messages, and none needs to: there are notifications")
 	}
 	return warn("none of your terminals takes messages, and there are no notifications: an alert would reach nobody by itself", "run 'mesg y' in a terminal")

@@ -344,7 +344,15 @@ func (p *Policy) wanting() (list []*told) {
 	return list
 }
 
+// byGravity sorts what is grave before what is not, and demonstrations last:
+// nothing happened there.
 func byGravity(a, b *told) int {
+	if a.alert.Demo != b.alert.Demo {
+		if b.alert.Demo {
+			return -1
+		}
+		return 1
+	}
 	return cmp.Or(-cmp.Compare(a.alert.Severity, b.alert.Severity), a.alert.First.Compare(b.alert.First), cmp.Compare(a.alert.ID, b.alert.ID))
 }
 

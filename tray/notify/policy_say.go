@@ -90,7 +90,7 @@ func (p *Policy) digestNotice(members []*told) Notice {
 	slices.SortFunc(members, byGravity)
 	top := members[0].alert
 	key := words.NoticeMore
-	if p.digest.start && members[len(members)-1].alert.Severity >= wormbell.Critical {
+	if p.digest.start && !slices.ContainsFunc(members, func(t *told) bool { return t.alert.Severity < wormbell.Critical }) {
 		key = words.NoticeOpen
 	}
 	return Notice{

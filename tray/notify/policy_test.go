@@ -76,6 +76,11 @@ func shown(list []notify.Notice) string {
 	return strings.Join(out, ", ")
 }
 
+func demo(a wormbell.Alert) wormbell.Alert {
+	a.Demo = true
+	return a
+}
+
 func several(n int, severity wormbell.Severity) (list []wormbell.Alert) {
 	for i := range n {
 		list = append(list, alert(fmt.Sprintf("%s-%02d", severity, i), severity, start.Add(time.Duration(i)*time.Millisecond)))
@@ -120,6 +125,7 @@ func TestPolicy(t *testing.T) {
 		},
 		"sticky when critical": {{alerts: one(c), show: "alert--c critical!"}},
 		"the gravest first":    {{alerts: []wormbell.Alert{b, a, c}, show: "alert--c critical!, alert--a high, digest medium"}},
+		"demonstrations last": {{alerts: []wormbell.Alert{demo(alert("alert--d", critical, start)), b, a}, show: "alert--a high, alert--b medium, alert--d critical!"}},
 		"the same twice":       {{alerts: []wormbell.Alert{a, a}, show: "alert--a high"}},
 		"more of the same is not new": {
 			{alerts: one(a), show: "alert--a high"},
@@ -374,6 +380,16 @@ func TestPolicy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDigestOfDemonstrations: the digest at the start names none while there is
+// anything else, however long the demonstration has been open.
+func TestDigestOfDemonstrations(t *testing.T) {
+	t.Parallel()
+	n := first(t, language.English, demo(alert("alert--d", wormbell.Critical, start.Add(-2*time.Hour))), alert("alert--c", wormbell.Critical, start.Add(-time.Hour)))
+	if n.ID != notify.DigestID || n.Title != "2 critical alerts are still open" || strings.Contains(n.Body, "Demonstration") || !n.Sticky {
+		t.Errorf("%+v", n)
 	}
 }
 
