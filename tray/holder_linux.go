@@ -92,6 +92,11 @@ func (p program) like(ours program) bool {
 	if p.status["TracerPid"] != "0" {
 		return false
 	}
+	// Nor is one a tray that does not run: who stopped it may have started it, too
+	// (proc_pid_status(5), State).
+	if state := p.status["State"]; state == "" || strings.Contains("TtZXx", state[:1]) {
+		return false
+	}
 	if p.exe != nil {
 		return ours.exe != nil && os.SameFile(p.exe, ours.exe)
 	}

@@ -9,7 +9,7 @@ import (
 // TestLike: what the kernel tells of a program that hides its file.
 func TestLike(t *testing.T) {
 	t.Parallel()
-	ours := program{status: map[string]string{"Name": "wormbell-tray", "VmExe": "4100 kB", "VmLib": "8 kB", "TracerPid": "0"}}
+	ours := program{status: map[string]string{"Name": "wormbell-tray", "VmExe": "4100 kB", "VmLib": "8 kB", "TracerPid": "0", "State": "S (sleeping)"}}
 	exe, err := os.Stat("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +32,10 @@ func TestLike(t *testing.T) {
 		{name: "hidden, with libraries", change: func(p *program) { p.exe, p.status["VmLib"] = nil, "4096 kB" }},
 		{name: "nothing is told", change: func(p *program) { p.exe = nil; clear(p.status) }},
 		{name: "steered by a debugger", change: func(p *program) { p.status["TracerPid"] = "77" }},
+		{name: "stopped", change: func(p *program) { p.status["State"] = "T (stopped)" }},
+		{name: "stopped by a debugger", change: func(p *program) { p.status["State"] = "t (tracing stop)" }},
+		{name: "ended", change: func(p *program) { p.status["State"] = "Z (zombie)" }},
+		{name: "hidden and stopped", change: func(p *program) { p.exe, p.status["State"] = nil, "T (stopped)" }},
 		{name: "hidden and steered", change: func(p *program) { p.exe, p.status["TracerPid"] = nil, "77" }},
 	} {
 		if loading := (program{status: map[string]string{"VmLib": "43000 kB"}}); ours.loads() || !loading.loads() {

@@ -1,7 +1,9 @@
 package tray
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"wormbell"
@@ -65,7 +67,7 @@ var alertPlaces = []string{"what", "show", "respond", "freeze", "it-was-me", "cl
 // submenus: neither library can insert a line later, and of one neither can
 // remove a line. Each stretch between separators always shows a line.
 func places() []Item {
-	out := []Item{{Place: "status"}, {Place: "why"}, {Place: "lost"}, {Place: "held"}, {Separator: true}, {Place: "none"}}
+	out := []Item{{Place: "status"}, {Place: "why"}, {Place: "lost"}, {Place: "held"}, {Place: "untold"}, {Separator: true}, {Place: "none"}}
 	for i := range shownAlerts {
 		alert := Item{Place: fmt.Sprintf("alert-%d", i+1)}
 		for _, p := range alertPlaces {
@@ -86,7 +88,7 @@ func Menu(m Model) []Item {
 	if !m.Browser {
 		dashboard = Item{Place: "dashboard", Label: m.say(words.TrayNoBrowser), Disabled: true}
 	}
-	health := Item{Place: "health", Label: m.say(words.TrayHealth), Do: Act{Verb: Health}, Disabled: !m.Browser && !m.Terminal}
+	health := Item{Place: "health", Label: m.say(words.TrayHealth), Do: Act{Verb: Health}}
 	return append(out, dashboard, health, Item{Place: "quit", Label: m.say(words.TrayQuit), Do: Act{Verb: Quit}})
 }
 
@@ -132,8 +134,8 @@ func (m Model) state() string {
 }
 
 // head are the lines that say how it is.
-func head(m Model) []Item {
-	out := []Item{{Place: "status", Label: m.status(), Do: Act{Verb: All}, Disabled: !m.Browser && !m.Terminal}}
+func head(m Model) (out []Item) {
+	out = []Item{{Place: "status", Label: m.status(), Do: Act{Verb: All}}}
 	note := func(place, label string) { out = append(out, Item{Place: place, Label: label, Disabled: true}) }
 	switch m.Agent {
 	case Absent:
@@ -142,6 +144,9 @@ func head(m Model) []Item {
 		note("why", m.say(words.TrayNotYours))
 	case Impostor:
 		note("why", m.say(words.TrayDistrust))
+	}
+	if m.Untold {
+		defer func() { note("untold", m.say(words.TrayUntold)) }()
 	}
 	if m.Agent != Here {
 		return out
@@ -174,7 +179,7 @@ func alerts(m Model) []Item {
 		return []Item{{Place: "none", Label: m.say(words.TrayNoAlerts), Disabled: true}}
 	}
 	var out []Item
-	for i, a := range m.Alerts[:min(len(m.Alerts), shownAlerts)] {
+	for i, a := range gravest(m.Alerts) {
 		out = append(out, alert(m, a, fmt.Sprintf("alert-%d", i+1)))
 	}
 	if more := len(m.Alerts) - shownAlerts; more > 0 {
@@ -185,6 +190,23 @@ func alerts(m Model) []Item {
 		out = append(out, item)
 	}
 	return out
+}
+
+// gravest are the alerts that the menu shows itself, of those given newest first:
+// the gravest, and of these the newest. Nothing happened in a demonstration, so
+// it comes last: neither it nor many small alerts keep a grave one out.
+func gravest(all []wormbell.Alert) []wormbell.Alert {
+	list := slices.Clone(all)
+	slices.SortStableFunc(list, func(a, b wormbell.Alert) int {
+		switch {
+		case a.Demo == b.Demo:
+			return cmp.Compare(b.Severity, a.Severity)
+		case b.Demo:
+			return -1
+		}
+		return 1
+	})
+	return list[:min(len(list), shownAlerts)]
 }
 
 // alert is one alert with its submenu.
@@ -214,16 +236,21 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 	if told.What != "" {
 		out.Items = append(out.Items, Item{Place: "what", Label: plain.Cut(told.What, labelMost), Disabled: true})
 	}
-	nowhere := !m.Browser && !m.Terminal
-	line("show", words.TrayShow, Show, nowhere)
-	line("respond", words.TrayRespond, Respond, nowhere)
+	// Where there is neither a browser nor a terminal window, a notice says the
+	// command that does it.
+	line("show", words.TrayShow, Show, false)
+	line("respond", words.TrayRespond, Respond, false)
 	if frozen {
 		line("freeze", words.TrayResume, Resume, false)
 	} else {
 		line("freeze", words.TrayFreeze, Freeze, !living(a))
 	}
-	line("it-was-me", words.TrayItWasMe, ItWasMe, nowhere)
-	line("close", words.TrayClose, Close, false)
+	line("it-was-me", words.TrayItWasMe, ItWasMe, false)
+	if frozen && m.Browser { // its page asks what is to become of them
+		line("close", words.TrayCloseAsk, Close, false)
+	} else {
+		line("close", words.TrayClose, Close, false)
+	}
 	return out
 }
 

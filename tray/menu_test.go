@@ -125,6 +125,21 @@ func models() []struct {
 			m.Alerts = append(m.Alerts, a)
 		}
 	})
+	add("eight alerts, the gravest oldest, and demonstrations", func(m *tray.Model) {
+		for i, s := range []wormbell.Severity{wormbell.Critical, wormbell.Medium, wormbell.Medium, wormbell.High, wormbell.Medium, wormbell.Medium, wormbell.Medium, wormbell.Critical} {
+			a := theft(fmt.Sprintf("abcd234%d", i), dependency(fmt.Sprintf("evil%d", i)))
+			a.Severity, a.Demo, a.Last = s, i < 1, noon.Add(-time.Duration(i)*time.Minute)
+			m.Alerts = append(m.Alerts, a)
+		}
+	})
+	add("notices cannot be shown", func(m *tray.Model) { m.Untold = true })
+	add("notices cannot be shown, nor is there an agent", func(m *tray.Model) { m.Agent, m.Untold = tray.Absent, true })
+	add("a frozen alert, no browser", func(m *tray.Model) {
+		m.Browser = false
+		a := theft("abcd2345", dependency("evil"))
+		a.Actions = []wormbell.Action{{What: "freeze", Done: 1}}
+		m.Alerts = []wormbell.Alert{a}
+	})
 	add("eight alerts, no browser", func(m *tray.Model) {
 		m.Browser = false
 		for i := range 8 {

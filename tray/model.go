@@ -33,6 +33,7 @@ type Model struct {
 	Browser  bool             // the dashboard can be opened
 	Terminal bool             // a command can be run in a terminal window
 	Held     notify.Held      // what the surroundings keep back
+	Untold   bool             // the last notice could not be shown
 }
 
 // State is what the icon looks like.

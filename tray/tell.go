@@ -25,6 +25,7 @@ type teller struct {
 	seen    []string  // notices that were answered
 	waiting []notify.Notice
 	held    notify.Held
+	failed  bool // the last notice could not be shown
 }
 
 // maxWaiting is how many notices about clicks may wait. A person who clicks on
@@ -148,9 +149,30 @@ func (t *teller) holds() notify.Held {
 	return t.held
 }
 
+// untold reports whether the last notice could not be shown.
+func (t *teller) untold() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
+}
+
+// note notes whether a notice could be shown, for the menu.
+func (t *teller) note(failed bool) {
+	t.mu.Lock()
+	changed := t.failed != failed
+	t.failed = failed
+	t.mu.Unlock()
+	if changed {
+		t.told()
+	}
+}
+
 func (t *teller) show(ctx context.Context, n notify.Notice) {
 	err := t.Notify.Show(ctx, n)
-	if err == nil || ctx.Err() != nil {
+	if ctx.Err() != nil {
+		return
+	}
+	if t.note(err != nil); err == nil {
 		return
 	}
 	t.policy.Failed(n.ID)

@@ -150,7 +150,7 @@ func (c Config) run(ctx context.Context, s screen) error {
 	defer clock.Stop()
 	for {
 		m := c.model(now)
-		m.Held = tell.holds()
+		m.Held, m.Untold = tell.holds(), tell.untold()
 		if err := s.show(Menu(m), IconOf(m), m.tip()); err != nil {
 			return fmt.Errorf("show the icon: %w", err)
 		}

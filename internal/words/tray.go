@@ -22,6 +22,7 @@ const (
 	TrayPausedUntil Key = "tray-paused-until" // the first line while there is a pause
 	TrayHeldQuiet   Key = "tray-held-quiet"   // below it: what keeps notifications back
 	TrayHeldShared  Key = "tray-held-shared"  //
+	TrayUntold      Key = "tray-untold"       //
 
 	TrayNoAlerts  Key = "tray-no-alerts" // the alerts
 	TrayUnknown   Key = "tray-unknown"   //
@@ -39,6 +40,7 @@ const (
 	TrayResume    Key = "tray-resume"    //
 	TrayItWasMe   Key = "tray-it-was-me" //
 	TrayClose     Key = "tray-close"     //
+	TrayCloseAsk  Key = "tray-close-ask" //
 	TrayMoreShell Key = "tray-more-shell"
 
 	TrayPause         Key = "tray-pause"          // the rest of the menu
@@ -71,6 +73,7 @@ const (
 	TrayResumed         Key = "tray-resumed"         //
 	TrayClosed          Key = "tray-closed"          //
 	TrayClosedBody      Key = "tray-closed-body"     //
+	TrayClosedFrozen    Key = "tray-closed-frozen"   //
 	TrayCannotShow      Key = "tray-cannot-show"     //
 	TrayInsteadRun      Key = "tray-instead-run"     //
 	TrayEnterToClose    Key = "tray-enter-to-close"  // in a terminal
@@ -104,6 +107,7 @@ var trayTexts = map[Key]text{
 	TrayPausedUntil: {En: "%[1]s · notifications paused until %[2]s", Ja: "%[1]s・通知は %[2]s まで停止中"},
 	TrayHeldQuiet:   {En: "Do-not-disturb holds %[1]d notifications back", One: "Do-not-disturb holds a notification back", Ja: "サイレントモードのため控えている通知：%[1]d 件"},
 	TrayHeldShared:  {En: "The screen is shared: %[1]d notifications are held back", One: "The screen is shared: a notification is held back", Ja: "画面の共有中のため控えている通知：%[1]d 件"},
+	TrayUntold:      {En: "Notifications cannot be shown. Why: wormbell doctor", Ja: "通知を表示できません。原因の確認：wormbell doctor"},
 
 	TrayNoAlerts:  {En: "No open alerts", Ja: "未対応の警告はありません"},
 	TrayUnknown:   {En: "Alerts cannot be read now", Ja: "現在、警告を読み込めません"},
@@ -122,6 +126,7 @@ var trayTexts = map[Key]text{
 	TrayResume:    {En: "Let it go on", Ja: "プロセスを再開する"},
 	TrayItWasMe:   {En: "It was me…", Ja: "自分の操作です…"},
 	TrayClose:     {En: "Close: it is dealt with", Ja: "対応済みにする"},
+	TrayCloseAsk:  {En: "Close…", Ja: "対応済みにする…"},
 
 	TrayPause:         {En: "Pause notifications for an hour", Ja: "通知を 1 時間停止する"},
 	TrayEndPause:      {En: "End the pause (until %[1]s)", Ja: "通知を再開する（%[1]s まで停止中）"},
@@ -150,9 +155,10 @@ var trayTexts = map[Key]text{
 	TrayResumedNone:     {En: "Nothing was left to go on", Ja: "再開するプロセスはありません"},
 	TrayResumedNoneBody: {En: "Its processes have ended.", Ja: "関係するプロセスはすでに終了しています。"},
 	TrayNameTaken:       {En: "Another program poses as Wormbell's icon", Ja: "別のプログラムが Wormbell のアイコンを名乗っています"},
-	TrayNameTakenBody:   {En: "Process %[1]s (%[2]s) holds the name org.wormbell.Tray in this session, and it is not this program. Wormbell goes on without the name. If you do not know that program, end it.", Ja: "プロセス %[1]s（%[2]s）が、このセッションで org.wormbell.Tray という名前を使っています。これは本プログラムではありません。Wormbell はその名前なしで動作を続けます。心当たりのないプログラムであれば、終了してください。"},
+	TrayNameTakenBody:   {En: "Process %[1]s (%[2]s) holds the name org.wormbell.Tray in this session, and it is not this program or does not run. Wormbell goes on without the name. If you do not know that program, end it.", Ja: "プロセス %[1]s（%[2]s）が、このセッションで org.wormbell.Tray という名前を使っています。これは本プログラムではないか、停止させられています。Wormbell はその名前なしで動作を続けます。心当たりのないプログラムであれば、終了してください。"},
 	TrayClosed:          {En: "The alert is closed", Ja: "警告を対応済みにしました"},
 	TrayClosedBody:      {En: "'wormbell alert reopen %[1]s' opens it again.", Ja: "元に戻すには：wormbell alert reopen %[1]s"},
+	TrayClosedFrozen:    {En: "Its processes stay frozen. To let them go on, in a terminal: wormbell alert resume %[1]s", Ja: "プロセスは一時停止したままです。再開するには、ターミナルで：wormbell alert resume %[1]s"},
 	TrayCannotShow:      {En: "It cannot be shown here", Ja: "ここでは表示できません"},
 	TrayInsteadRun:      {En: "Run this in a terminal: wormbell %[1]s. Why: %[2]s.", Ja: "ターミナルで実行してください：wormbell %[1]s。理由：%[2]s。"},
 	TrayEnterToClose:    {En: "Press Enter to close this window.", Ja: "Enter キーで閉じます。"},
