@@ -102,7 +102,16 @@ func (d *doer) act(ctx context.Context, act Act) {
 			d.open(ctx, strings.ReplaceAll(p.page, "ID", act.Alert), strings.Fields(strings.ReplaceAll(p.command, "ID", act.Alert)))
 			return
 		}
+		frozen := act.Verb == Close && leaves(ctx, agent, act.Alert)
+		if frozen && d.Dashboard != nil { // the alert's page asks what is to become of them
+			show := pages[Show]
+			d.open(ctx, strings.ReplaceAll(show.page, "ID", act.Alert), strings.Fields(strings.ReplaceAll(show.command, "ID", act.Alert)))
+			return
+		}
 		n, err := d.ask(ctx, agent, act)
+		if err == nil && frozen {
+			n.Body = d.Words.Say(words.TrayClosedFrozen, act.Alert)
+		}
 		if err != nil && ctx.Err() == nil {
 			n = d.refusal(err)
 		}
@@ -115,6 +124,17 @@ func (d *doer) act(ctx context.Context, act Act) {
 		}
 		d.look()
 	})
+}
+
+// leaves reports whether processes of an alert would stay frozen when it is closed.
+func leaves(ctx context.Context, agent Agent, id string) bool {
+	if agent == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	a, err := agent.Alert(ctx, id)
+	return err == nil && a.Frozen()
 }
 
 // ask asks the agent to do what act says, and returns a notice of what came of

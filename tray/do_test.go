@@ -151,6 +151,47 @@ func TestResumeOutcome(t *testing.T) {
 	}
 }
 
+// TestCloseFrozen: what is to become of frozen processes is asked in the
+// dashboard before their alert is closed; where there is none, they are told of.
+func TestCloseFrozen(t *testing.T) {
+	t.Parallel()
+	frozen := []wormbell.Action{{What: "freeze", Done: 1}}
+	for name, tt := range map[string]struct {
+		did           []wormbell.Action
+		change        func(*Config)
+		fail          error
+		page, command string
+		asked, body   string
+	}{
+		"frozen":                  {did: frozen, page: "/alerts/abcd2340"},
+		"frozen, and no port":     {did: frozen, fail: errors.New("no port is free"), page: "/alerts/abcd2340", command: "alert show abcd2340"},
+		"frozen, without browser": {did: frozen, change: func(c *Config) { c.Dashboard = nil }, asked: "close abcd2340", body: "stay frozen. To let them go on, in a terminal: wormbell alert resume abcd2340"},
+		"resumed":                 {did: append(frozen, wormbell.Action{What: "resume", Done: 1}), asked: "close abcd2340", body: "reopen"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := begin(t, tt.change)
+			b.mu.Lock()
+			b.fail = tt.fail
+			b.mu.Unlock()
+			rest(time.Second)
+			b.notifier.take()
+			b.agent.set(func() { b.agent.did = tt.did })
+			b.screen.click <- Act{Close, "abcd2340"}
+			rest(time.Second)
+			pages, commands := b.opened()
+			_, _, asked := b.agent.counts()
+			body := ""
+			for _, n := range b.notifier.take() {
+				body += n.Body
+			}
+			if strings.Join(pages, " ") != tt.page || strings.Join(commands, ";") != tt.command || strings.Join(asked, " ") != tt.asked || !strings.Contains(body, tt.body) || tt.body == "" && body != "" {
+				t.Errorf("%s: opened %q %q, asked %q, told %q", name, pages, commands, asked, body)
+			}
+			b.end(t)
+		})
+	}
+}
+
 // TestFreezeInJapanese: between two sentences there is no space.
 func TestFreezeInJapanese(t *testing.T) {
 	t.Parallel()

@@ -176,6 +176,7 @@ func (s *fakeScreen) says(text string) bool {
 type fakeNotifier struct {
 	mu        sync.Mutex // guards what follows
 	shown     []notify.Notice
+	fail      error // of showing
 	withdrawn []string
 	answers   chan notify.Answer
 }
@@ -186,7 +187,7 @@ func (n *fakeNotifier) Show(_ context.Context, x notify.Notice) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.shown = append(n.shown, x)
-	return nil
+	return n.fail
 }
 func (n *fakeNotifier) Withdraw(_ context.Context, id string) error {
 	n.mu.Lock()

@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"errors"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,30 @@ func TestHeldShows(t *testing.T) {
 		}
 		if got := b.notifier.take(); len(got) != 1 || !got[0].Through {
 			t.Errorf("told: %+v", got)
+		}
+		b.end(t)
+	})
+}
+
+// TestUntold: the menu says that a notice could not be shown, until one can.
+func TestUntold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, nil)
+		rest(time.Second)
+		fail := func(err error) {
+			b.notifier.mu.Lock()
+			defer b.notifier.mu.Unlock()
+			b.notifier.fail = err
+		}
+		const line = "Notifications cannot be shown"
+		for _, err := range []error{nil, errors.New("it does not start"), nil} {
+			fail(err)
+			b.screen.click <- Act{Close, "abcd2340"}
+			rest(time.Second)
+			if got := b.screen.says(line); got != (err != nil) {
+				t.Errorf("showing fails with %v, and the menu says so: %v", err, got)
+			}
 		}
 		b.end(t)
 	})

@@ -125,7 +125,7 @@ func TestPolicy(t *testing.T) {
 		},
 		"sticky when critical": {{alerts: one(c), show: "alert--c critical!"}},
 		"the gravest first":    {{alerts: []wormbell.Alert{b, a, c}, show: "alert--c critical!, alert--a high, digest medium"}},
-		"demonstrations last": {{alerts: []wormbell.Alert{demo(alert("alert--d", critical, start)), b, a}, show: "alert--a high, alert--b medium, alert--d critical!"}},
+		"demonstrations last":  {{alerts: []wormbell.Alert{demo(alert("alert--d", critical, start)), b, a}, show: "alert--a high, alert--b medium, alert--d critical!"}},
 		"the same twice":       {{alerts: []wormbell.Alert{a, a}, show: "alert--a high"}},
 		"more of the same is not new": {
 			{alerts: one(a), show: "alert--a high"},
