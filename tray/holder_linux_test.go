@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
@@ -41,8 +42,9 @@ func TestHoldsName(t *testing.T) {
 	os.Stdin.Read(make([]byte, 1))
 }
 
-// hold lets a copy of this program, of another file, take the tray's name.
-func hold(t *testing.T, address, how string, command func(name string, args ...string) *exec.Cmd) int {
+// hold lets a copy of this program, of another file, take the tray's name until
+// it is made to leave.
+func hold(t *testing.T, address, how string, command func(name string, args ...string) *exec.Cmd) (pid int, leave func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hold")
 	if err != nil {
@@ -56,7 +58,7 @@ func hold(t *testing.T, address, how string, command func(name string, args ...s
 	}
 	cmd := command(program, "-test.run=^TestHoldsName$")
 	cmd.Env = append(cmd.Env, "WORMBELL_HOLD="+address+" "+how)
-	end, err := cmd.StdinPipe()
+	input, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +67,12 @@ func hold(t *testing.T, address, how string, command func(name string, args ...s
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		end.Close()
+	end := sync.OnceFunc(func() {
+		input.Close()
 		cmd.Wait()
+	})
+	t.Cleanup(func() {
+		end()
 		if t.Failed() {
 			t.Logf("who holds the name said: %s", said.String())
 		}
@@ -80,7 +85,7 @@ func hold(t *testing.T, address, how string, command func(name string, args ...s
 	until(t, "somebody to hold the name", func() (ok bool) {
 		return bus.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, trayName).Store(&ok) == nil && ok
 	})
-	return cmd.Process.Pid
+	return cmd.Process.Pid, end
 }
 
 // TestNameTaken: a program that is no tray does not keep the tray away. Not
@@ -105,7 +110,7 @@ func TestNameTaken(t *testing.T) {
 		t.Error(err)
 	}
 
-	pid := hold(t, address, "seen", exec.Command)
+	pid, end := hold(t, address, "seen", exec.Command)
 	s, err := join()
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +118,22 @@ func TestNameTaken(t *testing.T) {
 	defer s.Leave()
 	if o := s.Other(); o == nil || o.PID != pid || !strings.HasSuffix(o.Name, "/wormbell-tray") {
 		t.Errorf("process %d has the name: %+v", pid, o)
+	}
+
+	// When that program goes, the name is the tray's.
+	end()
+	bus, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	until(t, "the tray to take its name", func() bool {
+		var owner uint32
+		err := bus.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, trayName).Store(&owner)
+		return err == nil && int(owner) == os.Getpid()
+	})
+	if s, err := join(); !errors.Is(err, tray.ErrRunning) {
+		t.Errorf("a second tray, then: %v %v", s, err)
 	}
 }
 
@@ -125,7 +146,7 @@ func TestNameTakenByHidden(t *testing.T) {
 	}
 	t.Parallel()
 	d := newDesktop(t)
-	pid := hold(t, d.address, "hidden", d.command)
+	pid, _ := hold(t, d.address, "hidden", d.command)
 	p := d.start("wormbell-tray", d.command(filepath.Join(build(t, ""), "wormbell-tray"), "--socket", filepath.Join(d.dir, "none.sock")))
 	until(t, "the tray to say who has its name", func() bool {
 		return strings.Contains(p.said.String(), fmt.Sprintf("holder_pid=%d", pid))

@@ -88,26 +88,46 @@ func takeName(conn *dbus.Conn) (other *Holder, err error) {
 // nil if there is none. A process of number 0 is one that could not be told.
 func (s *Session) Other() *Holder { return s.other }
 
-// watch keeps an eye on whether there is a panel that shows icons.
+// watch keeps an eye on whether there is a panel that shows icons, and whether
+// our name becomes free.
 func (s *Session) watch() error {
 	signals := make(chan *dbus.Signal, 16) // changes of the panel: a few a day
 	s.conn.Signal(signals)
 	for _, match := range [][]dbus.MatchOption{
 		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, watcherName)},
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, ownName)},
 		{dbus.WithMatchSender(watcherName), dbus.WithMatchInterface(watcherName), dbus.WithMatchObjectPath(watcherPath)},
 	} {
 		if err := s.conn.AddMatchSignal(match...); err != nil {
 			return fmt.Errorf("watch for a panel: %w", err)
 		}
 	}
+	lacks := s.other != nil && !s.take() // who has our name may have gone before we listened
 	s.look()
 	go func() { // ends with the connection
 		defer close(s.done)
-		for range signals {
-			s.look()
+		for signal := range signals {
+			if !freed(signal) {
+				s.look()
+			} else if lacks {
+				lacks = !s.take()
+			}
 		}
 	}()
 	return nil
+}
+
+// freed reports whether a signal says that nobody has our name any more.
+func freed(signal *dbus.Signal) bool {
+	var name, before, now string
+	return signal.Name == busName+".NameOwnerChanged" && dbus.Store(signal.Body, &name, &before, &now) == nil && name == ownName && now == ""
+}
+
+// take takes our name if nobody has it, so that there is one tray again, and
+// reports whether it is ours.
+func (s *Session) take() bool {
+	reply, err := s.conn.RequestName(ownName, dbus.NameFlagDoNotQueue)
+	return err == nil && (reply == dbus.RequestNameReplyPrimaryOwner || reply == dbus.RequestNameReplyAlreadyOwner)
 }
 
 // lookTime is how long a panel may take to answer. One that hangs shows no icon,
