@@ -88,9 +88,13 @@ func Menu(m Model) []Item {
 	if !m.Browser {
 		dashboard = Item{Place: "dashboard", Label: m.say(words.TrayNoBrowser), Disabled: true}
 	}
-	health := Item{Place: "health", Label: m.say(words.TrayHealth), Do: Act{Verb: Health}}
+	health := Item{Place: "health", Label: m.say(words.TrayHealth), Do: Act{Verb: Health}, Disabled: m.mute()}
 	return append(out, dashboard, health, Item{Place: "quit", Label: m.say(words.TrayQuit), Do: Act{Verb: Quit}})
 }
+
+// mute reports whether nothing can be shown: no page, no command in a terminal
+// window, and not even a notice that names the command.
+func (m Model) mute() bool { return !m.Browser && !m.Terminal && m.Untold }
 
 // say says a sentence that is a line.
 func (m Model) say(key words.Key, data ...any) string {
@@ -135,7 +139,7 @@ func (m Model) state() string {
 
 // head are the lines that say how it is.
 func head(m Model) (out []Item) {
-	out = []Item{{Place: "status", Label: m.status(), Do: Act{Verb: All}}}
+	out = []Item{{Place: "status", Label: m.status(), Do: Act{Verb: All}, Disabled: m.mute()}}
 	note := func(place, label string) { out = append(out, Item{Place: place, Label: label, Disabled: true}) }
 	switch m.Agent {
 	case Absent:
@@ -236,16 +240,14 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 	if told.What != "" {
 		out.Items = append(out.Items, Item{Place: "what", Label: plain.Cut(told.What, labelMost), Disabled: true})
 	}
-	// Where there is neither a browser nor a terminal window, a notice says the
-	// command that does it.
-	line("show", words.TrayShow, Show, false)
-	line("respond", words.TrayRespond, Respond, false)
+	line("show", words.TrayShow, Show, m.mute())
+	line("respond", words.TrayRespond, Respond, m.mute())
 	if frozen {
 		line("freeze", words.TrayResume, Resume, false)
 	} else {
 		line("freeze", words.TrayFreeze, Freeze, !living(a))
 	}
-	line("it-was-me", words.TrayItWasMe, ItWasMe, false)
+	line("it-was-me", words.TrayItWasMe, ItWasMe, m.mute())
 	if frozen && m.Browser { // its page asks what is to become of them
 		line("close", words.TrayCloseAsk, Close, false)
 	} else {

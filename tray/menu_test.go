@@ -150,6 +150,10 @@ func models() []struct {
 		m.Browser, m.Terminal = false, false
 		m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil"))}
 	})
+	add("neither browser nor terminal nor notices", func(m *tray.Model) {
+		m.Browser, m.Terminal, m.Untold = false, false, true
+		m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil"))}
+	})
 	return out
 }
 

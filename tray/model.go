@@ -33,7 +33,7 @@ type Model struct {
 	Browser  bool             // the dashboard can be opened
 	Terminal bool             // a command can be run in a terminal window
 	Held     notify.Held      // what the surroundings keep back
-	Untold   bool             // the last notice could not be shown
+	Untold   bool             // no notice can be shown, or the last could not
 }
 
 // State is what the icon looks like.

@@ -72,6 +72,7 @@ func (t *teller) answered(a notify.Answer) {
 // run shows notices until ctx is done.
 func (t *teller) run(ctx context.Context) {
 	if t.Notify == nil {
+		t.note(true)
 		return
 	}
 	again := time.NewTimer(time.Hour)

@@ -1,8 +1,8 @@
 package tray
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +84,19 @@ func TestHeldShows(t *testing.T) {
 		}
 		if got := b.notifier.take(); len(got) != 1 || !got[0].Through {
 			t.Errorf("told: %+v", got)
+		}
+		b.end(t)
+	})
+}
+
+// TestNoNotifier: the menu says that there are no notices at all.
+func TestNoNotifier(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, func(c *Config) { c.Notify = nil })
+		rest(time.Second)
+		if !b.screen.says("Notifications cannot be shown") {
+			t.Errorf("%+v", b.screen.menu())
 		}
 		b.end(t)
 	})
