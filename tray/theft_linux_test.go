@@ -360,12 +360,18 @@ func session(t *testing.T, tags string) {
 	d.says("col__lect")
 
 	// What loosens the guard is the agent's to allow: it knows the tray, and
-	// that nobody but the desktop is behind it.
-	d.choose("Close", func() bool {
+	// that nobody but the desktop is behind it. An alert whose processes are frozen
+	// is not closed by a click.
+	d.says("Close…")
+	d.choose("Let it go on", func() bool {
+		x, err := a.client().Alert(t.Context(), alert.ID)
+		return err == nil && !x.Frozen()
+	})
+	d.choose("Close: it is dealt with", func() bool {
 		x, err := a.client().Alert(t.Context(), alert.ID)
 		return err == nil && x.State == wormbell.Closed
 	})
-	closed := a.alert("the close to be noted", func(x wormbell.Alert) bool { return x.ID == alert.ID && len(x.Actions) > 1 })
+	closed := a.alert("the close to be noted", func(x wormbell.Alert) bool { return x.ID == alert.ID && len(x.Actions) > 2 })
 	if last := closed.Actions[len(closed.Actions)-1]; last.What != "close" || last.By != fmt.Sprint(person) || !strings.Contains(last.Outcome, "closed in the tray") {
 		t.Errorf("done: %+v", last)
 	}
