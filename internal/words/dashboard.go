@@ -106,7 +106,7 @@ var dashboardTexts = map[Key]text{
 	DashImpostor:        {En: "Another program poses as the Wormbell agent", Ja: "別のプログラムが Wormbell のエージェントになりすましています"},
 	DashImpostorText:    {En: "Believe nothing that it shows: this page asks it nothing, and shows nothing of it. It may also mean that nothing watches this computer. This command says who it is, and what to do:", Ja: "そのプログラムが示すものは信用しないでください。このページは何も問い合わせず、何も表示しません。このコンピューターが監視されていないおそれもあります。なりすましているプログラムと対処方法は次のコマンドで確認できます。"},
 	DashBarred:          {En: "This user may not speak to Wormbell", Ja: "このユーザーは Wormbell に接続できません"},
-	DashBarredText:      {En: "Wormbell may be running, but its socket is closed to you, so nothing can be shown here. Did another user start it? Then stop it there, and start it for the whole computer with “sudo systemctl start wormbell”. This command says more:", Ja: "Wormbell は動いているかもしれませんが、ソケットを開けないため、ここには何も表示できません。別のユーザーが起動した場合は、そのユーザーで停止し、「sudo systemctl start wormbell」でコンピューター全体のものとして起動してください。詳しくは次のコマンドで確認できます。"},
+	DashBarredText:      {En: "Wormbell may be running, but its socket is closed to you, so nothing can be shown here. Did another user start it? Then stop it there, and start it for the whole computer with “sudo wormbell run”. This command says more:", Ja: "Wormbell は動いているかもしれませんが、ソケットを開けないため、ここには何も表示できません。別のユーザーが起動した場合は、そのユーザーで停止し、「sudo wormbell run」でコンピューター全体のものとして起動してください。詳しくは次のコマンドで確認できます。"},
 	"dash-pause":        {En: "Notifications are paused until %[1]s. Alerts still appear here.", Ja: "通知を停止しています（%[1]s まで）。警告はここに表示されます。"},
 	"dash-pause-all":    {En: "An administrator has paused notifications for everybody until %[1]s. Alerts still appear here.", Ja: "管理者が全員の通知を停止しています（%[1]s まで）。警告はここに表示されます。"},
 	"dash-pause-end":    {En: "End the pause", Ja: "停止を終える"},
