@@ -6,6 +6,8 @@ var respondForms = []form{
 	// The plan.
 	{En: "Freeze every process that alert %[1]w is about, and all they started: they stop where they are and lose nothing.", Ja: "警告 %[1]w の対象のプロセスと、そこから起動されたプロセスをすべて一時停止します。その場で止まるだけで、何も失われません。"},
 	{En: "Look once more for what was left behind to start again, or to wait for a token to die. So far:", Ja: "再び起動するため、またはトークンの失効を待ち構えるために残された仕掛けを、もう一度調べます。これまでの結果："},
+	{En: "This is a demonstration: nothing of yours is looked at, disabled or revoked.", Ja: "これはデモです。あなたのものを調べたり、無効にしたり、失効させたりすることはありません。"},
+	{En: "After a real attack, what was left behind would be looked for and disabled here, and then every exposed token replaced and revoked.", Ja: "実際の攻撃であれば、ここで残された仕掛けを調べて無効にし、漏れた可能性のあるトークンをすべて置き換えて失効させます。"},
 	{En: "Look for what may be waiting for a token to die. So far:", Ja: "トークンの失効を待ち構えている仕掛けを調べます。これまでの結果："},
 	{En: "Disable %[1]s: stop it and move it away, with a copy from which it can be put back.", Ja: "%[1]s を無効にします。停止して別の場所へ移し、元に戻せるようにコピーを残します。"},
 	{En: "Nothing is revoked while one of these is alive%[1]s. If you would rather take no risk: take this machine off the network now, and revoke from another one%[2]s.", Ja: "これらが 1 つでも残っている間は、何も失効させません%[1]s。危険を避けたい場合は、今すぐこのコンピューターをネットワークから切り離し、別のコンピューターから失効させてください%[2]s。"},

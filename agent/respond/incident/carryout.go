@@ -30,6 +30,14 @@ func (r *Response) Plan(done func(Result)) wormbell.Plan {
 	p := wormbell.Plan{Steps: []string{}}
 	add := func(format string, args ...any) { p.Steps = append(p.Steps, fmt.Sprintf(format, args...)) }
 	blocking := r.Persistence.Blocking()
+	if r.demo() {
+		add("Freeze every process that alert %s is about, and all they started: they stop where they are and lose nothing.", r.c.Alert.ID)
+		add("This is a demonstration: nothing of yours is looked at, disabled or revoked.")
+		add("After a real attack, what was left behind would be looked for and disabled here, and then every exposed token replaced and revoked.")
+		add("End the frozen processes, and close the alert if nothing is left to do.")
+		p.Do = r.do(done)
+		return p
+	}
 	if r.c.Alert != nil {
 		add("Freeze every process that alert %s is about, and all they started: they stop where they are and lose nothing.", r.c.Alert.ID)
 		add("Look once more for what was left behind to start again, or to wait for a token to die. So far:")
@@ -71,7 +79,13 @@ func (r *Response) Plan(done func(Result)) wormbell.Plan {
 		}
 		add("End the frozen processes, and close the alert if nothing is left to do.")
 	}
-	p.Do = func(ctx context.Context) error {
+	p.Do = r.do(done)
+	return p
+}
+
+// do returns what carries the plan out and tells done how it went.
+func (r *Response) do(done func(Result)) func(context.Context) error {
+	return func(ctx context.Context) error {
 		res, err := r.carryOut(ctx)
 		if r.froze && res.Ended == "" {
 			res.Left = append(res.Left, fmt.Sprintf("The processes of the alert stay stopped: 'wormbell alert kill %s' ends them.", r.c.Alert.ID))
@@ -81,7 +95,6 @@ func (r *Response) Plan(done func(Result)) wormbell.Plan {
 		}
 		return err
 	}
-	return p
 }
 
 // elsewhere names the pages on which tokens are revoked.
@@ -130,6 +143,10 @@ func (r *Response) carryOut(ctx context.Context) (Result, error) {
 	}
 	if ctx.Err() != nil {
 		return res, ctx.Err()
+	}
+	if r.demo() {
+		r.end(ctx, &res)
+		return res, nil
 	}
 	waiting, err := r.disable(ctx, &res)
 	if err != nil {

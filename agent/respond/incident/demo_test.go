@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wormbell/agent/respond/persistence"
 )
 
 // TestDemonstration: what a demonstration did is no reason to touch a token of
@@ -16,6 +20,10 @@ func TestDemonstration(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(w.home, ".bashrc"), []byte("export NPM_TOKEN=something-secret-here\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	helper := filepath.Join(w.home, "helper.service")
+	w.report.Traps = []persistence.Trap{{ID: "x", What: "running process", Path: helper, Weight: persistence.Blocks, Live: true}}
+	w.again = w.report
+	w.answers["This was not there"] = true
 	res, steps, err := w.answer(w.config())
 	if err != nil || !res.Complete || !res.Closed || len(res.Left) > 0 || len(res.Rotations) > 0 {
 		t.Errorf("%+v, %v", res, err)
@@ -23,7 +31,11 @@ func TestDemonstration(t *testing.T) {
 	if !w.live[oldToken] || w.live[w.fresh] {
 		t.Error("the person's token was replaced")
 	}
-	if text := strings.Join(steps, "\n"); strings.Contains(text, "npm") || !strings.Contains(text, "nothing is revoked") {
+	// Nor to look at anything of theirs, or to take it out of service.
+	if diff := cmp.Diff(w.log, []string{"freeze abcd2345", "kill abcd2345", "close abcd2345"}); diff != "" {
+		t.Errorf("got - want +\n%s", diff)
+	}
+	if text := strings.Join(steps, "\n"); strings.Contains(text, "npm") || strings.Contains(text, helper) || !strings.Contains(text, "nothing of yours is looked at, disabled or revoked") {
 		t.Errorf("the plan says\n%s", text)
 	}
 }

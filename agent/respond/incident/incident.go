@@ -111,6 +111,10 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 	r := &Response{c: c, Tokens: []respond.Token{}, Begun: []respond.Outcome{}, Replaced: []respond.Token{}, Alike: []string{}, ByHand: []string{}, Problems: []string{}, Pages: []respond.Page{}}
 	r.rotator = &respond.Rotator{Machine: c.Machine, Kinds: c.Kinds, By: c.By, Patience: c.Patience, Did: r.act}
 
+	if r.demo() { // what it did was to decoys in a home of its own: nothing of the person's is looked at
+		r.Persistence = persistence.Report{Traps: []persistence.Trap{}, NotLooked: []string{}}
+		return r, nil
+	}
 	exposed := r.exposed()
 	kinds := r.kinds(exposed)
 	files := existing(c.Machine, kinds)
@@ -125,7 +129,7 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 		return nil, err
 	}
 	r.earlier()
-	if c.Alert != nil && !c.Alert.Demo {
+	if c.Alert != nil {
 		r.environment(ctx)
 	}
 	r.Persistence, err = c.Look(ctx, r.look(r.announced))
@@ -145,6 +149,10 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 	}
 	return r, nil
 }
+
+// demo reports whether this answers a demonstration. Its own processes are frozen
+// and ended, as the demonstration shows; nothing else is touched or read.
+func (r *Response) demo() bool { return r.c.Alert != nil && r.c.Alert.Demo }
 
 func (r *Response) problem(err error) { r.Problems = append(r.Problems, err.Error()) }
 
@@ -195,7 +203,7 @@ func project(list []string, dir string) []string {
 // exposed returns the files, with ~, whose tokens the alert says are exposed.
 func (r *Response) exposed() []string {
 	var files []string
-	if r.c.Alert == nil || r.c.Alert.Demo { // what a demonstration reads is decoys in a home of its own
+	if r.c.Alert == nil {
 		return nil
 	}
 	r.read = map[string]time.Time{}
