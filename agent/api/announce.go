@@ -28,6 +28,9 @@ type errNotOurs string
 
 func (e errNotOurs) Error() string { return string(e) }
 
+// announcing is what an announcement does, for the middle of a sentence.
+const announcing = "announce the reading of credentials"
+
 // announce is POST announce.
 func (s *Server) announce(c *call) (any, error) {
 	var in struct {
@@ -51,7 +54,7 @@ func (s *Server) announce(c *call) (any, error) {
 			return nil, faultf(http.StatusBadRequest, "", "a path must begin with ~/ and be as short as it can be")
 		}
 	}
-	p, err := s.ours(c, "announce the reading of credentials")
+	p, err := s.ours(c, announcing)
 	if err != nil {
 		return nil, err
 	}

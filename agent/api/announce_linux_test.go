@@ -293,9 +293,14 @@ func TestAnnounce(t *testing.T) {
 			other := suite{s.t, publicDir(s.t)}
 			return asker{program: other.copy("evil"), uid: nobody, env: append(hidden, "WORMBELL_TEST_THEN="+s.path("wormbell"))}
 		}, 403, "executed another program", false},
-		{"below npm", child(npm), ours, 403, "below npm (pid 60)", true},
-		{"below a postinstall", child(evil), ours, 403, "postinstall script of evil@1.0.0", true},
-		{"below an alerted program", child(tool), ours, 403, "below a process of alert", true},
+		{"below npm", signed(npm, "root"), ours, 403, "below npm (pid 60)", false},
+		{"below a postinstall", signed(evil, "root"), ours, 403, "postinstall script of evil@1.0.0", true},
+		// Our own program that asks first, wherever it was started, silences nobody; another does.
+		{"below an alerted program", signed(tool, "root"), ours, 403, "below a process of alert", false},
+		{"a copy of it, below an alerted program", signed(tool, "root"), func(s suite) asker {
+			other := suite{s.t, publicDir(s.t)}
+			return asker{program: other.copy("wormbell"), uid: nobody, env: hidden}
+		}, 403, "below a process of alert", true},
 		{"below a script that nobody vouches for", signed(node, "root"), ours, 403, "below auto.js", false},
 		{"below a program that nobody vouches for", signed(dropper, "root"), ours, 403, "below dropper (pid 63), which nobody vouches for; type the command in a terminal yourself", false},
 		{"below such a program, as root", signed(dropper, "root"), as(0), 403, "below dropper (pid 63)", false},
@@ -327,7 +332,11 @@ func TestAnnounce(t *testing.T) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if tt.want != 200 {
-				if len(calls) > 0 || (len(r.events) > 0) != tt.rings || tt.rings && !strings.HasPrefix(r.events[0].Line, "refused announce the reading of credentials: ") {
+				quiet := strings.HasPrefix(tt.name, "below npm") || tt.name == "below an alerted program"
+				if quiet && (len(calls) != 1 || !strings.HasPrefix(calls[0].What, "refused announce the reading of credentials: below ")) {
+					t.Errorf("refused, and kept as %v", calls)
+				}
+				if len(calls) > 0 && !quiet || (len(r.events) > 0) != tt.rings || tt.rings && !strings.HasPrefix(r.events[0].Line, "refused announce the reading of credentials: ") {
 					t.Errorf("refused, and yet calls %v, events %v", calls, r.events)
 				}
 				return

@@ -151,11 +151,28 @@ func (s *Server) clear(c *call, what string) (*wormbell.Process, error) {
 	if why := s.below(p); why != "" {
 		if s.refusals.allow(c.peer.uid, s.Now()) {
 			s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
-			s.emit(c, p, "refused "+what+": "+why)
+			if what == announcing && s.harmless(c, p) {
+				s.Store.AddCall(alert.Call{Time: s.Now(), User: c.user(), PID: p.PID, Exe: p.Exe, What: "refused " + what + ": " + why})
+			} else {
+				s.emit(c, p, "refused "+what+": "+why)
+			}
 		}
 		return nil, faultf(http.StatusForbidden, "run it yourself in a terminal of its own", "refused to %s: the call comes from %s", what, why)
 	}
 	return p, nil
+}
+
+// harmless reports whether a refused announcement of p's silences nobody and need
+// not ring: it is our own program, whatever started it, that asks before it reads.
+// A package's script has no business with that either.
+func (s *Server) harmless(c *call, p *wormbell.Process) bool {
+	for a := range p.Chain {
+		if a.Package != nil || a.Lifecycle != "" {
+			return false
+		}
+	}
+	_, err := s.program(c.peer, p)
+	return err == nil && c.peer.alive() // else the PID may have been another's
 }
 
 // below says what p descends from that must not loosen the guard, "" if nothing.
