@@ -210,3 +210,15 @@ func TestTrustRows(t *testing.T) {
 		t.Errorf("built-in rows are not listed: %s", out)
 	}
 }
+
+// Whoever may freeze may be refused to let go on: they are told what to type.
+func TestRefusedResume(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	target := r.raise(strconv.Itoa(os.Getuid()), tool)
+	r.says(child(tool))
+	status, out := r.ask("POST", "alerts/"+target+"/resume", "")
+	if want := "type 'wormbell alert resume " + target + "' in a terminal of its own"; status != 403 || !strings.Contains(out, want) {
+		t.Errorf("%d %s, want %q", status, out, want)
+	}
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -144,6 +145,11 @@ func (s *Server) change(c *call) (any, error) {
 	switch verb {
 	case "close", "mute", "resume":
 		p, err = s.loosen(c, what)
+		var f *fault
+		if errors.As(err, &f) && verb == string(freeze.Continue) && f.status == http.StatusForbidden {
+			// Freezing was not refused, so who froze must be told the way back.
+			f.Hint = fmt.Sprintf("type 'wormbell alert resume %s' in a terminal of its own", a.ID)
+		}
 	case "action":
 		err = s.note(c, in.What, "note an action on "+a.ID)
 	}
