@@ -117,6 +117,32 @@ func (s *Server) resembles(p *wormbell.Process) (name string, err error) {
 	return name, err
 }
 
+// shows returns what reports whether a process shows the caller's page, as it was
+// started by it: without its browser a dashboard has no button left to let things
+// go on. It is nil unless the caller is our own tray or dashboard, and nothing
+// counts that is not vouched for, with all between it and the caller: the browser
+// is named by a variable that anybody may have set.
+func (s *Server) shows(c *call) func(*wormbell.Process) bool {
+	p := s.caller(c)
+	if p == nil || s.Exe == "" {
+		return nil
+	}
+	if name, err := s.program(c.peer, p); err != nil || !hasWindows(name, p.Args) || !c.peer.alive() {
+		return nil
+	}
+	return func(q *wormbell.Process) bool {
+		for a := range q.Chain {
+			if a.ID() == p.ID() {
+				return true
+			}
+			if a.Signer == "" || a.Replaced != "" || a.Package != nil || a.Lifecycle != "" {
+				return false
+			}
+		}
+		return false
+	}
+}
+
 // hasWindows reports whether a person clicks at our program of this name when
 // it was started with args, the first of which is its own name.
 func hasWindows(name string, args []string) bool {

@@ -216,7 +216,7 @@ func (s *Server) freeze(c *call, id string, action freeze.Action) (any, error) {
 		return nil, faultf(http.StatusConflict, "", "the alert does not say which process it was")
 	}
 	r, err := freeze.Tree(c.r.Context(), freeze.Config{Roots: roots, Living: s.Living, Process: s.At,
-		Caller: c.peer.uid, CallerPID: c.peer.pid, Spare: s.Spare}, action)
+		Caller: c.peer.uid, CallerPID: c.peer.pid, Spare: s.Spare, Shows: s.shows(c)}, action)
 	if errors.Is(err, freeze.ErrNotAvailable) {
 		return nil, faultf(http.StatusNotImplemented, "", "%v", freeze.ErrNotAvailable)
 	}

@@ -38,8 +38,11 @@ type Config struct {
 	Caller  int                                                // uid of who asks; unless 0, only processes whose real uid this is are touched
 	// CallerPID is the process that asks; it and its ancestors are left alone. 0 for none.
 	CallerPID int
-	Spare     []int         // further PIDs to leave alone: the agent's watchdog
-	Limit     time.Duration // for everything; 5 seconds if 0
+	Spare     []int // further PIDs to leave alone: the agent's watchdog
+	// Shows reports whether p shows a person what the caller does, and is left alone
+	// like it: the browser that our dashboard opened. nil if nothing does.
+	Shows func(p *wormbell.Process) bool
+	Limit time.Duration // for everything; 5 seconds if 0
 }
 
 // Report says what was done.

@@ -197,6 +197,9 @@ func (w *work) untouchable(p *wormbell.Process) (why string, spared bool) {
 	if why := w.spared[p.PID]; why != "" {
 		return why, true
 	}
+	if w.Shows != nil && w.Shows(p) {
+		return "it shows the page on which this was asked for", true
+	}
 	st, err := stat(p.PID)
 	switch {
 	case err != nil:

@@ -79,6 +79,7 @@ var respondForms = []form{
 	{En: "ended %[1]s (pid %[2]d)", Ja: "%[1]s（PID %[2]s）を終了しました"},
 	{En: "left alone %[1]s (pid %[2]d): %[3]s", Ja: "%[1]s（PID %[2]s）は対象外にしました（%[3]s）"},
 	{En: "it is init", Ja: "init プロセス"},
+	{En: "it shows the page on which this was asked for", Ja: "操作を求めたページを表示しているプログラム"},
 	{En: "it is what asks for this, or above it", Ja: "操作を求めたプログラム、またはその親"},
 	{En: "it is the agent", Ja: "Wormbell 自身"},
 	{En: "other work hangs below it", Ja: "ほかの作業の親プロセス"},
