@@ -256,6 +256,11 @@ func (a *app) prepare(w *words.Words) func(context.Context, string, dashboard.Ho
 		m.Person = person
 		config := incident.Config{Machine: m, Agent: c, Alert: &alert, By: strconv.Itoa(os.Getuid()),
 			Patience: patience, ContainNow: how.ContainNow, Force: how.Force}
+		// An agent that tells programs apart would ring for the dashboard's reading, and
+		// take it for the thief. One that does not believes no announcement.
+		if s, err := c.Status(ctx); err == nil && s.Privileged {
+			config.Announced = true
+		}
 		if all, err := unwatched(ctx, c, m.Home); err == nil && !alert.Demo { // else the plan says nothing of it
 			config.Doubt = exposure.Doubt(all)
 		}

@@ -283,6 +283,8 @@ func (s *Server) trouble(err error) (text words.Parts, hint string) {
 		return nil, ""
 	case errors.Is(err, incident.ErrWaiting):
 		return w.Translate(err.Error()), w.Say(words.DashHintWaiting)
+	case errors.Is(err, incident.ErrUnannounced): // why not is what the agent says
+		return w.Translate(incident.ErrUnannounced.Error()), w.Translate(s.explain(err).Text).String()
 	case errors.Is(err, keychain.ErrNone):
 		return w.Translate(err.Error()), w.Say(words.DashHintKeychain)
 	case errors.Is(err, context.Canceled):

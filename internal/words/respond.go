@@ -36,6 +36,7 @@ var respondForms = []form{
 	{En: "%[1]s has the same value, for %[2]s: answer for it, too.", Ja: "%[1]s は %[2]s 用の同じ値です。こちらも対処してください。"},
 	{En: "The variable %[1]w was in the environment of the thief: revoke what it holds, and set a new value where you set it.", Ja: "盗んだプロセスの環境変数に %[1]s がありました。その値を失効させ、設定した場所に新しい値を設定してください。"},
 	{En: "%[1]w is set in %[2]s, line %[3]d.", Ja: "%[1]s は %[2]s の %[3]s 行目で設定されています。"},
+	{En: "nothing was looked at and nothing is planned; start Wormbell from a terminal or from its icon, and plan there", Page: "Nothing was looked at and nothing is planned, as Wormbell would warn of itself. Start the dashboard from a terminal or from Wormbell’s icon, and plan there", Ja: "何も調べておらず、計画もありません（Wormbell 自身に対する警告が出るため）。ターミナルまたは Wormbell のアイコンからダッシュボードを開き、そこで計画してください"},
 	{En: "the agent may ring for what this command reads: %[1]s", Page: "Wormbell may warn of what is read for this plan: %[1]s", Ja: "この計画のための読み取りに対して警告が出るかもしれません：%[1]s"},
 
 	// On the way.

@@ -8,6 +8,7 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,11 @@ type Config struct {
 	// nothing.
 	Doubt string
 
+	// Announced has nothing read that the agent does not take the announcement of,
+	// and nothing planned then: for who would be taken for a thief, and could not
+	// answer the alert about itself.
+	Announced bool
+
 	ContainNow bool
 	RevokeOnly bool
 	Force      bool          // revoke although something lies in wait
@@ -60,6 +66,10 @@ type Config struct {
 // ErrWaiting is wrapped by errors that say that nothing was revoked because
 // something that may wait for that is still there.
 var ErrWaiting = errors.New("something may be waiting for a token to die")
+
+// ErrUnannounced is wrapped by errors that say that nothing was looked at, as the
+// agent would ring for it.
+var ErrUnannounced = errors.New("nothing was looked at and nothing is planned; start Wormbell from a terminal or from its icon, and plan there")
 
 // ErrNoToken is wrapped by errors that say that no token is called so.
 var ErrNoToken = errors.New("there is no such token here")
@@ -118,7 +128,14 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 	exposed := r.exposed()
 	kinds := r.kinds(exposed)
 	files := existing(c.Machine, kinds)
-	r.announced = r.announce(ctx, append(slices.Clone(files), persistence.Guarded()...))
+	if reads := append(slices.Clone(files), persistence.Guarded()...); c.Announced && c.Agent != nil {
+		if err := announce(ctx, c.Agent, reads); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnannounced, cmp.Or(errors.Unwrap(err), err))
+		}
+		r.announced = true
+	} else {
+		r.announced = r.announce(ctx, reads)
+	}
 	all, err := respond.Find(ctx, c.Machine, kinds, files)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

@@ -527,3 +527,20 @@ func TestRevokeIsNoRotation(t *testing.T) {
 		t.Errorf("the plan is\n%s", text)
 	}
 }
+
+// TestUnannounced: who may not announce, and asks for it, reads nothing and looks at nothing.
+func TestUnannounced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.refuse = "announce"
+	c := w.config()
+	c.Kinds[0].Find = func(context.Context, *respond.Machine, []string) ([]respond.Token, error) {
+		w.did("read")
+		return nil, nil
+	}
+	c.Announced = true
+	r, err := Prepare(t.Context(), c)
+	if r != nil || !errors.Is(err, ErrUnannounced) || !strings.Contains(err.Error(), "the agent refuses") || len(w.log) > 0 {
+		t.Errorf("%v, %v; %v", r, err, w.log)
+	}
+}
