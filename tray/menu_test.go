@@ -137,7 +137,7 @@ func models() []struct {
 	add("a frozen alert, no browser", func(m *tray.Model) {
 		m.Browser = false
 		a := theft("abcd2345", dependency("evil"))
-		a.Actions = []wormbell.Action{{What: "freeze", Done: 1}}
+		a.Actions = []wormbell.Action{{Time: a.Last, What: "freeze", Done: 1}}
 		m.Alerts = []wormbell.Alert{a}
 	})
 	add("eight alerts, no browser", func(m *tray.Model) {

@@ -19,7 +19,7 @@ import (
 
 // named is a command line of this program in a text, with the mark before it: to
 // the end of what is quoted, or of the line, or to what is said beside it.
-var named = regexp.MustCompile("(?:^|([^\\w/.-]))wormbell ([^'\"`“”「」。;#<{\n]+)")
+var named = regexp.MustCompile("(?:^|([^\\w/.-]))wormbell ([^'\"`“”「」（）。;#<{\n]+)")
 
 // prose is what our own words say of the program by its name.
 var prose = map[string]bool{"does": true, "that": true}
