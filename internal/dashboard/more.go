@@ -150,8 +150,11 @@ func (s *Server) respondPage(w http.ResponseWriter, r *http.Request) error {
 	if a.ID != r.PathValue("id") {
 		return s.back(w, r, "/alerts/"+a.ID+"/respond")
 	}
-	v := answer{alertView: alertView{Alert: a, Told: s.c.Words.Alert(a)}, progress: s.response.now(),
+	v := answer{alertView: alertView{Alert: a, Told: s.c.Words.Alert(a), Frozen: a.Frozen()}, progress: s.response.now(),
 		Foreign: a.User != "" && a.User != strconv.Itoa(os.Getuid()) && os.Getuid() >= 0}
+	if in := sessionOf(r); in != nil {
+		v.CSRF = in.csrf
+	}
 	v.Possible = s.c.Prepare != nil && !v.Foreign
 	if v.progress.ID != a.ID {
 		switch {

@@ -130,6 +130,14 @@ func TestRespondJapanese(t *testing.T) {
 			if !strings.Contains(page, `action="`) || !strings.Contains(page, "/alerts/worm2345/close") {
 				t.Error("the alert cannot be closed from the result")
 			}
+			if len(choice.FindAllString(page, -1)) != 3 {
+				t.Error("the result does not ask what becomes of what is frozen")
+			}
+			for _, form := range regexp.MustCompile(`(?s)<form[^>]*/close".*?</form>`).FindAllString(page, -1) {
+				if !strings.Contains(form, `name="csrf" value="`+b.csrf()+`"`) {
+					t.Error("the form that closes has not its mark")
+				}
+			}
 		})
 	}
 }

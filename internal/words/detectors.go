@@ -14,7 +14,7 @@ const (
 var detectorTexts = map[Key]text{
 	detectsRead:     {En: "A program read credentials that are not its own", Ja: "プログラムがほかのプログラムの認証情報を読み取った"},
 	detectsSweep:    {En: "A program collects credentials", Ja: "プログラムが認証情報を集めている"},
-	detectsSilence:  {En: "A program tried to silence Wormbell", Ja: "プログラムが Wormbell を黙らせようとした"},
+	detectsSilence:  {En: "A program tried to silence Wormbell", Ja: "プログラムが監視を無効にしようとした"},
 	detectsHistory:  {En: "A token stands in your shell history", Ja: "シェルの履歴にトークンが残っている"},
 	detectsPrivate:  {En: "A package.json lost its \"private\" flag", Ja: "package.json から「private」の指定が消えた"},
 	detectsByScript: {En: "An install script publishes packages", Ja: "インストールスクリプトがパッケージを公開している"},

@@ -28,8 +28,8 @@ var respondForms = []form{
 
 	// By hand.
 	{En: "%[1]s: something else was begun with it %[2]t and has not ended. 'wormbell rotate --resume' goes on with that; 'wormbell rotate --give-up %[3]w' gives it up, and then run this again.", Page: "%[1]s: something else was begun with it %[2]s and has not ended. In a terminal, 'wormbell rotate --resume' goes on with that and 'wormbell rotate --give-up %[3]s' gives it up; then plan again.", Ja: "%[1]s：%[2]s に別の処理が始まり、まだ終わっていません。ターミナルで「wormbell rotate --resume」を実行すると続きを行い、「wormbell rotate --give-up %[3]s」を実行すると取りやめます。その後、もう一度計画してください。"},
-	{En: "%[1]s (%[2]s) was exposed: revoke what is in it at its service.", Ja: "%[1]s（%[2]s）が漏れました。中の認証情報を、そのサービスで失効させてください。"},
-	{En: "%[1]s (%[2]s) was exposed, and no token is found in it now: if it held one then, revoke it.", Ja: "%[1]s（%[2]s）が漏れましたが、今はトークンが見つかりません。当時入っていたのであれば、失効させてください。"},
+	{En: "%[1]s (%[2]s) was exposed: revoke what is in it at its service.", Ja: "%[1]s（%[2]s）が漏れた可能性があります。中の認証情報を、そのサービスで失効させてください。"},
+	{En: "%[1]s (%[2]s) was exposed, and no token is found in it now: if it held one then, revoke it.", Ja: "%[1]s（%[2]s）が漏れた可能性がありますが、今はトークンが見つかりません。当時入っていたのであれば、失効させてください。"},
 	{En: "%[1]s is temporary: it cannot be revoked and lives until it runs out.", Ja: "%[1]s は一時的なものです。失効させることはできず、期限が切れるまで有効です。"},
 	{En: "%[1]s is temporary: it cannot be revoked and lives until it runs out. %[2]s", Ja: "%[1]s は一時的なものです。失効させることはできず、期限が切れるまで有効です。%[2]s"},
 	{En: "%[1]s has the same value, for a site that is not known: answer for it, too.", Ja: "%[1]s は同じ値です（サイトは不明）。こちらも対処してください。"},
