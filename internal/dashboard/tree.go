@@ -171,7 +171,8 @@ func (s *Server) deed(e wormbell.Event) (deed, bool) {
 	case wormbell.ShellCommand:
 		d.Mark, d.What, key = "other", e.Line, words.DashVerbTyped
 	case wormbell.AgentCall:
-		d.Mark, d.What, key = "other", e.Line, words.DashVerbAsked
+		d.Mark = "other"
+		d.What, key = s.asked(e.Line)
 	case wormbell.Gap:
 		d.What, key = e.Line, words.DashVerbMissed
 	default:
@@ -179,6 +180,22 @@ func (s *Server) deed(e wormbell.Event) (deed, bool) {
 	}
 	d.Verb = s.c.Words.Say(key)
 	return d, true
+}
+
+// asked reads what the agent notes of a call: what became of it, what was asked
+// for, and why it was refused or doubted.
+func (s *Server) asked(line string) (what string, verb words.Key) {
+	verb = words.DashVerbAsked
+	became, rest, _ := strings.Cut(line, " ")
+	switch became {
+	case "refused":
+		verb = words.DashVerbRefused
+	case "accepted", "doubted":
+		verb = words.DashVerbGot
+	default:
+		rest = line
+	}
+	return s.c.Words.Translate(rest).String(), verb
 }
 
 // commandLine is p as a person would have typed it: node's npm is npm, the

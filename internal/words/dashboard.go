@@ -40,6 +40,8 @@ const (
 	DashVerbPublished Key = "dash-verb-published"
 	DashVerbTyped     Key = "dash-verb-typed"
 	DashVerbAsked     Key = "dash-verb-asked"
+	DashVerbRefused   Key = "dash-verb-refused"
+	DashVerbGot       Key = "dash-verb-got"
 	DashVerbMissed    Key = "dash-verb-missed"
 	DashDidClose      Key = "dash-did-close"
 	DashDidMute       Key = "dash-did-mute"
@@ -206,6 +208,8 @@ var dashboardTexts = map[Key]text{
 	DashVerbPublished:      {En: "tried to publish", Ja: "公開を試行"},
 	DashVerbTyped:          {En: "typed", Ja: "入力"},
 	DashVerbAsked:          {En: "asked Wormbell to", Ja: "Wormbell への要求"},
+	DashVerbRefused:        {En: "asked Wormbell in vain to", Ja: "Wormbell への要求（拒否）"},
+	DashVerbGot:            {En: "had Wormbell do this:", Ja: "Wormbell への要求（受け付け）"},
 	DashVerbMissed:         {En: "events were lost here:", Ja: "ここで失われたイベント："},
 	"dash-nothing-exposed": {En: "Nothing is known to have been read, taken or published.", Ja: "読み取り、持ち出し、公開は確認されていません。"},
 	"dash-x-files":         {En: "Files that were read", Ja: "読み取られたファイル"},
