@@ -56,8 +56,7 @@ func (s *Server) templates() (map[string]*template.Template, error) {
 		"state":    func(v wormbell.State) string { return w.Say(words.Key("dash-state-" + string(v))) },
 		"when":     s.when, "clock": s.clock, "day": s.day,
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"sub":     func(step string) bool { return strings.HasPrefix(step, "  ") }, // belongs to the step before
-		"trim":    strings.TrimSpace,
+		"steps":   steps,
 		"root":    s.gate.at, // below which everything is served
 		"row":     func(r wormbell.TrustRow) string { return w.Trust(r, s.c.Now()) },
 		"who":     w.Trusted,

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -292,4 +293,28 @@ func (s *Server) trouble(err error) (text words.Parts, hint string) {
 	}
 	f := s.explain(err)
 	return w.Translate(f.Text), f.Hint
+}
+
+// step is a line of a plan.
+type step struct {
+	Text  string
+	Sub   bool     // it belongs to the step before
+	Quiet []string // in place of Text: lines that ask for nothing, which would hide those that do
+}
+
+// steps reads the lines of a plan.
+func steps(lines []string) (out []step) {
+	for _, l := range lines {
+		text, below := strings.TrimSpace(l), strings.HasPrefix(l, "  ")
+		if !below || !strings.HasPrefix(text, "note ") && !strings.HasPrefix(text, "not looked at: ") {
+			out = append(out, step{Text: text, Sub: below})
+			continue
+		}
+		if len(out) == 0 || out[len(out)-1].Quiet == nil {
+			out = append(out, step{Sub: true})
+		}
+		last := &out[len(out)-1]
+		last.Quiet = append(last.Quiet, text)
+	}
+	return out
 }

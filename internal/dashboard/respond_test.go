@@ -25,6 +25,9 @@ func spoken(ctx context.Context, id string, how dashboard.How, person respond.Pe
 	steps := []string{"Freeze every process that alert " + id + " is about, and all they started: they stop where they are and lose nothing.",
 		"Look once more for what was left behind to start again, or to wait for a token to die. So far:", "  1 thing must be disabled before a token is revoked; 1 of them running",
 		"  blocks abcd2345: systemd user unit ~/.config/systemd/user/gh-token-monitor.service (running, pid 4711): it asks api.github.com with a token; it looks whether the service refuses the token; it deletes the home folder",
+		"  note cdef2345: running process /usr/bin/bash (running, pid 4712): nobody can tell what it runs: its command line names no script and holds no code",
+		"  note dcba2345: running process /usr/bin/zsh (running, pid 4713): nobody can tell what it runs: its command line names no script and holds no code",
+		"  not looked at: cron: permission denied",
 		"Disable the systemd user unit ~/.config/systemd/user/gh-token-monitor.service: stop it and move it away, with a copy from which it can be put back.",
 		"Nothing is revoked while one of these is alive. If you would rather take no risk: take this machine off the network now, and revoke from another one."}
 	steps = append(append(steps, r.Steps(token, o)...), r.Notices([]respond.Token{token}, o)...)
@@ -117,7 +120,15 @@ func TestRespondJapanese(t *testing.T) {
 				}
 				b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run}, "question": {q[1]}, "do": {do}}, nil)
 			}
-			check(until("the plan", `id="start"`))
+			plan := until("the plan", `id="start"`)
+			check(plan)
+			list := regexp.MustCompile(`(?s)<ul class="plan">.*?<form`).FindString(plan)
+			if hidden := regexp.MustCompile(`(?s)<details>.*?</details>`).FindString(list); strings.Count(list, "<details>") != 1 || strings.Count(hidden, "<li>") != 3 || !strings.Contains(hidden, "/usr/bin/zsh") {
+				t.Errorf("what asks for nothing is not behind one line: %s", list)
+			}
+			if strings.Contains(list, "abcd2345") || strings.Contains(list, "cdef2345") || !strings.Contains(list, "gh-token-monitor") {
+				t.Error("the plan does not say what must go, without what only a command needs")
+			}
 			b.post("/alerts/worm2345/respond", url.Values{"csrf": {b.csrf()}, "run": {run}, "do": {"start"}}, nil)
 			page := until("the password", `id="secret"`)
 			check(page)

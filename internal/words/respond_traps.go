@@ -50,8 +50,8 @@ var trapForms = func() []form {
 }()
 
 var lookForms = []form{
-	{En: "blocks %[1]w: %[2]s", Page: "must go (%[1]s): %[2]s", Ja: "【要無効化】%[2]s（ID %[1]s）"},
-	{En: "note %[1]w: %[2]s", Page: "to know (%[1]s): %[2]s", Ja: "【確認】%[2]s（ID %[1]s）"},
+	{En: "blocks %[1]w: %[2]s", Page: "must go: %[2]s", Ja: "【要無効化】%[2]s"},
+	{En: "note %[1]w: %[2]s", Page: "to know: %[2]s", Ja: "【確認】%[2]s"},
 	{En: "no monitor or young autostart was found among %[1]d entries and processes", Ja: "%[1]s 件の項目とプロセスを調べ、監視プログラムや最近追加された自動起動は見つかりませんでした"},
 	{En: "1 thing must be disabled before a token is revoked", Ja: "トークンを失効させる前に、1 件を無効にする必要があります"},
 	{En: "%[1]d things must be disabled before a token is revoked", Ja: "トークンを失効させる前に、%[1]s 件を無効にする必要があります"},
