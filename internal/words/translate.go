@@ -57,10 +57,10 @@ type form struct{ En, Page, Ja string }
 var forms = [][]form{respondForms, rotationForms, trapForms, keychainForms, causeForms, serviceForms, grantForms, pageForms, agentForms}
 
 const (
-	longestSentence = 2 << 10  // bytes; what is longer is no sentence
-	deepestSentence = 12       // sentences within each other
-	mostTried       = 12 << 10 // bytes of sentences within one that are tried
-	mostTold        = 2000     // that are remembered: a page shows the same again and again
+	longestSentence = 2 << 10 // bytes; what is longer is no sentence
+	deepestSentence = 12      // sentences within each other
+	mostTried       = 4 << 10 // bytes of sentences within one that are tried
+	mostTold        = 2000    // that are remembered: a page shows the same again and again
 )
 
 // reader is a form that is ready to be matched.
@@ -221,10 +221,21 @@ func (w *Words) Translate(english string) Parts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.said) >= mostTold {
-		clear(w.said)
+		w.forget()
 	}
 	w.said[english] = t
 	return slices.Clone(t)
+}
+
+// forget makes room for what is told next. Half is left, whichever: who makes up
+// sentences without end can not have every page begin anew.
+func (w *Words) forget() {
+	for s := range w.said {
+		if len(w.said) <= mostTold/2 {
+			return
+		}
+		delete(w.said, s)
+	}
 }
 
 // told says s; whole tells whether there is a form of it.

@@ -65,7 +65,7 @@ func TestForms(t *testing.T) {
 }
 
 // shorter are sentences of which a page leaves something out: it has a button.
-var shorter = []string{
+var shorter = []string{"blocks %[1]w: %[2]s", "note %[1]w: %[2]s",
 	"The processes of the alert stay stopped: 'wormbell alert kill %[1]w' ends them.",
 	"1 thing must be disabled before a token is revoked; %[1]d of them running",
 }
@@ -338,6 +338,35 @@ func TestTranslateHostile(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestTranslateRemembers: many sentences that somebody makes up take neither all
+// memory nor all that is remembered.
+func TestTranslateRemembers(t *testing.T) {
+	t.Parallel()
+	w := In(language.Japanese)
+	for i := range 3 * mostTold {
+		w.Translate("x" + strconv.Itoa(i))
+		if n := len(w.said); n > mostTold || i > mostTold && n < mostTold/2 {
+			t.Fatalf("after %d sentences %d are remembered", i+1, n)
+		}
+	}
+}
+
+// TestTranslateEffort: what is put together of very many parts is given up soon.
+func TestTranslateEffort(t *testing.T) {
+	t.Parallel()
+	for _, sep := range []string{"; ", ": ", ". ", "\n"} {
+		said := strings.Repeat("a"+sep, longestSentence)[:longestSentence]
+		w := &telling{Words: In(language.Japanese), known: map[string]turned{}}
+		parts, _ := w.told(said, 0)
+		if w.tried > 2*longestSentence {
+			t.Errorf("%q: %d bytes were tried", sep, w.tried)
+		}
+		if got := parts.String(); strings.Count(got, "a") != strings.Count(said, "a") {
+			t.Errorf("%q: something is lost: %q", sep, got)
 		}
 	}
 }
