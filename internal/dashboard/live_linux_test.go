@@ -157,6 +157,45 @@ func TestGoneLive(t *testing.T) {
 	b.clean()
 }
 
+// TestDraftStays: what somebody types stays while the agent is away, and can not
+// be sent until it is back.
+func TestDraftStays(t *testing.T) {
+	a := sample()
+	b := open(t, serve(t, a, nil))
+	b.visit("/alerts/worm2345")
+	const reason = "document.querySelector('details[data-id=ask-close] input[name=reason]')"
+	b.eval("document.querySelector('details[data-id=ask-close]').open = true, "+reason+".focus()", nil)
+	b.run(chromedp.SendKeys("details.ask[open] input[name=reason]", "it is fine"))
+	b.eval("window.same = true", nil)
+	a.end(nil)
+	b.until("the band", "window.same && document.querySelector('#state .band')?.innerText.includes('is not watching')")
+	b.until("no button that can be pressed", "document.querySelectorAll('main form[method=post] button:enabled').length === 0")
+	var typed string
+	if b.eval(reason+"?.value ?? 'gone'", &typed); typed != "it is fine" {
+		t.Errorf("while the agent is away, what was typed is %q", typed)
+	}
+	a.begin()
+	b.until("the buttons again", "window.same && !document.querySelector('#state .band') && document.querySelectorAll('main form[method=post] button:enabled').length > 0")
+	if b.eval(reason+"?.value ?? 'gone'", &typed); typed != "it is fine" {
+		t.Errorf("when it is back, what was typed is %q", typed)
+	}
+	b.eval(reason+".value = ''", nil)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // the server may learn later than the page that it is back
+		a.mu.Lock()
+		n := len(a.watch)
+		a.mu.Unlock()
+		if n > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody watches the agent again")
+		}
+	}
+	a.end(nil)
+	b.until("the whole page to say it, where nothing is typed", "window.same && document.getElementById('gone')")
+	b.clean()
+}
+
 // TestNews: nothing moves under the hands of who uses the list; what is new is
 // shown when they say so, and at once when they do nothing.
 func TestNews(t *testing.T) {

@@ -13,6 +13,14 @@
   // Whoever types or has opened something must not lose it.
   const busy = el => el.contains(document.activeElement) && document.activeElement.matches('input:not([type=hidden]), select, textarea')
 
+  // drafts are the fields of el that hold text which was not sent; place is where the text of one goes in another page.
+  // An answer to a question is none: another question must not get it.
+  const drafts = el => [...el.querySelectorAll('form[method=post] :is(input:not([type]), input[type=text], textarea)')]
+    .filter(f => f.value !== f.defaultValue && !f.classList.contains('secret'))
+  const place = (el, draft) => [...el.querySelectorAll('form[method=post]')]
+    .find(f => f.getAttribute('action') === draft.form.getAttribute('action') && f.elements.namedItem(draft.name))?.elements.namedItem(draft.name)
+  let away = false // nobody would get what main holds, which stays for what is typed there
+
   const key = el => el.nodeType === 1 && (el.id || el.dataset.id) || ''
 
   // merge makes old like fresh, leaving alone what is the same.
@@ -66,13 +74,27 @@
       tell(text)
       return
     }
+    const typed = drafts(old)
+    away = false
+    if (typed.some(f => !place(fresh, f))) { // the band says what has changed
+      away = !!page.getElementById('gone')
+      return
+    }
     held = null
     news.hidden = true
     const flash = old.querySelector(':scope > .flash')
     if (flash && !fresh.querySelector(':scope > .flash')) fresh.prepend(document.importNode(flash, true))
     const focused = document.activeElement && document.activeElement.id
     const under = target(), meant = means(under)
+    const typing = document.activeElement
     merge(old, document.importNode(fresh, true))
+    for (const f of typed) {
+      if (f.isConnected) continue
+      const to = place(main(), f)
+      to.value = f.value
+      for (let d = to.closest('details'); d; d = d.parentElement.closest('details')) d.open = true
+      if (f === typing) to.focus({ preventScroll: true })
+    }
     if (under !== target() || meant !== means(under)) still() // what is under the pointer now is not what was aimed at
     if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true })
     document.title = page.title
@@ -114,9 +136,9 @@
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
       // Once our server has ended, another program may take its port: only who knows our mark is believed.
       if (page.body.dataset.mark !== data.mark) return lose()
-      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.replace(answer.url); return }
+      if (answer.redirected && !drafts(main()).length && new URL(answer.url).pathname !== location.pathname) { location.replace(answer.url); return }
       merge(document.getElementById('state'), document.importNode(page.getElementById('state'), true))
-      if (what === 'page') show(page, !!page.getElementById('gone'))
+      if (what === 'page' || away) show(page, !!page.getElementById('gone'))
       able()
     } catch (e) {
       if (!(e instanceof TypeError && /fetch/i.test(e.message))) console.error(e) // else the stream says when it is back
@@ -128,9 +150,9 @@
 
   // able lets forms be sent, or not: nobody is known to be there who may get what they hold.
   function able() {
-    for (const b of document.querySelectorAll('form[method=post] button')) b.disabled = !known
+    for (const b of document.querySelectorAll('form[method=post] button')) b.disabled = !known || away && main().contains(b)
   }
-  document.addEventListener('submit', e => { if (!known && e.target.method === 'post') { e.preventDefault(); e.stopPropagation() } }, true)
+  document.addEventListener('submit', e => { if ((!known || away && main().contains(e.target)) && e.target.method === 'post') { e.preventDefault(); e.stopPropagation() } }, true)
 
   // doubt says that it is not known who is there.
   function doubt() { known = false; able() }
