@@ -92,7 +92,7 @@ var agentForms = []form{
 	{En: "run it again; an agent that is not root cannot tell", Ja: "もう一度実行してください。root で動いていないエージェントでは特定できません"},
 	{En: "what root or a package of the system has installed is vouched for, a script or a program in a home is not", Ja: "root やシステムのパッケージがインストールしたものは保証されますが、ホームフォルダーのスクリプトやプログラムは保証されません"},
 	{En: "run it in a terminal, or do it in the tray or the dashboard", Ja: "ターミナルで実行するか、トレイまたはダッシュボードで行ってください"},
-	{En: "type the command in a terminal; an agent that root runs can tell more ('sudo wormbell run')", Ja: "ターミナルでコマンドを入力してください。root で動くエージェントなら、より多くを見分けられます（sudo wormbell run）"},
+	{En: "type the command in a terminal; an agent that root runs can tell more ('sudo wormbell run')", Ja: "ターミナルでコマンドを入力してください。root で動くエージェントなら、より多くを見分けられます：「sudo wormbell run」"},
 	{En: "run it again from an ordinary terminal", Ja: "通常のターミナルからもう一度実行してください"},
 	{En: "type 'wormbell alert resume %[1]w' in a terminal of its own", Ja: "別のターミナルを開き、「wormbell alert resume %[1]s」を実行してください"},
 	{En: "run it yourself in a terminal of its own", Ja: "別のターミナルを開き、ご自身で実行してください"},
