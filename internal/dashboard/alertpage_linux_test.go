@@ -150,6 +150,7 @@ func TestFocus(t *testing.T) {
 	}
 	r.set(func() { r.unclosed = errors.New("only from a terminal") })
 	b.eval("document.querySelector('details[data-id=ask-close]').open = true", nil)
+	b.eval("document.querySelector('details[data-id=ask-close] input[value=leave]').checked = true", nil)
 	b.run(chromedp.Click("details[data-id=ask-close] button"))
 	b.until("the refusal", "document.activeElement.id === 'flash' && document.activeElement.matches('[role=alert]')")
 	b.clean()
