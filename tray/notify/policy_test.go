@@ -40,7 +40,9 @@ func found(detector string, severity wormbell.Severity) func(*wormbell.Alert) {
 }
 
 func done(what string) func(*wormbell.Alert) {
-	return func(a *wormbell.Alert) { a.Actions = append(slices.Clone(a.Actions), wormbell.Action{Time: start.Add(time.Hour), What: what}) }
+	return func(a *wormbell.Alert) {
+		a.Actions = append(slices.Clone(a.Actions), wormbell.Action{Time: start.Add(time.Hour), What: what})
+	}
 }
 
 // step is one call of Next and what it is to return: notices as "ID severity",
