@@ -86,7 +86,7 @@ func (a *app) protectCommand() *cobra.Command {
 func (a *app) callsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "calls",
-		Short: "Who asked the agent to loosen the guard, and was allowed to",
+		Short: "Who loosened the guard, and whose announcement was refused",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.dial()
