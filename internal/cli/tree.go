@@ -32,7 +32,7 @@ func grow(a wormbell.Alert) forest {
 			if e.Process == nil {
 				continue
 			}
-			n := f.add(e.Process, top(e.Process))
+			n := f.add(e.Process, ancestry.Top(e.Process))
 			if d := fileDeed(e); d != "" && !slices.Contains(n.deeds, d) {
 				n.deeds = append(n.deeds, d)
 			}
@@ -54,39 +54,6 @@ func fileDeed(e wormbell.Event) string {
 		return verb + " " + e.Path
 	}
 	return ""
-}
-
-// maxAbove is how many ancestors are shown above a process that no dependency
-// and no interactive shell is above: a build server's tree can be deep.
-const maxAbove = 4
-
-// top is where the picture of p's ancestry begins: the package manager that ran
-// the dependency's script, else what p was started from, at most maxAbove up.
-// The interactive shell above is shown too: that is where a person sits.
-func top(p *wormbell.Process) *wormbell.Process {
-	t := p
-	if d := ancestry.Dependency(p); d != nil {
-		t = d
-		for a := range d.Parent.Chain {
-			if ancestry.Boundary(a) || !ancestry.NamedInstaller(a) && !ancestry.Shell(a) {
-				break
-			}
-			if ancestry.NamedInstaller(a) {
-				t = a
-			}
-		}
-	} else {
-		for range maxAbove {
-			if t.Parent == nil || ancestry.Boundary(t.Parent) || t.Parent.Exe == "" {
-				break // not learned: an older process of another user
-			}
-			t = t.Parent
-		}
-	}
-	if ancestry.Interactive(t.Parent) {
-		return t.Parent
-	}
-	return t
 }
 
 // add puts p and its ancestors up to top into the forest.
@@ -124,7 +91,7 @@ func (p *printer) tree(f forest) {
 // line, rest before those below.
 func (p *printer) node(n *node, first, rest string, parent *wormbell.Process, depth int) {
 	pr := n.process
-	if n.deeds == nil && len(n.children) == 1 && plumbing(pr) && parent != nil {
+	if n.deeds == nil && len(n.children) == 1 && ancestry.Plumbing(pr) && parent != nil {
 		p.node(n.children[0], first, rest, parent, depth) // sh -c CMD with CMD below it
 		return
 	}
@@ -175,12 +142,6 @@ func (p *printer) who(n *node, text string) string {
 		return p.look(bold, text)
 	}
 	return text
-}
-
-// plumbing reports whether p is the shell that an installer runs a script
-// through: `sh -c "node x.js"`, of which its child says all.
-func plumbing(p *wormbell.Process) bool {
-	return ancestry.Shell(p) && p.Script == "" && len(p.Args) > 1 && slices.Contains(p.Args[1:min(3, len(p.Args))], "-c")
 }
 
 // commandLine is p as a person would have typed it: node's npm is npm, the

@@ -36,7 +36,6 @@ const (
 	maxChildren = 8
 	maxDeeds    = 8
 	maxDepth    = 24
-	maxAbove    = 4 // ancestors above a process that no dependency and no terminal is above
 )
 
 // grow merges the ancestries of everybody in an alert's evidence, from the
@@ -69,7 +68,7 @@ func (s *Server) grow(a wormbell.Alert) (roots []*node) {
 			if e.Process == nil {
 				continue
 			}
-			n := add(e.Process, top(e.Process))
+			n := add(e.Process, ancestry.Top(e.Process))
 			if d, ok := s.deed(e); ok && d.Mark != "" && !slices.Contains(n.Deeds, d) {
 				n.Deeds = append(n.Deeds, d)
 			}
@@ -87,7 +86,7 @@ func prune(n *node, root bool) *node {
 	for i, c := range n.Children {
 		n.Children[i] = prune(c, false)
 	}
-	if !root && n.Deeds == nil && len(n.Children) == 1 && plumbing(n.Process) {
+	if !root && n.Deeds == nil && len(n.Children) == 1 && ancestry.Plumbing(n.Process) {
 		c := n.Children[0]
 		if c.Note == "" {
 			c.Note, c.Script = n.Note, n.Script
@@ -97,39 +96,6 @@ func prune(n *node, root bool) *node {
 		}
 	}
 	return n
-}
-
-func plumbing(p *wormbell.Process) bool {
-	return ancestry.Shell(p) && p.Script == "" && len(p.Args) > 1 && slices.Contains(p.Args[1:min(3, len(p.Args))], "-c")
-}
-
-// top is where the tree of p begins: the package manager that ran the
-// dependency's script, else what p was started from; and the shell above, where
-// a person sits.
-func top(p *wormbell.Process) *wormbell.Process {
-	t := p
-	if d := ancestry.Dependency(p); d != nil {
-		t = d
-		for a := range d.Parent.Chain {
-			if ancestry.Boundary(a) || !ancestry.NamedInstaller(a) && !ancestry.Shell(a) {
-				break
-			}
-			if ancestry.NamedInstaller(a) {
-				t = a
-			}
-		}
-	} else {
-		for range maxAbove {
-			if t.Parent == nil || ancestry.Boundary(t.Parent) || t.Parent.Exe == "" {
-				break // not learned: an older process of another user
-			}
-			t = t.Parent
-		}
-	}
-	if ancestry.Interactive(t.Parent) {
-		return t.Parent
-	}
-	return t
 }
 
 // deed says what an event is about; false: nothing worth a line.
