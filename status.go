@@ -27,6 +27,8 @@ type Status struct {
 	Sensors   []Sensor         `json:"sensors"`
 	Detectors []DetectorStatus `json:"detectors"`
 	Problems  []string         `json:"problems"` // what is wrong with the agent itself, in sentences; empty when all is well
+	Notices   []string         `json:"notices"`  // what is no fault, and should be known: how wide an administrator's row is
+	Settings  []Setting        `json:"settings"` // all there are, in the order of docs/config.md
 	Lost      int              `json:"lost"`     // events lost since start, by all sensors and the queue
 	Events    int              `json:"events"`   // events observed since start
 	Alerts    int              `json:"alerts"`   // open alerts
@@ -102,6 +104,41 @@ type TrustRow struct {
 	// added, and the row holds only for as long as they are the same. "" is for
 	// every other row.
 	Digest string     `json:"digest,omitempty"`
-	By     string     `json:"by"` // "built-in", "first-use", "admin", or the uid of the person
+	By     string     `json:"by"`             // "built-in", "first-use", "admin", or the uid of the person
+	File   string     `json:"file,omitempty"` // of the administrator's, from which the row comes and with which it goes
 	Until  *time.Time `json:"until,omitempty"`
+}
+
+// Setting is one setting of the agent, or one act of users that an
+// administrator may lock.
+type Setting struct {
+	Key string `json:"key"` // as in docs/config.md; of an act "pause", "trust", "mute"
+	// Value is what holds now: a string, a boolean or a list of strings; of an act
+	// Allowed or Refused.
+	Value    any    `json:"value"`
+	From     string `json:"from"`                // the file or the flag ("--home") that set it, FromDefault, or FromCall
+	Locked   bool   `json:"locked"`              // only files of the administrator's change it
+	LockedBy string `json:"locked_by,omitempty"` // the file that says so
+}
+
+// What a Setting's Value says of an act.
+const (
+	Allowed = "allowed"
+	Refused = "refused"
+)
+
+// Where a Setting is from if neither a file nor a flag set it.
+const (
+	FromDefault = "default"
+	FromCall    = "wormbell protect" // switched since the agent started
+)
+
+// Locked returns the file that has locked a setting or an act, "" if none has.
+func (s Status) Locked(key string) string {
+	for _, x := range s.Settings {
+		if x.Key == key {
+			return x.LockedBy
+		}
+	}
+	return ""
 }

@@ -20,8 +20,12 @@ import (
 	"wormbell/agent/alert"
 	"wormbell/agent/api"
 	"wormbell/agent/detect"
+	"wormbell/agent/settings"
 	"wormbell/watchers"
 )
+
+// Config is what can be set.
+type Config = settings.Config
 
 // Options is what a running agent needs besides its settings.
 type Options struct {
@@ -30,6 +34,10 @@ type Options struct {
 	Beat    func() // called each time the path that answers openers has gone round; nil without a watchdog
 	Ready   func() // called once everything is armed and the API is served; nil if nobody asks
 	Self    []int  // processes of the agent besides this one: its watchdog
+	// Settings say where each setting of the Config is from, what is locked, and
+	// what is wrong with the files; nil if there were none.
+	Settings *settings.Settings
+	Source   settings.Source // where they were looked for; the administrator's trust rows are beside them
 }
 
 // ErrCannot is wrapped by errors that starting again would not mend: wrong
@@ -39,6 +47,7 @@ var ErrCannot = errors.New("cannot run")
 type agent struct {
 	ctx     context.Context // ends with Run; a field because demonstrations begin while it runs
 	config  Config
+	set     *set
 	options Options
 	log     *slog.Logger
 	started time.Time
@@ -59,19 +68,22 @@ type agent struct {
 	events  int
 	lost    int // by the queue
 	protect bool
+	// switched says that protect is what somebody said since the agent started.
+	switched bool
 }
 
 // Run guards the machine until ctx is done. It returns when every goroutine
 // that it started has ended and what they found is stored.
 func Run(ctx context.Context, c Config, o Options) error {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}
-	list, err := homes(c.Homes)
+	set := newSet(o, c)
+	list, err := set.homes(c.Homes)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}
-	if err := c.defaults(); err != nil {
+	if err := defaults(&c); err != nil {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}
 	if err := api.Free(c.Socket); err != nil {
@@ -79,7 +91,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a := &agent{ctx: ctx, config: c, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
+	a := &agent{ctx: ctx, config: c, set: set, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
 		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func()), protect: c.Protect}
 	self := append([]int{os.Getpid()}, o.Self...)
 	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: o.Beat,
@@ -92,8 +104,11 @@ func Run(ctx context.Context, c Config, o Options) error {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}
 	defer a.store.Close()
+	set.keep(o.Source.Kept, a.log)
+	set.readTrust(o.Source, a.host.Lineage.Digest)
+	set.tell(a.log)
 	a.trust = detect.NewTrust()
-	a.trust.SetRows(a.store.Trust())
+	a.trust.SetRows(append(set.rows, a.store.Trust()...))
 	a.trust.SetUnchanged(a.host.Lineage.Unchanged)
 	a.host.Lineage.Warm(a.trust.Rows())
 	a.engine = detect.NewEngine(detect.All, a.trust)
@@ -133,7 +148,7 @@ func (a *agent) serve(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	server, err := api.Listen(a.api())
+	server, err := a.listen()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}
@@ -222,7 +237,7 @@ func (a *agent) runTree(ctx context.Context, t *watchers.Tree) {
 }
 
 // defaults fills in where the agent keeps its state and its socket.
-func (c *Config) defaults() error {
+func defaults(c *Config) error {
 	root := os.Geteuid() == 0
 	if c.State == "" {
 		c.State = "/var/lib/wormbell"

@@ -32,6 +32,7 @@ func (a *agent) api() api.Config {
 			SetTrust: a.setTrust,
 			Digest:   a.host.Lineage.Digest,
 			Protect:  a.setProtect,
+			Locked:   a.set.locked,
 			Demo:     a.demo,
 		},
 	}
@@ -74,12 +75,15 @@ func (a *agent) builtInTrust() (rows []wormbell.TrustRow) {
 	return append(rows, a.host.Lineage.Enrolled()...)
 }
 
-func (a *agent) setTrust(rows []wormbell.TrustRow) { a.ask(func() { a.trust.SetRows(rows) }) }
+func (a *agent) setTrust(rows []wormbell.TrustRow) {
+	rows = append(slices.Clone(a.set.rows), rows...)
+	a.ask(func() { a.trust.SetRows(rows) })
+}
 
 func (a *agent) setProtect(on bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.protect = on
+	a.protect, a.switched = on, true
 	a.log.Warn("protect was switched", "on", on)
 	return nil
 }
@@ -119,6 +123,10 @@ func (a *agent) status() wormbell.Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost
+	now := a.config
+	now.Homes, now.Protect = s.Homes, a.protect
+	s.Settings, s.Notices = a.set.list(now, a.switched), a.set.notices
+	s.Problems = append(s.Problems, a.set.problems...)
 	if a.protect {
 		s.Problems = append(s.Problems, protectProblem)
 	}

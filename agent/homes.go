@@ -14,8 +14,9 @@ import (
 )
 
 // homes returns the homes to guard: those given, else root's and every
-// person's for root, else the user's own.
-func homes(given []string) ([]watchers.Home, error) {
+// person's for root, else the user's own. skip, if it is not nil, is told of
+// those given that are none, which then are no error.
+func homes(given []string, skip func(error)) ([]watchers.Home, error) {
 	if len(given) == 0 {
 		if os.Geteuid() != 0 {
 			dir, err := os.UserHomeDir()
@@ -30,6 +31,10 @@ func homes(given []string) ([]watchers.Home, error) {
 	var list []watchers.Home
 	for _, dir := range given {
 		h, err := home(dir)
+		if err != nil && skip != nil {
+			skip(err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -21,8 +21,8 @@ const (
 // tookSetting is the setting that holds the spans that are over, as JSON.
 const tookSetting = "usage"
 
-// settings is what outlives the agent: the store.
-type settings interface {
+// lasting is what outlives the agent: the store.
+type lasting interface {
 	Setting(key string) string
 	SetSetting(key, value string) error
 }
@@ -30,7 +30,7 @@ type settings interface {
 // took is what the agent takes in each span of a day. It is safe for concurrent
 // use. Make it with newTook.
 type took struct {
-	store   settings
+	store   lasting
 	log     *slog.Logger
 	measure func() (cpu float64, rss int64, lost int) // since the start
 
@@ -43,7 +43,7 @@ type took struct {
 
 // newTook begins the first span, before which so many seconds of processor time
 // that measure counts were taken by an agent that is gone.
-func newTook(store settings, log *slog.Logger, measure func() (float64, int64, int), before float64) *took {
+func newTook(store lasting, log *slog.Logger, measure func() (float64, int64, int), before float64) *took {
 	t := &took{store: store, log: log, measure: measure, from: time.Now(), cpu: before}
 	if s := store.Setting(tookSetting); s != "" {
 		if err := json.Unmarshal([]byte(s), &t.spans); err != nil {

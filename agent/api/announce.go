@@ -12,6 +12,7 @@ import (
 	"wormbell"
 	"wormbell/agent/alert"
 	"wormbell/internal/ancestry"
+	"wormbell/internal/trustrow"
 )
 
 // This file holds what only our own programs may do: announce which credential
@@ -50,7 +51,7 @@ func (s *Server) announce(c *call) (any, error) {
 		return nil, faultf(http.StatusBadRequest, "", "an announcement holds for a second to %v", maxAnnouncedFor)
 	}
 	for _, p := range in.Paths {
-		if !strings.HasPrefix(p, "~/") || !pathForm.MatchString(p) || path.Clean(p) != p || strings.Contains(p, "/../") || len(p) > 1024 {
+		if !strings.HasPrefix(p, "~/") || !trustrow.PathForm.MatchString(p) || path.Clean(p) != p || strings.Contains(p, "/../") || len(p) > 1024 {
 			return nil, faultf(http.StatusBadRequest, "", "a path must begin with ~/ and be as short as it can be")
 		}
 	}

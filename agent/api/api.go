@@ -63,7 +63,8 @@ type Backend struct {
 	// Announce shows agent.call events to the detectors and returns once they
 	// have seen them.
 	Announce func([]wormbell.Event) error
-	// Trust returns the rows that no person added: built-in and first-use.
+	// Trust returns the rows that nobody added by a call: built-in, first-use and
+	// those of the administrator's files.
 	Trust func() []wormbell.TrustRow
 	// SetTrust is told the rows of persons after each change.
 	SetTrust func([]wormbell.TrustRow)
@@ -72,6 +73,9 @@ type Backend struct {
 	// says true is one that a second try may not meet.
 	Digest  func(who string, uid int) (string, error)
 	Protect func(on bool) error
+	// Locked returns the administrator's file that has locked a setting or an act,
+	// "" if none has; see [wormbell.Setting].
+	Locked func(name string) string
 	// Demo guards a scratch home and returns once that is so. The server has
 	// checked who asks, the folder and the time.
 	Demo func(ctx context.Context, home string, within time.Duration) error

@@ -114,6 +114,8 @@ type rig struct {
 	demos  []string
 	guards []wormbell.Guarded // besides root's and nobody's
 	homes  []string
+	locks  map[string]string   // by name, the file that has locked it
+	rows   []wormbell.TrustRow // besides a built-in one
 }
 
 type syncBuffer struct {
@@ -253,7 +255,16 @@ func (r *rig) config() api.Config {
 				r.events = append(r.events, es...)
 				return nil
 			},
-			Trust: func() []wormbell.TrustRow { return []wormbell.TrustRow{{ID: "npm-reads-npmrc", By: "built-in"}} },
+			Trust: func() []wormbell.TrustRow {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return append([]wormbell.TrustRow{{ID: "npm-reads-npmrc", By: "built-in"}}, r.rows...)
+			},
+			Locked: func(name string) string {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return r.locks[name]
+			},
 			Digest: func(who string, uid int) (string, error) {
 				switch {
 				case strings.Contains(who, "/gone"):

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"wormbell"
 	"wormbell/agent/alert"
@@ -250,10 +249,20 @@ func (s *Server) emit(c *call, p *wormbell.Process, line string) {
 	}
 }
 
-// wide reports whether a row vouches for so much that only root may add it.
-func wide(r wormbell.TrustRow) bool {
-	return r.Store == "*" || strings.Contains(r.Who, "*") || r.Under == "any"
+// locked returns the refusal if an administrator's file has locked name, whoever
+// asks: root's shell is within reach of who uses the machine, and what the
+// administrator means stands in the files. what is what was asked. It comes
+// after the caller was judged, so that a worm's try is told as one.
+func (s *Server) locked(c *call, name, what string) error {
+	if s.Backend.Locked == nil {
+		return nil
+	}
+	file := s.Backend.Locked(name)
+	if file == "" {
+		return nil
+	}
+	if s.refusals.allow(c.peer.uid, s.Now()) {
+		s.Log.Info("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "locked", "file", file)
+	}
+	return faultf(http.StatusForbidden, "'wormbell settings' shows what is locked; ask who looks after this machine", "%s is locked by your administrator: %s", name, file)
 }
-
-// future reports whether t is a sensible end: to come, within ten years.
-func future(t, now time.Time) bool { return t.After(now) && t.Before(now.AddDate(10, 0, 0)) }

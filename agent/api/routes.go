@@ -37,6 +37,7 @@ func (s *Server) status(c *call) (any, error) {
 		}
 	}
 	st.Homes, st.Sensors, st.Detectors, st.Problems = list(st.Homes), list(st.Sensors), list(st.Detectors), list(st.Problems)
+	st.Notices, st.Settings = list(st.Notices), list(st.Settings)
 	return st, nil
 }
 
@@ -149,6 +150,9 @@ func (s *Server) change(c *call) (any, error) {
 		if errors.As(err, &f) && verb == string(freeze.Continue) && f.status == http.StatusForbidden {
 			// Freezing was not refused, so who froze must be told the way back.
 			f.Hint = fmt.Sprintf("type 'wormbell alert resume %s' in a terminal of its own", a.ID)
+		}
+		if err == nil && verb == "mute" {
+			err = s.locked(c, "mute", what)
 		}
 	case "action":
 		err = s.note(c, in.What, "note an action on "+a.ID)
@@ -305,6 +309,9 @@ func (s *Server) pause(c *call) (any, error) {
 		return s.endPause(c, whose)
 	}
 	p, err := s.loosen(c, "pause")
+	if err == nil {
+		err = s.locked(c, "pause", "pause")
+	}
 	if err == nil && whose != "" {
 		err = s.mayPause(c, p)
 	}
@@ -341,6 +348,9 @@ func (s *Server) protect(c *call) (any, error) {
 		if p, err = s.loosen(c, "protect off"); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.locked(c, "protect", "protect"); err != nil {
+		return nil, err
 	}
 	if err := s.Backend.Protect(*in.On); err != nil {
 		return nil, faultf(http.StatusConflict, "", "%v", err)

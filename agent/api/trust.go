@@ -3,12 +3,11 @@ package api
 import (
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
 	"wormbell"
-	"wormbell/internal/stores"
+	"wormbell/internal/trustrow"
 )
 
 // This file holds what can be asked of the trust table.
@@ -26,41 +25,25 @@ func (s *Server) trust(c *call) (any, error) {
 	return map[string]any{"version": 1, "trust": rows}, nil
 }
 
-var (
-	whoForm  = regexp.MustCompile(`^(project-code|signer:[^\s]+|exe:/[^\n]*)$`)
-	pathForm = regexp.MustCompile(`^(~/|/)[^\x00-\x1f]+$`)
-)
-
 func (s *Server) addTrust(c *call) (any, error) {
 	var row wormbell.TrustRow
 	if err := c.body(&row); err != nil {
 		return nil, err
 	}
 	row.Reason = strings.TrimSpace(row.Reason)
-	bad := ""
-	switch {
-	case row.Store != "*" && !slices.ContainsFunc(stores.All, func(t stores.Store) bool { return t.ID == row.Store }):
-		bad = "there is no such store"
-	case !whoForm.MatchString(row.Who) || len(row.Who) > 1024:
-		bad = "who must be signer:NAME, exe:/PATH, \"exe:/PATH script:/PATH\" or project-code"
-	case !slices.Contains([]string{"person", "project", "not-a-dependency-script", "any"}, row.Under):
-		bad = "under must be person, project, not-a-dependency-script or any"
-	case row.Path != "" && (!pathForm.MatchString(row.Path) || len(row.Path) > 1024):
-		bad = "path must begin with ~/ or /"
-	case row.Reason == "" || len(row.Reason) > 512 || strings.ContainsFunc(row.Reason, func(r rune) bool { return r < ' ' }):
-		bad = "a row needs a reason, in one line"
-	case row.Until != nil && !future(*row.Until, s.Now()):
-		bad = "until must be in the future"
-	}
-	if bad != "" {
-		return nil, faultf(http.StatusBadRequest, "", "%s", bad)
+	row.File = "" // only the agent's own reading of one says so
+	if bad := trustrow.Check(row, s.Now()); bad != nil {
+		return nil, faultf(http.StatusBadRequest, "", "%v", bad)
 	}
 	what := "trust " + row.Who + " with " + row.Store
 	p, err := s.loosen(c, what)
 	if err != nil {
 		return nil, err
 	}
-	if wide(row) && c.peer.uid != 0 {
+	if err := s.locked(c, "trust", what); err != nil {
+		return nil, err
+	}
+	if trustrow.Wide(row) && c.peer.uid != 0 {
 		return nil, faultf(http.StatusForbidden, "name the store and the program, or run it as root", "refused to %s: so wide a row needs root", what)
 	}
 	if s.Backend.Digest == nil {
@@ -92,6 +75,9 @@ func (s *Server) removeTrust(c *call) (any, error) {
 		return r.ID == id && (c.peer.uid == 0 || r.By == c.user())
 	})
 	if i < 0 {
+		if file := s.rowFile(id); file != "" {
+			return nil, faultf(http.StatusForbidden, "an administrator takes it out of that file; it is gone once the agent was started again", "the row comes from %s", file)
+		}
 		return nil, faultf(http.StatusNotFound, "'wormbell trust list' lists all rows; the built-in ones stay", "there is no such row of yours")
 	}
 	what := "remove trust row " + id
@@ -105,6 +91,20 @@ func (s *Server) removeTrust(c *call) (any, error) {
 	s.trustChanged()
 	s.accepted(c, p, what)
 	return struct{}{}, nil
+}
+
+// rowFile returns the administrator's file that a row comes from, "" if there is
+// no such row.
+func (s *Server) rowFile(id string) string {
+	if s.Backend.Trust == nil {
+		return ""
+	}
+	for _, r := range s.Backend.Trust() {
+		if r.ID == id {
+			return r.File
+		}
+	}
+	return ""
 }
 
 func (s *Server) trustChanged() {

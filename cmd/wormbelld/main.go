@@ -29,7 +29,10 @@ func main() {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.out = cmd.OutOrStdout()
+			return run(cmd.Context(), f)
+		},
 	}
 	f.define(cmd.Flags())
 	if err := cmd.ExecuteContext(ctx); err != nil {

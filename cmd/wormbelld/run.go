@@ -3,16 +3,21 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"wormbell/agent"
+	"wormbell/agent/settings"
 )
 
 // flags are the command line's. Those that are given win over the settings.
@@ -20,37 +25,37 @@ type flags struct {
 	config, state, socket string
 	homes                 []string
 	protect, supervised   bool
+	check                 bool
+	out                   io.Writer // where check writes
 }
 
 func (f *flags) define(s *pflag.FlagSet) {
-	s.StringVar(&f.config, "config", "", "read the settings from `FILE` instead of "+agent.DefaultFile())
+	s.StringVar(&f.config, "config", "", "read the settings from `FILE` instead of "+settings.DefaultFile())
 	s.StringVar(&f.state, "state", "", "keep alerts in `DIR`")
 	s.StringVar(&f.socket, "socket", "", "serve the local API on `PATH`")
 	s.StringArrayVar(&f.homes, "home", nil, "guard `DIR` instead of the homes that are found; may be given several times")
 	s.BoolVar(&f.protect, "protect", false, "deny reads that would raise an alert (not in this version: it observes and says so)")
+	s.BoolVar(&f.check, "check", false, "say what is wrong with the settings' files and trust rows, and end: with status 2 if something is")
 	s.BoolVar(&f.supervised, "supervised", false, "run as the child of a watchdog (the agent starts itself so)")
 	s.MarkHidden("supervised")
 }
 
 func run(ctx context.Context, f flags) error {
-	file, must := f.config, true
-	if file == "" {
-		file, must = agent.DefaultFile(), false
-	}
-	c, err := agent.Load(file, must)
+	src, err := agent.SettingsSource(f.config, f.state)
 	if err != nil {
 		return err
 	}
-	if f.state != "" {
-		c.State = f.state
+	set, err := settings.Read(src)
+	if err != nil {
+		return err
 	}
-	if f.socket != "" {
-		c.Socket = f.socket
+	if f.check {
+		return check(f.out, src, set)
 	}
-	if len(f.homes) > 0 {
-		c.Homes = f.homes
+	if err := f.override(set); err != nil {
+		return err
 	}
-	c.Protect = c.Protect || f.protect
+	c := set.Config
 	var level slog.Level
 	if c.LogLevel != "" {
 		if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
@@ -61,7 +66,50 @@ func run(ctx context.Context, f flags) error {
 	defer out.close(time.Second)
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
 	ignoreStops()
-	return start(ctx, f, c, log)
+	return start(ctx, f, c, agent.Options{Log: log, Settings: set, Source: src})
+}
+
+// override puts the flags that were given over what the files say.
+func (f flags) override(s *settings.Settings) error {
+	for _, dir := range []struct {
+		key, value string
+		to         *string
+	}{{"state", f.state, &s.State}, {"socket", f.socket, &s.Socket}} {
+		if dir.value == "" {
+			continue
+		}
+		abs, err := filepath.Abs(dir.value)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", dir.key, err)
+		}
+		*dir.to = abs
+		s.Flag(dir.key, "--"+dir.key)
+	}
+	if len(f.homes) > 0 {
+		s.Homes = f.homes
+		s.Flag("homes", "--home")
+	}
+	if f.protect {
+		s.Protect = true
+		s.Flag("protect", "--protect")
+	}
+	return nil
+}
+
+// check says what is wrong with the settings' files and the administrator's
+// trust rows, as far as that can be told without running. It is for who pushes
+// them: before the agent is started again.
+func check(out io.Writer, src settings.Source, s *settings.Settings) error {
+	rows, problems := settings.Trust(src, time.Now())
+	problems = append(slices.Clone(s.Problems), problems...)
+	for _, p := range problems {
+		fmt.Fprintln(out, p)
+	}
+	if len(problems) > 0 {
+		return errors.New("the settings are not all in order")
+	}
+	fmt.Fprintf(out, "the settings are in order: %d files, %d trust rows\n", len(s.Files), len(rows))
+	return nil
 }
 
 // runAgent is the agent itself, as the watchdog's child or alone.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -20,13 +19,14 @@ var stops = []os.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU}
 const exitFatal = watchdog.Fatal
 
 // start runs the agent as the child of a watchdog, or is that child.
-func start(ctx context.Context, f flags, c agent.Config, log *slog.Logger) error {
+func start(ctx context.Context, f flags, c agent.Config, o agent.Options) error {
 	// Niceness is a thread's; the child takes over that of the one that starts it.
 	runtime.LockOSThread()
 	hurry()
 	if f.supervised {
 		heart, ctx := watchdog.Child(ctx)
-		return runAgent(ctx, c, agent.Options{Log: log, Beat: heart.Beat, Ready: heart.Ready, Self: []int{os.Getppid()}})
+		o.Beat, o.Ready, o.Self = heart.Beat, heart.Ready, []int{os.Getppid()}
+		return runAgent(ctx, c, o)
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -35,7 +35,7 @@ func start(ctx context.Context, f flags, c agent.Config, log *slog.Logger) error
 	err = watchdog.Run(ctx, watchdog.Config{
 		Program: program,
 		Args:    append(os.Args[1:], "--supervised"),
-		Log:     log,
+		Log:     o.Log,
 		Ready:   func() { notify("READY=1") },
 		Beat:    func() { notify("WATCHDOG=1") },
 	})

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 
 	"wormbell/agent"
@@ -17,6 +16,6 @@ const exitFatal = exitCannot
 
 // start runs the agent: without permission marks nobody waits for it, so it
 // needs no watchdog.
-func start(ctx context.Context, _ flags, c agent.Config, log *slog.Logger) error {
-	return runAgent(ctx, c, agent.Options{Log: log})
+func start(ctx context.Context, _ flags, c agent.Config, o agent.Options) error {
+	return runAgent(ctx, c, o)
 }

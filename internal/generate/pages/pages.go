@@ -2,16 +2,16 @@
 package pages
 
 import (
-	"wormbell/agent"
 	"wormbell/agent/detect"
 	"wormbell/agent/respond"
+	"wormbell/agent/settings"
 )
 
 // All returns the generated pages: their text by file name, from the top of
 // the repository.
 func All() map[string]string {
 	return map[string]string{
-		"docs/config.md":    agent.ConfigMarkdown(),
+		"docs/config.md":    settings.Markdown(),
 		"docs/detectors.md": detect.Markdown(),
 		"docs/tokens.md":    respond.Markdown(),
 	}
