@@ -86,7 +86,7 @@ func (s *set) readTrust(src settings.Source, digest func(who string, uid int) (s
 		case r.Digest != "":
 			err = nil // what is not there yet, or not what it was, is compared when it reads
 		case err == nil && now != "":
-			err = errors.New("others than root may write its program, so it needs its digest: 'wormbell trust digest' prints it")
+			err = errors.New("others than root may write its program, so it needs its digest (docs/fleet.md)")
 		}
 		if err != nil {
 			s.problems = append(s.problems, fmt.Sprintf("trust: the row for %q with %q of %q is left out: %v", r.Who, r.Store, r.File, err))

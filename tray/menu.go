@@ -296,6 +296,9 @@ func pause(m Model) Item {
 	case paused(m):
 		return Item{Place: "pause", Label: m.say(words.TrayEndPause, m.clock(*m.Status.PausedUntil)), Do: Act{Verb: EndPause}}
 	}
+	if m.Agent == Here && m.Status.Locked("pause") != "" {
+		return Item{Place: "pause", Label: m.say(words.TrayPauseLocked), Disabled: true}
+	}
 	return Item{Place: "pause", Label: m.say(words.TrayPause), Do: Act{Verb: Pause}, Disabled: m.Agent != Here}
 }
 
@@ -306,6 +309,10 @@ func protect(m Model) Item {
 		out.Do.Verb = Unprotect
 	}
 	if m.Agent != Here {
+		return out
+	}
+	if m.Status.Locked("protect") != "" {
+		out.Label, out.Disabled = m.say(words.TrayProtectLocked), true
 		return out
 	}
 	switch m.Status.ProtectWhy {

@@ -86,6 +86,15 @@ func models() []struct {
 	add("protect is root's, and on", func(m *tray.Model) { m.Status.Owner, m.Status.Protect = false, true })
 	add("protect cannot", func(m *tray.Model) { m.Status.ProtectWhy = "this version only observes" })
 	add("protect is on and cannot", func(m *tray.Model) { m.Status.Protect, m.Status.ProtectWhy = true, "this version only observes" })
+	add("pause and protect are locked", func(m *tray.Model) {
+		m.Status.Settings = []wormbell.Setting{{Key: "protect", Locked: true, LockedBy: "/etc/wormbell/a.toml"}, {Key: "pause", Locked: true, LockedBy: "/etc/wormbell/a.toml"}}
+	})
+	add("protect is on, and locked", func(m *tray.Model) {
+		m.Status.Protect, m.Status.Settings = true, []wormbell.Setting{{Key: "protect", Locked: true, LockedBy: "/etc/wormbell/a.toml"}}
+	})
+	add("paused, and locked since", func(m *tray.Model) {
+		m.Status.PausedUntil, m.Status.Settings = &soon, []wormbell.Setting{{Key: "pause", Locked: true, LockedBy: "/etc/wormbell/a.toml"}}
+	})
 	add("an alert", func(m *tray.Model) { m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil_pkg"))} })
 	add("an alert, frozen", func(m *tray.Model) {
 		a := theft("abcd2345", dependency("evil_pkg"))

@@ -14,15 +14,15 @@ import (
 // field stands for its default, which should be right for nearly everybody.
 type Config struct {
 	Homes  []string `toml:"homes" doc:"Home folders to guard, absolute. Default: the homes of root and of every person in the system's user list; for an agent that runs as a user, that user's."`
-	Stores []string `toml:"stores" doc:"Credential stores to guard besides the default ones, by their ID (see ‹wormbell credentials›). The others are off because programs that read them all day are not known well enough yet."`
-	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: ‹fanotify›, ‹procconn›. The agent falls back to weaker ones and says so in ‹wormbell status›."`
+	Stores []string `toml:"stores" doc:"Credential stores to guard besides the default ones, by their ID (see 「wormbell credentials」). The others are off because programs that read them all day are not known well enough yet."`
+	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: 「fanotify」, 「procconn」. The agent falls back to weaker ones and says so in 「wormbell status」."`
 
 	State    string `toml:"state" doc:"Folder of the alert store. Default: /var/lib/wormbell for root, $XDG_STATE_HOME/wormbell for a user."`
 	Socket   string `toml:"socket" doc:"Unix socket of the local API. Default: /run/wormbell/wormbell.sock for root, $XDG_RUNTIME_DIR/wormbell/wormbell.sock for a user."`
-	LogLevel string `toml:"log_level" doc:"How much is logged to the standard error output: ‹debug›, ‹info›, ‹warn› or ‹error›. Default: ‹info›."`
-	Protect  bool   `toml:"protect" doc:"Deny reads that would raise an alert instead of only telling. This version does not deny yet and says so in ‹wormbell status›. Default: false."`
+	LogLevel string `toml:"log_level" doc:"How much is logged to the standard error output: 「debug」, 「info」, 「warn」 or 「error」. Default: 「info」."`
+	Protect  bool   `toml:"protect" doc:"Deny reads that would raise an alert instead of only telling. This version does not deny yet and says so in 「wormbell status」. Default: false."`
 
-	Locked []string `toml:"locked" doc:"What nobody may change in another way than by the administrator's files: settings by their name, and ‹pause›, ‹trust› and ‹mute›, which users do. For root's agent only. See docs/fleet.md."`
+	Locked []string `toml:"locked" doc:"What nobody may change in another way than by the administrator's files: settings by their name, and 「pause」, 「trust」 and 「mute」, which users do. For root's agent only. See docs/fleet.md."`
 }
 
 // backends are the values refuse_backends may hold.
@@ -120,43 +120,43 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// intro and outro stand around the table. In ‹› stands what is code there.
+// intro and outro stand around the table. In 「」 stands what is code there.
 const intro = `<!-- Generated from agent/settings/config.go by make generate. Do not edit. -->
 
 # Settings
 
-The agent reads ‹/etc/wormbell/config.toml›, or the file given with ‹--config›, and then every ‹*.toml› of the
-folder ‹conf.d› beside it, in the order of their names (by bytes; so ‹10-fleet.toml› comes before ‹9-mine.toml›).
-An agent that a user runs reads ‹~/.config/wormbell/config.toml› and ‹conf.d› beside that. Nothing of it need
+The agent reads 「/etc/wormbell/config.toml」, or the file given with 「--config」, and then every 「*.toml」 of the
+folder 「conf.d」 beside it, in the order of their names (by bytes; so 「10-fleet.toml」 comes before 「9-mine.toml」).
+An agent that a user runs reads 「~/.config/wormbell/config.toml」 and 「conf.d」 beside that. Nothing of it need
 exist: the defaults are meant to be right.
 
-- Key by key, the last file that sets it wins; a list replaces the list of the files before it. ‹locked› alone adds
+- Key by key, the last file that sets it wins; a list replaces the list of the files before it. 「locked」 alone adds
   up, and a later file cannot change what an earlier one has locked. Flags win over files.
 - An unknown key is an error, so that a typing mistake never leaves you less guarded than you think.
 - A file is of at most 1 MiB, a folder of at most 64 files; a symlink, a pipe or a device is no file. Root's agent
-  believes only files of root's that nobody else may write, in folders of which the same is true up to ‹/›.
+  believes only files of root's that nobody else may write, in folders of which the same is true up to 「/」.
 - A file that cannot be used does not keep the agent from starting. What that file said when it was last good holds
-  (the agent keeps a copy beside its alerts), else nothing of it does; the other files hold as ever. ‹wormbell status›,
-  ‹wormbell doctor› and the log say which file it is and why. Only a file that was named with ‹--config› must be right:
+  (the agent keeps a copy beside its alerts), else nothing of it does; the other files hold as ever. 「wormbell status」,
+  「wormbell doctor」 and the log say which file it is and why. Only a file that was named with 「--config」 must be right:
   else the agent ends, with status 2.
-- ‹wormbell settings --check FILE› says what is wrong with a file before it is there, ‹wormbelld --check› with all that
+- 「wormbell settings --check FILE」 says what is wrong with a file before it is there, 「wormbelld --check」 with all that
   are. Both end with status 2 then.
-- ‹systemctl restart wormbelld› puts changed files into force. What a running agent uses, ‹wormbell settings› shows.
+- 「systemctl restart wormbelld」 puts changed files into force. What a running agent uses, 「wormbell settings」 shows.
 
 | key | type | meaning |
 |---|---|---|
 `
 
 const outro = `
-‹‹‹toml
+「「「toml
 # An example; every line is optional.
 stores = ["ssh"]
 log_level = "info"
-›››
+」」」
 `
 
-// ticks makes code of what stands in ‹›.
-func ticks(s string) string { return strings.NewReplacer("‹", "`", "›", "`").Replace(s) }
+// ticks makes code of what stands in 「」.
+func ticks(s string) string { return strings.NewReplacer("「", "`", "」", "`").Replace(s) }
 
 // Markdown is docs/config.md: every setting, from the field tags above.
 func Markdown() string {

@@ -172,22 +172,16 @@ func (s *Settings) take(f file, root bool) error {
 	return nil
 }
 
-// The ends of a problem's sentence.
-const (
-	keptHolds    = "what it said when it was last good holds"
-	nothingHolds = "nothing that it says is in force"
-)
-
 // instead tells that the file, or all of the folder, at path cannot be used,
 // and takes what is kept of it.
 func (s *Settings) instead(path string, why error, kept []keptFile, root bool) {
-	how := nothingHolds
 	for _, k := range kept {
 		if k.Path == path && s.standIn(k, root) {
-			how = keptHolds
+			s.Problems = append(s.Problems, fmt.Sprintf("settings: %q is not used: %v; what it said when it was last good holds", path, why))
+			return
 		}
 	}
-	s.Problems = append(s.Problems, fmt.Sprintf("settings: %q is not used: %v; %s", path, why, how))
+	s.Problems = append(s.Problems, fmt.Sprintf("settings: %q is not used: %v; nothing that it says is in force", path, why))
 }
 
 // standIn takes a kept file in place of the real one.

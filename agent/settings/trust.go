@@ -144,7 +144,7 @@ func rowOf(fields map[string]any) (row wormbell.TrustRow, err error) {
 		}
 	}
 	if row.Digest != "" && !digestForm.MatchString(row.Digest) {
-		return row, errors.New("digest must be sha256: and 64 digits; 'wormbell trust digest' prints it")
+		return row, errors.New("digest must be sha256: and 64 hexadecimal digits")
 	}
 	row.Reason = strings.TrimSpace(row.Reason)
 	return row, nil

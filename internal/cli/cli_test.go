@@ -171,7 +171,14 @@ func sample() *standIn {
 				{Name: "manifests", Backend: "fsnotify", Events: 3, Lost: 2, Restarts: 1, Why: "fanotify is refused on overlayfs"},
 				{Name: "processes", Why: "no /proc"}},
 			Detectors: []wormbell.DetectorStatus{{ID: "credential-read", Title: "A program opened credentials", Sees: "sees"}, {ID: "publish-loop", Title: "npm publish runs in a loop", Sees: "blind"}},
-			Problems:  []string{"the alert store cannot be written: disk full"}},
+			Problems:  []string{"the alert store cannot be written: disk full"},
+			Notices:   []string{`trust: "/etc/wormbell/trust.d/10.toml" lets "exe:/opt/x" read "*", which is a lot (row file-a)`},
+			Settings: []wormbell.Setting{
+				{Key: "homes", Value: []any{"/home/alice"}, From: "default"},
+				{Key: "stores", Value: []any{}, From: "/etc/wormbell/config.toml"},
+				{Key: "log_level", Value: "info", From: "/etc/wormbell/conf.d/50-fleet.toml", Locked: true, LockedBy: "/etc/wormbell/conf.d/50-fleet.toml"},
+				{Key: "protect", Value: false, From: "default", Locked: true, LockedBy: "/etc/wormbell/conf.d/50-fleet.toml"},
+				{Key: "pause", Value: "refused", From: "/etc/wormbell/config.toml", Locked: true, LockedBy: "/etc/wormbell/config.toml"}}},
 		alerts: []wormbell.Alert{theft, farm, closed},
 		files: []wormbell.Guarded{
 			{Store: "npm", Kind: "npm tokens", Path: "~/.npmrc", User: "1000", State: wormbell.GuardOn, LastRead: &read, LastBy: "npm install (pid 4211)"},
@@ -179,6 +186,7 @@ func sample() *standIn {
 			{Store: "gh", Kind: "GitHub token", Path: "~/.config/gh/hosts.yml", User: "1000", State: wormbell.GuardAbsent}},
 		rows: []wormbell.TrustRow{
 			{ID: "store-reader", Store: "*", Who: "reader", Under: "not-a-dependency-script", Reason: "its own program", By: "built-in"},
+			{ID: "file-abcdefgh", Store: "aws", Who: "exe:/opt/backup/bin/backup", Under: "not-a-dependency-script", Reason: "nightly backup", By: "admin", File: "/etc/wormbell/trust.d/10.toml"},
 			{ID: "a1b2c3d4", Store: "npm", Who: "exe:/usr/bin/vim", Under: "person", Path: "~/.npmrc", Reason: "editing it", By: "1000", Until: &until}},
 		events: []wormbell.Event{
 			{Time: noon, Kind: wormbell.FileRead, Source: "fanotify", User: "1000", Process: npm, Path: "~/.npmrc"},
@@ -199,6 +207,8 @@ func TestText(t *testing.T) {
 		{"credentials", []string{"credentials"}, exitFine},
 		{"credentials-all", []string{"credentials", "--all"}, exitFine},
 		{"trust", []string{"trust", "list"}, exitFine},
+		{"settings", []string{"settings"}, exitFine},
+		{"trust-export", []string{"trust", "export"}, exitFine},
 		{"calls", []string{"calls"}, exitFine},
 	} {
 		out, errs, status := wormbellRun(t, sample(), tt.args...)
@@ -223,7 +233,9 @@ func TestJSON(t *testing.T) {
 		{[]string{"alerts", "--json"}, "alerts", 1},
 		{[]string{"alerts", "--json", "--all"}, "alerts", 3},
 		{[]string{"credentials", "--json"}, "credentials", 3},
-		{[]string{"trust", "list", "--json"}, "trust", 2},
+		{[]string{"trust", "list", "--json"}, "trust", 3},
+		{[]string{"trust", "export", "--json"}, "trust", 1},
+		{[]string{"settings", "--json"}, "settings", 5},
 		{[]string{"calls", "--json"}, "calls", 2},
 	} {
 		out, _, _ := wormbellRun(t, sample(), tt.args...)

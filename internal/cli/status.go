@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,9 @@ func (p *printer) status(s wormbell.Status) {
 	if s.Protect {
 		p.line("protect is on")
 	}
+	for _, l := range lockedLines(s.Settings) {
+		p.paragraph("", l)
+	}
 	p.line("%s, %s open, %s", count(s.Events, "event"), count(s.Alerts, "alert"), lost(s.Lost))
 	p.line("")
 	var rows [][]string
@@ -82,6 +86,13 @@ func (p *printer) status(s wormbell.Status) {
 		rows = append(rows, []string{plain.Text(d.ID), plain.Text(d.Sees), plain.Text(d.Title)})
 	}
 	p.table([]string{"DETECTOR", "HERE", "RINGS WHEN"}, rows)
+	if len(s.Notices) > 0 {
+		p.line("")
+		p.line("%s", p.look(yellow, "To know"))
+		for _, notice := range s.Notices {
+			p.paragraph("  ", plain.Text(notice))
+		}
+	}
 	if len(s.Problems) > 0 {
 		p.line("")
 		p.line("%s", p.look(red, "Problems"))
@@ -89,6 +100,25 @@ func (p *printer) status(s wormbell.Status) {
 			p.paragraph("  ", plain.Text(problem))
 		}
 	}
+}
+
+// lockedLines says what an administrator has locked, a line for each file.
+func lockedLines(all []wormbell.Setting) (lines []string) {
+	keys := map[string][]string{}
+	var files []string
+	for _, s := range all {
+		if !s.Locked {
+			continue
+		}
+		if keys[s.LockedBy] == nil {
+			files = append(files, s.LockedBy)
+		}
+		keys[s.LockedBy] = append(keys[s.LockedBy], plain.Text(s.Key))
+	}
+	for _, f := range files {
+		lines = append(lines, "locked by your administrator: "+strings.Join(keys[f], ", ")+" ("+plain.Text(f)+")")
+	}
+	return lines
 }
 
 func lost(n int) string {

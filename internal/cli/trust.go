@@ -18,9 +18,10 @@ func (a *app) trustCommand() *cobra.Command {
 		Short: "Who may read which credentials without an alert",
 		Long: `Shows and changes the table of who may read which credentials without an alert. Below a
 dependency's install script no row applies, except the package manager reading its own
-file. Wide rows need root.`,
+file. Wide rows need root. An administrator's rows are in files of /etc/wormbell/trust.d,
+which the list names; nobody removes them but with the file.`,
 	}
-	cmd.AddCommand(a.trustListCommand(), a.trustAddCommand(), a.trustRemoveCommand())
+	cmd.AddCommand(a.trustListCommand(), a.trustAddCommand(), a.trustRemoveCommand(), a.trustCheckCommand(), a.trustExportCommand())
 	return cmd
 }
 
@@ -56,7 +57,11 @@ func (a *app) trustListCommand() *cobra.Command {
 				if r.Until != nil {
 					reason = "until " + p.at(*r.Until) + ": " + reason
 				}
-				cells = append(cells, []string{plain.Text(r.ID), store, plain.Text(r.Who), plain.Text(r.Under), plain.Text(r.By), reason})
+				by := plain.Text(r.By)
+				if r.File != "" {
+					by = plain.Text(r.File)
+				}
+				cells = append(cells, []string{plain.Text(r.ID), store, plain.Text(r.Who), plain.Text(r.Under), by, reason})
 			}
 			p.table([]string{"ID", "STORE", "WHO", "UNDER", "BY", "REASON"}, cells)
 			return nil

@@ -35,7 +35,9 @@ func TestHostileNames(t *testing.T) {
 	a.list = append([]wormbell.Alert{evil}, a.list...)
 	a.guarded = append(a.guarded, wormbell.Guarded{Store: evilName, Kind: evilName, Path: evilName, State: wormbell.GuardOn, LastBy: evilName, Why: evilName})
 	a.rows = append(a.rows, wormbell.TrustRow{ID: evilName, Store: evilName, Who: evilName, Under: "any", Path: evilName, Reason: evilName, By: "1000"})
-	a.status.Problems = []string{evilName}
+	a.rows = append(a.rows, wormbell.TrustRow{ID: "file-a", Store: evilName, Who: evilName, Under: "any", Reason: evilName, By: "admin", File: evilName})
+	a.status.Problems, a.status.Notices = []string{evilName}, []string{evilName}
+	a.status.Settings = []wormbell.Setting{{Key: evilName, Value: evilName, From: evilName, Locked: true, LockedBy: evilName}, {Key: "homes", Value: []any{evilName}}}
 	a.status.Sensors = append(a.status.Sensors, wormbell.Sensor{Name: evilName, Backend: evilName, Why: evilName})
 	a.status.Homes = []string{evilName}
 	s := serve(t, a, func(c *dashboard.Config) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 	"wormbell"
 	"wormbell/agent/client"
@@ -25,6 +26,7 @@ func (s *Server) statusPage(w http.ResponseWriter, r *http.Request) error {
 		Uptime  string
 		Charts  []*chart
 		Losses  []loss // of the last day, newest first
+		Set     []setting
 	}{Status: st, Blind: s.blind(st), Average: "–", Memory: megabytes(st.RSS), Uptime: s.span(time.Duration(st.Uptime * float64(time.Second)))}
 	if st.Uptime > 0 {
 		v.Average = percent(100 * st.CPU / st.Uptime)
@@ -33,9 +35,48 @@ func (s *Server) statusPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	v.Set = s.settings(st.Settings)
 	v.Charts, v.Losses = s.charts(usage), s.losses(usage)
 	s.show(w, r, http.StatusOK, "status", page{Title: s.c.Words.Say(words.DashStatus), Nav: "status", Topics: topicStatus + " " + topicAlerts, Status: &st, Data: v})
 	return nil
+}
+
+// setting is a setting as the page shows it.
+type setting struct{ Key, Value, From, LockedBy string }
+
+func (s *Server) settings(all []wormbell.Setting) (rows []setting) {
+	w := s.c.Words
+	for _, x := range all {
+		r := setting{Key: x.Key, From: x.From, LockedBy: x.LockedBy}
+		switch v := x.Value.(type) {
+		case bool:
+			r.Value = w.Say(words.DashSetOff)
+			if v {
+				r.Value = w.Say(words.DashSetOn)
+			}
+		case []any:
+			names := make([]string, len(v))
+			for i := range v {
+				names[i] = fmt.Sprint(v[i])
+			}
+			r.Value = strings.Join(names, ", ")
+		case string:
+			r.Value = v
+			if v == wormbell.Allowed {
+				r.Value = w.Say(words.DashSetAllowed)
+			} else if v == wormbell.Refused {
+				r.Value = w.Say(words.DashSetRefused)
+			}
+		}
+		if r.Value == "" {
+			r.Value = w.Say(words.DashSetNone)
+		}
+		if r.From == wormbell.FromDefault {
+			r.From = w.Say(words.DashSetDefault)
+		}
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 // usage is what the agent took in the last day, oldest first; nothing if it is

@@ -64,12 +64,53 @@ func losses(_ context.Context, m Machine) Result {
 		"'wormbell status' says which sensor lost them")
 }
 
+// ofFiles reports whether a problem is about the settings' files or the
+// administrator's rows.
+func ofFiles(problem string) bool {
+	return strings.HasPrefix(problem, "settings: ") || strings.HasPrefix(problem, "trust: ")
+}
+
+func settings(_ context.Context, m Machine) Result {
+	if m.Status == nil {
+		return unknown(unasked)
+	}
+	var wrong []string
+	locked := 0
+	for _, p := range m.Status.Problems {
+		if ofFiles(p) {
+			wrong = append(wrong, p)
+		}
+	}
+	for _, s := range m.Status.Settings {
+		if s.Locked {
+			locked++
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		return fail(strings.Join(wrong, "; "), "mend what 'wormbelld --check' names, then 'systemctl restart wormbelld'")
+	case len(m.Status.Notices) > 0:
+		return warn(strings.Join(m.Status.Notices, "; "), "nothing, if that is meant")
+	case locked > 0:
+		return ok(fmt.Sprintf("in order; an administrator has locked %d of them", locked))
+	}
+	return ok("in order")
+}
+
 func problems(_ context.Context, m Machine) Result {
+	var all []string
+	if m.Status != nil {
+		for _, p := range m.Status.Problems {
+			if !ofFiles(p) {
+				all = append(all, p)
+			}
+		}
+	}
 	switch {
 	case m.Status == nil:
 		return unknown(unasked)
-	case len(m.Status.Problems) > 0:
-		return fail(strings.Join(m.Status.Problems, "; "), "if it is about the alert store: see that "+m.Status.State+" can be written and has space; else look at the agent's log")
+	case len(all) > 0:
+		return fail(strings.Join(all, "; "), "if it is about the alert store: see that "+m.Status.State+" can be written and has space; else look at the agent's log")
 	}
 	return ok("the agent has no complaints of itself; its state is in " + m.Status.State)
 }

@@ -58,6 +58,7 @@ var All = []Check{
 	{"sensors", sensors},
 	{"losses", losses},
 	{"problems", problems},
+	{"settings", settings},
 	{"clock", clock},
 	{"kernel", kernel},
 	{"fanotify", fanotify},

@@ -32,6 +32,13 @@ func TestAgent(t *testing.T) {
 		{"cannot read ~/.bash_history: belongs to another user; and 2 more", "~/.bash_history を読めません：別のユーザーのものです。ほか 2 件"},
 		{"no agent is running at /run/wormbell/wormbell.sock or /run/user/1000/wormbell.sock: nobody listens", "エージェントが動いていません（/run/wormbell/wormbell.sock or /run/user/1000/wormbell.sock）：応答するプログラムがありません"},
 		{"the socket is not served by the agent: /run/x.sock belongs to uid 1000", "ソケットの相手はエージェントではありません：/run/x.sock は uid 1000 のものです"},
+		{"pause is locked by your administrator: /etc/wormbell/conf.d/50-fleet.toml", "管理者によってロックされています（通知を停止する）：/etc/wormbell/conf.d/50-fleet.toml"},
+		{"trust is locked by your administrator: /etc/wormbell/conf.d/50-fleet.toml", "管理者によってロックされています（読み取りの許可の追加）：/etc/wormbell/conf.d/50-fleet.toml"},
+		{`settings: "/etc/wormbell/conf.d/50.toml" is not used: no key "stroes"; did you mean "stores"?; what it said when it was last good holds`,
+			`設定："/etc/wormbell/conf.d/50.toml" は使えません："stroes" という項目はありません。"stores" の間違いではありませんか。最後に正しかったときの内容を使っています`},
+		{`settings: "/etc/wormbell/conf.d/50.toml" is not used: others may write it (mode 0664); nothing that it says is in force`,
+			`設定："/etc/wormbell/conf.d/50.toml" は使えません：ほかのユーザーが書き換えられます（モード 0664）。このファイルの内容はすべて無効です`},
+		{`trust: row 2 of "/etc/wormbell/trust.d/10.toml" is left out: there is no such store`, `許可："/etc/wormbell/trust.d/10.toml" の 2 番目を除外しました：その種類の認証情報はありません`},
 		// What is called so by whoever asks stays within its place.
 		{"refused to trust exe:/x: the agent could not tell who asks with npm: the agent could not tell who asks", "拒否しました（exe:/x: the agent could not tell who asks に npm の読み取りを許可する）：要求したプログラムを特定できません"},
 	} {

@@ -21,6 +21,12 @@ const (
 	DashDidEndPause   Key = "dash-did-end-pause"
 	DashBlind         Key = "dash-blind"
 	DashCannotSeeWho  Key = "dash-cannot-see-who"
+	DashSetDefault    Key = "dash-set-default" // values of settings, and where they are from
+	DashSetOn         Key = "dash-set-on"      //
+	DashSetOff        Key = "dash-set-off"     //
+	DashSetAllowed    Key = "dash-set-allowed" //
+	DashSetRefused    Key = "dash-set-refused" //
+	DashSetNone       Key = "dash-set-none"    //
 	DashTrouble       Key = "dash-trouble"
 	DashOpenCount     Key = "dash-open-count"
 	DashNoOpen        Key = "dash-no-open"
@@ -261,6 +267,7 @@ var dashboardTexts = map[Key]text{
 	"dash-t-lead": {En: "Who may read which credentials without an alert. Below a package's install script none of this counts.", Ja: "警告なしに認証情報を読めるプログラムです。パッケージのインストールスクリプトの下では、どれも無効です。"},
 	"dash-t-mine": {En: "Your answers", Ja: "あなたの回答"}, "dash-t-none": {En: "None yet. They come from answering “It was me…” to an alert.", Ja: "まだありません。警告に「自分の操作です」と答えると追加されます。"},
 	"dash-t-admin":  {En: "Added by the administrator.", Ja: "管理者が追加しました。"},
+	"dash-t-file":   {En: "Added by the administrator, in %[1]s.", Ja: "管理者が %[1]s で追加しました。"},
 	"dash-t-remove": {En: "Take it back", Ja: "取り消す"}, "dash-t-remove-label": {En: "Take it back: %[1]s", Ja: "取り消す：%[1]s"},
 	DashDidRemove:  {En: "It is no longer allowed.", Ja: "許可を取り消しました。"},
 	"dash-t-first": {En: "Your own tools, found when Wormbell first started", Ja: "初回起動時に見つけたツール"}, "dash-t-first-note": {En: "Tools in your home folder, such as Node from nvm. A tool is no longer allowed once something other than its updater changes it.", Ja: "nvm の Node など、ホームフォルダーにあるツールです。更新プログラム以外がツールを変更すると、許可は無効になります。"},
@@ -289,6 +296,8 @@ var dashboardTexts = map[Key]text{
 	DashChartCPU: {En: "CPU, of one core", Ja: "CPU（1 コアに対する割合）"}, DashChartMemory: {En: "Memory", Ja: "メモリ"}, DashChartNow: {En: "now %[1]s, at most %[2]s", Ja: "現在 %[1]s、最大 %[2]s"},
 	"dash-st-sensors": {En: "Sensors", Ja: "センサー"}, "dash-st-sensor": {En: "Sensor", Ja: "センサー"}, "dash-st-backend": {En: "By", Ja: "方式"}, "dash-st-who": {En: "Sees who", Ja: "実行者が分かるか"}, "dash-st-down": {En: "down", Ja: "停止"}, "dash-st-restarts": {En: "restarted %[1]d times", One: "restarted once", Ja: "再起動 %[1]d 回"},
 	"dash-st-detectors": {En: "Detectors", Ja: "検知ルール"}, "dash-st-detector": {En: "Looks for", Ja: "検知するもの"}, "dash-st-sees": {En: "How well", Ja: "監視状況"},
+	"dash-st-settings": {En: "Settings", Ja: "設定"}, "dash-st-setting": {En: "Setting", Ja: "項目"}, "dash-st-value": {En: "Value", Ja: "値"}, "dash-st-from": {En: "From", Ja: "設定元"}, "dash-st-locked": {En: "Locked", Ja: "ロック"}, "dash-st-locked-by": {En: "by your administrator", Ja: "管理者によるロック"},
+	"dash-st-notices": {En: "Good to know", Ja: "確認事項"}, DashSetDefault: {En: "default", Ja: "既定値"}, DashSetOn: {En: "on", Ja: "オン"}, DashSetOff: {En: "off", Ja: "オフ"}, DashSetAllowed: {En: "allowed", Ja: "許可"}, DashSetRefused: {En: "refused", Ja: "拒否"}, DashSetNone: {En: "none", Ja: "なし"},
 	"dash-sees": {En: "sees", Ja: "監視中"}, DashBlind: {En: "blind", Ja: "監視できない"}, DashCannotSeeWho: {En: "cannot see who", Ja: "実行者が分からない"},
 
 	DashDaysHours: {En: "%[1]d d %[2]d h", Ja: "%[1]d 日 %[2]d 時間"}, DashHoursMinutes: {En: "%[1]d h %[2]d min", Ja: "%[1]d 時間 %[2]d 分"}, DashMinutes: {En: "%[1]d min", Ja: "%[1]d 分"},

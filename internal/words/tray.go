@@ -49,6 +49,8 @@ const (
 	TrayProtectCannot Key = "tray-protect-cannot" //
 	TrayProtectRoot   Key = "tray-protect-root"   //
 	TrayPausedForAll  Key = "tray-paused-for-all" //
+	TrayPauseLocked   Key = "tray-pause-locked"   //
+	TrayProtectLocked Key = "tray-protect-locked" //
 	TrayDashboard     Key = "tray-dashboard"      //
 	TrayHealth        Key = "tray-health"         //
 	TrayNoBrowser     Key = "tray-no-browser"     //
@@ -134,6 +136,8 @@ var trayTexts = map[Key]text{
 	TrayProtectCannot: {En: "Protect: not possible here (%[1]s)", Ja: "保護：ここでは使えません（%[1]s）"},
 	TrayProtectRoot:   {En: "Protect: only an administrator switches it", Ja: "保護：切り替えは管理者のみ"},
 	TrayPausedForAll:  {En: "Paused for everybody by an administrator", Ja: "管理者が全員の通知を停止中"},
+	TrayPauseLocked:   {En: "Pause: locked by your administrator", Ja: "通知の停止：管理者によるロック"},
+	TrayProtectLocked: {En: "Protect: locked by your administrator", Ja: "保護：管理者によるロック"},
 	TrayDashboard:     {En: "Open the dashboard", Ja: "ダッシュボードを開く"},
 	TrayHealth:        {En: "Status", Ja: "状態"},
 	TrayNoBrowser:     {En: "Dashboard: there is no browser here", Ja: "ダッシュボード：ブラウザーがありません"},

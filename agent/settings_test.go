@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"wormbell"
+	"wormbell/agent/settings"
+)
+
+// TestHomesOfAFile: the same file goes to many machines, so a home that is not
+// there is told, and no reason to guard nothing. On the command line it is an
+// error.
+func TestHomesOfAFile(t *testing.T) {
+	t.Parallel()
+	there := t.TempDir()
+	for _, tt := range []struct {
+		name  string
+		from  string
+		given []string
+		want  int // homes; -1 for those that are found
+		told  int
+		fails bool
+	}{
+		{"a file's", "/etc/wormbell/config.toml", []string{there}, 1, 0, false},
+		{"one of a file's is missing", "/etc/wormbell/config.toml", []string{there, "/nonexistent/ann"}, 1, 1, false},
+		{"all of a file's are missing", "/etc/wormbell/config.toml", []string{"/nonexistent/ann"}, -1, 2, false},
+		{"a flag's", "--home", []string{there}, 1, 0, false},
+		{"a flag's is missing", "--home", []string{there, "/nonexistent/ann"}, 0, 0, true},
+	} {
+		s := newSet(Options{Settings: &settings.Settings{From: map[string]string{"homes": tt.from}}}, Config{})
+		list, err := s.homes(tt.given)
+		found, _ := homes(nil, nil)
+		want := tt.want
+		if want < 0 {
+			want = len(found)
+		}
+		if (err != nil) != tt.fails || len(list) != want || len(s.problems) != tt.told {
+			t.Errorf("%s: %v, %v, told %q", tt.name, list, err, s.problems)
+		}
+		if tt.want < 0 && s.from.From["homes"] != "" {
+			t.Errorf("%s: they are said to be from %q", tt.name, s.from.From["homes"])
+		}
+	}
+}
+
+// TestRowsOfFiles: a row whose program others than root may write must say what
+// that program is; one that says so of root's would never hold.
+func TestRowsOfFiles(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: the files must be root's")
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "trust.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sum := "sha256:" + strings.Repeat("ab", 32)
+	var text strings.Builder
+	for _, r := range []string{"system", "system digest", "mine", "mine digest", "mine gone", "mine gone digest", "system any"} {
+		words := strings.Fields(r)
+		text.WriteString("[[row]]\nstore = 'npm'\nwho = 'exe:/" + strings.TrimSuffix(strings.TrimSuffix(r, " digest"), " any") + "'\nreason = '" + r + "'\n")
+		switch words[len(words)-1] {
+		case "digest":
+			text.WriteString("digest = '" + sum + "'\n")
+		case "any":
+			text.WriteString("under = 'any'\n")
+		}
+	}
+	file := filepath.Join(dir, "trust.d", "a.toml")
+	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := newSet(Options{}, Config{})
+	s.readTrust(settings.Source{File: filepath.Join(dir, "config.toml"), Root: true}, func(who string, uid int) (string, error) {
+		switch {
+		case uid != 0:
+			return "", errors.New("asked for a user")
+		case strings.Contains(who, "gone"):
+			return "", fs.ErrNotExist
+		case strings.Contains(who, "mine"):
+			return "sha256:" + strings.Repeat("cd", 32), nil // not what the row says: it may be again when it reads
+		}
+		return "", nil
+	})
+	var held []string
+	for _, r := range s.rows {
+		held = append(held, r.Reason)
+		if r.By != "admin" || r.File != file {
+			t.Errorf("row %+v", r)
+		}
+	}
+	if want := []string{"system", "mine digest", "mine gone digest", "system any"}; !slices.Equal(held, want) {
+		t.Errorf("rows %q, want %q", held, want)
+	}
+	told := strings.Join(s.problems, "\n")
+	for _, want := range []string{`"exe:/system" with "npm" of "` + file + `" is left out: only root may write its program`, "so it needs its digest", "file does not exist"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	}
+	if len(s.problems) != 3 || len(s.notices) != 1 || !strings.Contains(s.notices[0], "which is a lot") {
+		t.Errorf("problems %q, notices %q", s.problems, s.notices)
+	}
+}
+
+// TestSettingsTold: the agent's status and log say what is not in force, and the
+// list of settings what is.
+func TestSettingsTold(t *testing.T) {
+	t.Parallel()
+	from := &settings.Settings{Problems: []string{"settings: x"}, From: map[string]string{"protect": "/a.toml"}, Locks: map[string]string{"pause": "/a.toml"}}
+	s := newSet(Options{Settings: from}, Config{})
+	var log strings.Builder
+	s.tell(slog.New(slog.NewTextHandler(&log, nil)))
+	if !strings.Contains(log.String(), `level=ERROR msg=settings problem="settings: x"`) {
+		t.Errorf("log %s", log.String())
+	}
+	if s.locked("pause") != "/a.toml" || s.locked("trust") != "" {
+		t.Error("what is locked is not known")
+	}
+	get := func(list []wormbell.Setting, key string) wormbell.Setting {
+		return list[slices.IndexFunc(list, func(x wormbell.Setting) bool { return x.Key == key })]
+	}
+	list := s.list(Config{Protect: true}, false)
+	if x := get(list, "protect"); x.From != "/a.toml" || x.Value != true {
+		t.Errorf("protect: %+v", x)
+	}
+	if x := get(list, "log_level"); x.Value != "info" || x.From != wormbell.FromDefault {
+		t.Errorf("log_level: %+v", x)
+	}
+	if x := get(s.list(Config{}, true), "protect"); x.From != wormbell.FromCall || x.Value != false {
+		t.Errorf("protect, switched: %+v", x)
+	}
+}
