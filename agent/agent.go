@@ -213,7 +213,9 @@ func (a *agent) record(f wormbell.Finding) {
 		level = slog.LevelInfo
 	}
 	a.sensors.alerted(got.ID, f.Evidence)
-	a.log.Log(a.ctx, level, "finding", "alert", got.ID, "severity", got.Severity.String(), "detector", f.Detector, "summary", f.Summary)
+	// A fleet forwards this line (docs/fleet.md): its names stay.
+	a.log.Log(a.ctx, level, "finding", "alert", got.ID, "severity", got.Severity.String(), "detector", f.Detector, "summary", f.Summary,
+		"subject", f.Subject, "user", got.User, "state", string(got.State), "count", got.Count, "demo", got.Demo)
 }
 
 func (a *agent) newTree(list []watchers.Home) (*watchers.Tree, error) {
