@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -8,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"wormbell"
+	"wormbell/agent/detect"
 	"wormbell/agent/settings"
 )
 
@@ -108,6 +111,34 @@ func TestRowsOfFiles(t *testing.T) {
 	if len(s.problems) != 3 || len(s.notices) != 1 || !strings.Contains(s.notices[0], "which is a lot") {
 		t.Errorf("problems %q, notices %q", s.problems, s.notices)
 	}
+}
+
+// TestFileRowsStay: a row that somebody adds does not put out those of files.
+func TestFileRowsStay(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	a := &agent{ctx: ctx, set: &set{rows: []wormbell.TrustRow{{ID: "file-a", By: "admin", File: "/a.toml"}}}, trust: detect.NewTrust(), calls: make(chan func())}
+	var engine sync.WaitGroup
+	engine.Go(func() {
+		for {
+			select {
+			case do := <-a.calls:
+				do()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for _, mine := range [][]wormbell.TrustRow{{{ID: "abcd2345", By: "1000"}}, nil} {
+		a.setTrust(mine)
+		for _, want := range append([]wormbell.TrustRow{{ID: "file-a"}}, mine...) {
+			if !slices.ContainsFunc(a.trust.Rows(), func(r wormbell.TrustRow) bool { return r.ID == want.ID }) {
+				t.Errorf("row %s is not in the table", want.ID)
+			}
+		}
+	}
+	cancel()
+	engine.Wait()
 }
 
 // TestSettingsTold: the agent's status and log say what is not in force, and the

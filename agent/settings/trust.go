@@ -181,7 +181,7 @@ func WriteTrust(rows []wormbell.TrustRow) string {
 			}
 		}
 		if r.Until != nil {
-			fmt.Fprintf(&b, "until = %s\n", r.Until.UTC().Format(time.RFC3339))
+			fmt.Fprintf(&b, "until = %s\n", r.Until.UTC().Format(time.RFC3339Nano))
 		}
 	}
 	return b.String()
