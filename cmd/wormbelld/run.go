@@ -108,7 +108,7 @@ func check(out io.Writer, src settings.Source, s *settings.Settings) error {
 	if len(problems) > 0 {
 		return errors.New("the settings are not all in order")
 	}
-	fmt.Fprintf(out, "the settings are in order: %d files, %d trust rows\n", len(s.Files), len(rows))
+	fmt.Fprintf(out, "the settings are in order (files: %d, trust rows: %d)\n", len(s.Files), len(rows))
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (p *printer) settings(all []wormbell.Setting) {
 	for _, s := range all {
 		locked := ""
 		if s.Locked {
-			locked = "by " + plain.Text(s.LockedBy)
+			locked = "locked by " + plain.Text(s.LockedBy)
 		}
 		rows = append(rows, []string{plain.Text(s.Key), setTo(s.Value), plain.Text(s.From), locked})
 	}

@@ -55,7 +55,7 @@ func (a *app) trustListCommand() *cobra.Command {
 				}
 				reason := plain.Text(r.Reason)
 				if r.Until != nil {
-					reason = "until " + p.at(*r.Until) + ": " + reason
+					reason = "until " + r.Until.In(p.zone).Format("Mon 2 Jan 2006 15:04") + ": " + reason
 				}
 				by := plain.Text(r.By)
 				if r.File != "" {
