@@ -70,15 +70,24 @@ func (s *set) keep(dir string, log *slog.Logger) {
 	}
 }
 
+// digestTime is how long programs that rows name with their digest are looked at
+// while the agent starts: nothing is guarded yet, and a file may be slow.
+const digestTime = 2 * time.Second
+
 // readTrust reads the administrator's rows. digest is [watchers.Lineage.Digest].
 //
 // A row whose program others than root may write must say what that program is:
 // a digest that the agent took by itself, at every start, would be that of
 // whatever a thief has put there meanwhile.
 func (s *set) readTrust(src settings.Source, digest func(who string, uid int) (string, error)) {
-	rows, problems := settings.Trust(src, time.Now())
-	s.problems = append(s.problems, problems...)
+	rows, problems, notices := settings.Trust(src, time.Now())
+	s.problems, s.notices = append(s.problems, problems...), append(s.notices, notices...)
+	began := time.Now()
 	for _, r := range rows {
+		if r.Digest != "" && time.Since(began) > digestTime {
+			s.add(r) // it is compared when it reads, which is what matters
+			continue
+		}
 		now, err := digest(r.Who, 0)
 		switch {
 		case r.Digest != "" && err == nil && now == "":
@@ -92,10 +101,14 @@ func (s *set) readTrust(src settings.Source, digest func(who string, uid int) (s
 			s.problems = append(s.problems, fmt.Sprintf("trust: the row for %q with %q of %q is left out: %v", r.Who, r.Store, r.File, err))
 			continue
 		}
-		s.rows = append(s.rows, r)
-		if trustrow.Wide(r) {
-			s.notices = append(s.notices, fmt.Sprintf("trust: %q lets %q read %q, which is a lot (row %s)", r.File, r.Who, r.Store, r.ID))
-		}
+		s.add(r)
+	}
+}
+
+func (s *set) add(r wormbell.TrustRow) {
+	s.rows = append(s.rows, r)
+	if trustrow.Wide(r) {
+		s.notices = append(s.notices, fmt.Sprintf("trust: %q lets %q read %q, which is a lot (row %s)", r.File, r.Who, r.Store, r.ID))
 	}
 }
 

@@ -103,7 +103,7 @@ func TestRole(t *testing.T) {
 	if strings.Join(s.Stores, " ") != "ssh kube" || !s.Protect || s.LogLevel != "warn" || strings.Join(s.Homes, " ") != `/home/it's "ann" ü\x` || s.Locks["pause"] != conf {
 		t.Errorf("settings %+v", s)
 	}
-	rows, problems := settings.Trust(src, time.Now())
+	rows, problems, _ := settings.Trust(src, time.Now())
 	if len(rows) != 2 || len(problems) > 0 || rows[0].Reason != `the "nightly" backup ü` || rows[0].Until == nil || rows[0].Until.Year() != 2035 || rows[1].Path != "~/.npmrc" {
 		t.Errorf("rows %+v, %q", rows, problems)
 	}

@@ -139,13 +139,13 @@ func TestHostileTrust(t *testing.T) {
 	p := newPlace(t)
 	file := p.put("trust.d/a.toml", row)
 	now := time.Now()
-	if rows, problems := settings.Trust(p.source(), now); len(rows) != 1 || len(problems) > 0 {
+	if rows, problems, _ := settings.Trust(p.source(), now); len(rows) != 1 || len(problems) > 0 {
 		t.Fatalf("before: %v, %q", rows, problems)
 	}
 	if err := os.Chmod(file, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	rows, problems := settings.Trust(p.source(), now)
+	rows, problems, _ := settings.Trust(p.source(), now)
 	wantProblem(t, problems, file, "others may write it")
 	if len(rows) > 0 {
 		t.Errorf("rows %v", rows)

@@ -25,11 +25,12 @@ const maxRows = 500
 // Trust reads the administrator's rows for the trust table: [[row]] tables in
 // the files of the folder trust.d beside src's file, in the order of their
 // names. A row that is not as it should be is left out and told in problems;
-// that rings more than was meant, and never less. What a row's program is now,
-// Trust does not look at.
-func Trust(src Source, now time.Time) (rows []wormbell.TrustRow, problems []string) {
+// that rings more than was meant, and never less. One whose time is over is told
+// in notices: it was right, and can go. What a row's program is now, Trust does
+// not look at.
+func Trust(src Source, now time.Time) (rows []wormbell.TrustRow, problems, notices []string) {
 	if src.File == "" || !src.Root {
-		return nil, nil // of their own agent, users add rows with 'wormbell trust add'
+		return nil, nil, nil // of their own agent, users add rows with 'wormbell trust add'
 	}
 	ids := map[string]bool{}
 	for _, f := range folder(filepath.Join(filepath.Dir(src.File), "trust.d"), src.Root) {
@@ -39,6 +40,10 @@ func Trust(src Source, now time.Time) (rows []wormbell.TrustRow, problems []stri
 		}
 		got, errs := parseTrust(f.text, now)
 		for _, e := range errs {
+			if errors.Is(e.err, errOver) {
+				notices = append(notices, fmt.Sprintf("trust: row %d of %q holds no more, its time is over", e.row, f.path))
+				continue
+			}
 			problems = append(problems, TrustProblem(f.path, e.row, e.err))
 		}
 		for _, r := range got {
@@ -46,15 +51,18 @@ func Trust(src Source, now time.Time) (rows []wormbell.TrustRow, problems []stri
 				continue // it stands in two files, and holds once
 			}
 			if len(rows) == maxRows {
-				return rows, append(problems, TrustProblem(f.path, 0, fmt.Errorf("the files hold more than %d rows; those from here on are left out", maxRows)))
+				return rows, append(problems, TrustProblem(f.path, 0, fmt.Errorf("the files hold more than %d rows; those from here on are left out", maxRows))), notices
 			}
 			ids[r.ID] = true
 			r.File = f.path
 			rows = append(rows, r)
 		}
 	}
-	return rows, problems
+	return rows, problems, notices
 }
+
+// errOver is what is wrong with a row that was right until its time was over.
+var errOver = errors.New("until is over")
 
 // TrustProblem is the sentence that tells of a row that is left out; row 0 is
 // for a whole file.
@@ -108,6 +116,9 @@ func parseTrust(text []byte, now time.Time) (rows []wormbell.TrustRow, wrong []r
 	}
 	for i, fields := range list {
 		row, err := rowOf(fields)
+		if err == nil && row.Until != nil && !row.Until.After(now) {
+			err = errOver
+		}
 		if err == nil {
 			err = trustrow.Check(row, now)
 		}

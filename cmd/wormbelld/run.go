@@ -100,10 +100,10 @@ func (f flags) override(s *settings.Settings) error {
 // trust rows, as far as that can be told without running. It is for who pushes
 // them: before the agent is started again.
 func check(out io.Writer, src settings.Source, s *settings.Settings) error {
-	rows, problems := settings.Trust(src, time.Now())
+	rows, problems, notices := settings.Trust(src, time.Now())
 	problems = append(slices.Clone(s.Problems), problems...)
-	for _, p := range problems {
-		fmt.Fprintln(out, p)
+	for _, line := range slices.Concat(problems, notices) {
+		fmt.Fprintln(out, line)
 	}
 	if len(problems) > 0 {
 		return errors.New("the settings are not all in order")
