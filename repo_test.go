@@ -50,6 +50,7 @@ var forbidden = []struct{ from, to, why string }{
 	{"wormbell/cmd", "wormbell/internal/registry/accounts", "accounts and sign-ins that anybody can have are for tests"},
 	{"wormbell/cmd", "wormbell/internal/verdaccio", "it runs programs that are for tests"},
 	{"wormbell/cmd", "wormbell/internal/secretservice", "it runs programs that are for tests"},
+	{"wormbell/cmd", "wormbell/internal/vm", "it runs machines that are for tests"},
 	{"wormbell/cmd", "wormbell/internal/executable", "it writes programs for tests to run"},
 }
 
