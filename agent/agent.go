@@ -31,7 +31,8 @@ type Config = settings.Config
 type Options struct {
 	Version string
 	Log     *slog.Logger
-	Beat    func() // called each time the path that answers openers has gone round; nil without a watchdog
+	Heart   Heart  // how it shows its watchdog that it lives; zero without one
+	Again   string // why its watchdog started it again, in a few words; "" if it did not
 	Ready   func() // called once everything is armed and the API is served; nil if nobody asks
 	Self    []int  // processes of the agent besides this one: its watchdog
 	// Settings say where each setting of the Config is from, what is locked, and
@@ -43,6 +44,10 @@ type Options struct {
 // ErrCannot is wrapped by errors that starting again would not mend: wrong
 // settings, another agent on the same state.
 var ErrCannot = errors.New("cannot run")
+
+// ErrAnew is returned when the agent is to be started again to guard a home that
+// was not there when it started.
+var ErrAnew = errors.New("there is a new home")
 
 type agent struct {
 	ctx     context.Context // ends with Run; a field because demonstrations begin while it runs
@@ -60,6 +65,9 @@ type agent struct {
 	store   *alert.Store
 	feed    *feed
 	took    *took
+	pulse   *pulse
+	budget  *budget
+	past    *past
 	demos   demos
 	calls   chan func() // work for the engine's goroutine from elsewhere
 	wait    sync.WaitGroup
@@ -93,8 +101,9 @@ func Run(ctx context.Context, c Config, o Options) error {
 	defer cancel()
 	a := &agent{ctx: ctx, config: c, set: set, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
 		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func()), protect: c.Protect}
+	a.pulse, a.budget = newPulse(o.Heart, o.Log), newBudget(o.Log)
 	self := append([]int{os.Getpid()}, o.Self...)
-	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: o.Beat,
+	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: a.pulse.alive, Spare: a.budget.over,
 		Lineage: watchers.NewLineage(watchers.LineageConfig{Log: o.Log, Homes: list, Refuse: c.Refuse, Self: self, State: filepath.Join(c.State, "enrolled-tools.json")})}
 	defer a.host.Lineage.Close()
 	if a.host.Tree, err = a.newTree(list); err != nil {
@@ -107,6 +116,8 @@ func Run(ctx context.Context, c Config, o Options) error {
 	set.keep(o.Source.Kept, a.log)
 	set.readTrust(o.Source, a.host.Lineage.Digest)
 	set.tell(a.log)
+	a.past = newPast(a.store, a.log, o.Again)
+	defer a.past.end()
 	a.trust = detect.NewTrust()
 	a.trust.SetRows(append(set.rows, a.store.Trust()...))
 	a.trust.SetUnchanged(a.host.Lineage.Unchanged)
@@ -121,6 +132,16 @@ func Run(ctx context.Context, c Config, o Options) error {
 	before, _ := usage(o.Self) // of a watchdog that has started us anew, what the ones before us took
 	a.took = newTook(a.store, a.log, a.measure, before)
 	a.wait.Go(func() { a.took.run(ctx) })
+	a.wait.Go(func() { a.pulse.run(ctx) })
+	a.wait.Go(func() { a.budget.run(ctx, a.measure) })
+	anew := false                                                      // for homes that were not there
+	if len(c.Homes) == 0 && os.Geteuid() == 0 && o.Heart.Beat != nil { // who has no watchdog is not started again
+		a.wait.Go(func() {
+			if anew = a.awaitHomes(ctx, machineHomes); anew {
+				cancel()
+			}
+		})
+	}
 	a.trustHomes()
 	a.wait.Go(func() { a.runTree(ctx, a.host.Tree) })
 	for _, w := range watchers.All {
@@ -132,6 +153,9 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.wait.Wait()
 	stopEngine()
 	engine.Wait()
+	if anew && err == nil {
+		return ErrAnew
+	}
 	return err
 }
 
@@ -158,36 +182,6 @@ func (a *agent) serve(ctx context.Context) error {
 	}
 	debug.FreeOSMemory() // the first look at the machine leaves garbage that idling would never collect
 	return server.Serve(ctx)
-}
-
-// observe is the engine's goroutine: it takes what is queued, shows it to the
-// detectors and stores what they find.
-func (a *agent) observe(ctx context.Context) {
-	for {
-		select {
-		case do := <-a.calls:
-			do()
-		case <-a.queue.ready:
-			a.batch(a.queue.drain())
-		case <-ctx.Done():
-			a.batch(a.queue.drain())
-			return
-		}
-	}
-}
-
-func (a *agent) batch(events []wormbell.Event) {
-	for _, e := range events {
-		e = a.demos.mark(e)
-		a.count(e)
-		if e.Kind == wormbell.FileRead {
-			a.sensors.read(e)
-		}
-		for _, f := range a.engine.Observe(e) {
-			a.record(f)
-		}
-		a.feed.send(e)
-	}
 }
 
 func (a *agent) count(e wormbell.Event) {

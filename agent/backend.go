@@ -120,6 +120,11 @@ func (a *agent) status() wormbell.Status {
 		s.Detectors = append(s.Detectors, wormbell.DetectorStatus{ID: d.ID, Title: d.Title, Sees: d.Sees(kinds)})
 	}
 	a.ask(func() { s.Problems = a.engine.Problems() })
+	for _, problem := range []string{a.past.problem(time.Now()), a.budget.problem()} {
+		if problem != "" {
+			s.Problems = append(s.Problems, problem)
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost

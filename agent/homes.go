@@ -70,9 +70,25 @@ func home(dir string) (watchers.Home, error) {
 }
 
 // people reads the homes of root and of persons from a file in the form of
-// passwd(5): those with a login shell whose uid is 0 or in the range that
-// login.defs(5) gives to persons.
+// passwd(5): those that are there and are theirs.
 func people(file string) (dirs []string) {
+	for _, p := range everybody(file) {
+		if st, err := os.Stat(p.home); err == nil && st.IsDir() && owner(st) == p.uid {
+			dirs = append(dirs, p.home)
+		}
+	}
+	return dirs
+}
+
+// person is somebody with a login shell.
+type person struct {
+	uid  int
+	home string
+}
+
+// everybody reads who has a login shell and is root or in the range of uids that
+// login.defs(5) gives to persons, from a file in the form of passwd(5).
+func everybody(file string) (list []person) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil
@@ -84,14 +100,11 @@ func people(file string) (dirs []string) {
 			continue
 		}
 		uid, err := strconv.Atoi(fields[2])
-		person := err == nil && (uid == 0 || uid >= 1000 && uid < 60000)
+		somebody := err == nil && (uid == 0 || uid >= 1000 && uid < 60000)
 		shell := filepath.Base(fields[6])
-		if !person || shell == "nologin" || shell == "false" || fields[5] == "/" {
-			continue
-		}
-		if st, err := os.Stat(fields[5]); err == nil && st.IsDir() && owner(st) == uid {
-			dirs = append(dirs, fields[5])
+		if somebody && shell != "nologin" && shell != "false" && fields[5] != "/" {
+			list = append(list, person{uid, fields[5]})
 		}
 	}
-	return dirs
+	return list
 }

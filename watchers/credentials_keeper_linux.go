@@ -166,7 +166,7 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 		if !now.Before(verify) || !mounted.IsZero() && now.Sub(mounted) >= mountsSettle {
 			k.mounts.forget()
 			k.back.tick(now)
-			verify, mounted, all = now.Add(verifyEvery), time.Time{}, true
+			verify, mounted, all = now.Add(k.c.host.every(verifyEvery)), time.Time{}, true
 		}
 		if err := k.changes(all); err != nil {
 			return err

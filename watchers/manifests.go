@@ -64,6 +64,7 @@ type manifests struct {
 	created map[string]tree.Stamp
 	first   time.Time // no entry of due is earlier
 	scans   *scans
+	every   func(time.Duration) time.Duration // how often optional work is due
 }
 
 // known is what is remembered of one manifest.
@@ -89,6 +90,7 @@ func watchManifests(ctx context.Context, host Host, out Out) error {
 		known:   map[string]*known{},
 		due:     map[string]due{},
 		created: map[string]tree.Stamp{},
+		every:   host.every,
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
@@ -142,6 +144,7 @@ func (m *manifests) loop(ctx context.Context) {
 			searching = false
 		case <-sweep.C:
 			m.sweep(time.Now(), true)
+			sweep.Reset(m.every(sweepEvery))
 		}
 		if searching {
 			continue

@@ -9,6 +9,7 @@ package watchers
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"wormbell"
 )
@@ -49,6 +50,22 @@ type Host struct {
 	// the credentials watcher calls it, and only when it holds permission marks;
 	// the watchdog ends the agent when it falls silent.
 	Alive func()
+	// Spare reports whether the agent takes more than it should, so that what
+	// finds nothing on a good day is to be done more rarely: looking at everything
+	// again in case an event was missed. What is reported is never thinned. nil:
+	// never.
+	Spare func() bool
+}
+
+// spareFactor is how many times more rarely such work is done then.
+const spareFactor = 10
+
+// every is how often optional work is due that is done every d on a good day.
+func (h *Host) every(d time.Duration) time.Duration {
+	if h.Spare != nil && h.Spare() {
+		return spareFactor * d
+	}
+	return d
 }
 
 // Home is one guarded home directory.

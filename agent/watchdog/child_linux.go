@@ -30,5 +30,16 @@ func Child(ctx context.Context) (*Heart, context.Context) {
 // Beat says that the answering path has gone round. It never blocks.
 func (h *Heart) Beat() { syscall.Write(h.fd, []byte{beat}) }
 
+// Idle says that the child lives although nothing answers openers. It never
+// blocks.
+func (h *Heart) Idle() { syscall.Write(h.fd, []byte{idle}) }
+
+// Stuck says that the child is of no use any more. It never blocks.
+func (h *Heart) Stuck() { syscall.Write(h.fd, []byte{stuck}) }
+
 // Ready says that everything is armed and the API is served.
 func (h *Heart) Ready() { syscall.Write(h.fd, []byte{ready}) }
+
+// Again returns why the parent started this child again, in a few words; "" if
+// it is the first, or was started again as it wished.
+func Again() string { return os.Getenv(againVariable) }

@@ -24,10 +24,19 @@ const (
 	// costs an idle machine a wake-up), so this bears with one that is lost and
 	// leaves room for the kill itself.
 	Silence = 850 * time.Millisecond
+	// idleSilence is the same for a child that holds nobody up.
+	idleSilence = 20 * time.Second
+	// starting is how long a child may take to give the first sign. It searches
+	// every home before it is ready, but not before it answers openers.
+	starting = 2 * time.Minute
 	// grace is added once before the verdict: on a machine that stood still
 	// (sleep, a stopped virtual machine) both processes wake at once and the
 	// beat may be a moment behind.
 	grace = 50 * time.Millisecond
+	// aliveEvery is how often the parent says that it lives itself. The service
+	// manager is told to end it after three seconds of silence (WatchdogSec of
+	// wormbelld.service).
+	aliveEvery = 900 * time.Millisecond
 	// stopTime is how long a child may take to end after SIGTERM.
 	stopTime = 5 * time.Second
 )
@@ -35,6 +44,8 @@ const (
 // What a child writes to its heartbeat pipe, a byte each.
 const (
 	beat  = 'b' // the path that answers openers has gone round
+	idle  = 'i' // there is no such path, and the rest lives
+	stuck = 's' // it is of no use any more
 	ready = 'r' // everything is armed and the API is served
 )
 
@@ -44,13 +55,17 @@ const (
 	parentFD = 4
 )
 
+// againVariable is the variable of a child's environment that holds Again.
+const againVariable = "WORMBELL_STARTED_AGAIN"
+
 // Config says what to keep alive.
 type Config struct {
 	Program string   // the executable of the child
 	Args    []string // its arguments
 	Log     *slog.Logger
-	Ready   func() // called each time a child says that it is ready; may be nil
-	Beat    func() // called on each beat; may be nil
+	Ready   func()           // called each time a child says that it is ready; may be nil
+	Alive   func()           // called about once a second, but not while a child is silent for too long; may be nil
+	Again   func(why string) // called when a child is to be started again; may be nil
 }
 
 // Fatal is the exit status by which a child says that starting it again is of
@@ -58,8 +73,33 @@ type Config struct {
 // sysexits.h, and not 2: that is how Go ends a program that panics.
 const Fatal = 78
 
+// Anew is the exit status by which a child asks to be started again: EX_TEMPFAIL
+// of sysexits.h.
+const Anew = 75
+
 // ErrFatal is returned when the child ended with Fatal.
 var ErrFatal = errors.New("the agent cannot run")
+
+// errAnew says that the child ended with Anew.
+var errAnew = errors.New("the agent asked to be started again")
+
+// stalled says that a child was ended because it did not live any more, and how
+// that showed.
+type stalled string
+
+func (s stalled) Error() string { return string(s) }
+
+// Why a child was ended or ended by itself, as Again has it.
+const (
+	whySilent = stalled("it gave no sign of life while openers waited")
+	whyIdle   = stalled("it gave no sign of life")
+	whySlow   = stalled("it did not get ready")
+	whyStuck  = stalled("its engine stood still")
+	whyMemory = "it ran out of memory"
+	whyKilled = "it was killed"
+	whyCrash  = "it crashed"
+	whyError  = "it ended with an error"
+)
 
 // Run starts the child and starts it again whenever it ends or stalls, until
 // ctx is done or the child says that it cannot run.
@@ -68,30 +108,84 @@ func Run(ctx context.Context, c Config) error {
 	// so that must be one which lasts as long as Run; prctl(2).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	delay := time.Duration(0)
+	delay, again := time.Duration(0), ""
 	for {
-		began := time.Now()
-		err := c.once(ctx)
+		began, killed := time.Now(), memoryKills()
+		err := c.once(ctx, again)
 		if ctx.Err() != nil || errors.Is(err, ErrFatal) {
 			return err
+		}
+		if errors.Is(err, errAnew) {
+			again = ""
+			c.Log.Info("agent is started again, as it asked")
+			if time.Since(began) > time.Second {
+				continue
+			}
+		} else {
+			again = why(err, memoryKills() > killed)
+			c.Log.Error("agent ended, starting it again", "err", err, "why", again, "after", delay)
+			if c.Again != nil {
+				c.Again(again)
+			}
 		}
 		// The first new start is immediate: guarded files are unwatched until
 		// then. Only a child that keeps failing waits longer each time.
 		if time.Since(began) > time.Minute {
 			delay = 0
 		}
-		c.Log.Error("agent ended, starting it again", "err", err, "after", delay)
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
+		if !c.rest(ctx, delay) {
 			return nil
 		}
 		delay = min(30*time.Second, max(2*delay, 500*time.Millisecond))
 	}
 }
 
+// rest waits, and reports whether ctx is not done. It says that the parent lives.
+func (c Config) rest(ctx context.Context, d time.Duration) bool {
+	for end := time.Now().Add(d); ; {
+		c.alive()
+		left := time.Until(end)
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-time.After(min(left, aliveEvery)):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (c Config) alive() {
+	if c.Alive != nil {
+		c.Alive()
+	}
+}
+
+// why says in a few words how a child ended.
+func why(err error, memory bool) string {
+	var exit *exec.ExitError
+	var s stalled
+	switch {
+	case memory:
+		return whyMemory
+	case errors.As(err, &s):
+		return string(s)
+	case !errors.As(err, &exit):
+		return whyError
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	switch {
+	case ok && status.Signaled() && (status.Signal() == syscall.SIGKILL || status.Signal() == syscall.SIGTERM):
+		return whyKilled
+	case ok && status.Signaled(), exit.ExitCode() == 2: // how Go ends a program that panics
+		return whyCrash
+	}
+	return whyError
+}
+
 // once runs one child to its end.
-func (c Config) once(ctx context.Context) error {
+func (c Config) once(ctx context.Context, again string) error {
 	beats, beatsChild, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make heartbeat pipe: %w", err)
@@ -104,6 +198,7 @@ func (c Config) once(ctx context.Context) error {
 	}
 	defer alive.Close()
 	cmd := exec.Command(c.Program, c.Args...)
+	cmd.Env = append(os.Environ(), againVariable+"="+again)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{beatsChild, aliveChild} // beatFD, parentFD
 	// A process group of its own, so that a terminal's Ctrl-Z or a SIGSTOP to
@@ -117,19 +212,19 @@ func (c Config) once(ctx context.Context) error {
 	}
 	ended := make(chan error, 1) // holds the one result of Wait
 	go func() { ended <- cmd.Wait() }()
-	stalled := make(chan struct{})
+	gone := make(chan stalled, 1) // holds the one verdict
 	listening := make(chan struct{})
-	go func() { defer close(listening); c.listen(beats, stalled) }()
+	go func() { defer close(listening); c.listen(beats, gone) }()
 	defer func() { beats.Close(); <-listening }()
 
 	select {
 	case err = <-ended:
-	case <-stalled:
+	case s := <-gone:
 		cmd.Process.Kill() // also ends a stopped process; Wait tells the rest
 		<-ended
 		// Only now: whoever reads the log may have stopped as well.
-		c.Log.Error("agent gave no sign of life and was ended so that openers go on", "silence", Silence)
-		return errors.New("stalled")
+		c.Log.Error("agent was ended so that openers go on and it can begin again", "why", string(s))
+		return s
 	case <-ctx.Done():
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -140,47 +235,70 @@ func (c Config) once(ctx context.Context) error {
 		}
 	}
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == Fatal {
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == Fatal:
 		return ErrFatal
+	case errors.As(err, &exit) && exit.ExitCode() == Anew:
+		return errAnew
 	}
 	return err
 }
 
-// listen reads the heartbeat and closes stalled when it falls silent. Before
-// the first beat the child holds no marks, so there is nothing to time.
-func (c Config) listen(beats *os.File, stalled chan<- struct{}) {
+// listen reads the heartbeat and says so on gone when it falls silent.
+func (c Config) listen(beats *os.File, gone chan<- stalled) {
 	buf := make([]byte, 64)
-	began, late := false, false
+	// Before the first beat the child holds no marks, so nobody waits for it.
+	patience, verdict, last := starting, whySlow, time.Now()
+	late := false
+	var told time.Time // when the parent last said that it lives
 	for {
-		if began {
-			wait := Silence
-			if late {
-				wait = grace
-			}
-			beats.SetReadDeadline(time.Now().Add(wait))
+		end := last.Add(patience)
+		now := time.Now()
+		if !late && now.Before(end) && now.Sub(told) >= aliveEvery {
+			c.alive()
+			told = now
+		}
+		if late {
+			beats.SetReadDeadline(end)
+		} else {
+			beats.SetReadDeadline(earlier(end, told.Add(aliveEvery)))
 		}
 		n, err := beats.Read(buf)
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end):
+			continue
 		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
 			late = true
+			last = time.Now().Add(grace - patience)
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			close(stalled)
+			gone <- verdict
 			return
 		case err != nil:
 			return // the child has ended, or once has
 		}
-		late = false
+		late, last = false, time.Now()
 		for _, b := range buf[:n] {
-			switch {
-			case b == ready && c.Ready != nil:
-				c.Ready()
-			case b == beat:
-				began = true
+			switch b {
+			case ready:
+				if c.Ready != nil {
+					c.Ready()
+				}
+			case beat:
+				patience, verdict = Silence, whySilent
+			case idle:
+				patience, verdict = idleSilence, whyIdle
+			case stuck:
+				gone <- whyStuck
+				return
 			}
 		}
-		if c.Beat != nil && began {
-			c.Beat()
-		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -8,8 +8,10 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -27,7 +29,12 @@ func child(how, notes string) int {
 	signal.Notify(terminated, syscall.SIGTERM)
 	heart, ctx := Child(context.Background())
 	note(notes, "run "+strconv.Itoa(os.Getpid()))
-	heart.Beat()
+	note(notes, "again:"+Again()+";")
+	if how == "idle" {
+		heart.Idle()
+	} else {
+		heart.Beat()
+	}
 	heart.Ready()
 	switch how {
 	case "fatal":
@@ -40,6 +47,30 @@ func child(how, notes string) int {
 		if runs(notes) == 1 {
 			os.Stderr.Close() // that it panics is no news for whoever reads the tests' output
 			panic("a bug")
+		}
+	case "stuck":
+		if runs(notes) == 1 {
+			heart.Stuck()
+		}
+	case "killed":
+		if runs(notes) == 1 {
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+	case "anew":
+		if runs(notes) == 1 {
+			return Anew
+		}
+	case "error":
+		if runs(notes) == 1 {
+			return 1
+		}
+	case "idle":
+		select {
+		case <-terminated:
+			note(notes, "terminated")
+			return 0
+		case <-ctx.Done():
+			return 0
 		}
 	case "hang":
 		if runs(notes) == 1 {
@@ -90,7 +121,7 @@ func start(t *testing.T, how string) (notes string, readies chan struct{}, stop 
 }
 
 func TestStalledChildIsReplaced(t *testing.T) {
-	for _, how := range []string{"stop", "hang"} {
+	for how, why := range map[string]stalled{"stop": whySilent, "hang": whySilent, "stuck": whyStuck} {
 		t.Run(how, func(t *testing.T) {
 			notes, readies, stop, _ := start(t, how)
 			<-readies // the one that stalls
@@ -105,7 +136,81 @@ func TestStalledChildIsReplaced(t *testing.T) {
 			if !strings.HasSuffix(string(b), "terminated\n") {
 				t.Errorf("the second child was not asked to end: %q", b)
 			}
+			if got := agains(notes); len(got) != 2 || got[0] != "" || got[1] != string(why) {
+				t.Errorf("the children were told %q, want nothing and %q", got, why)
+			}
 		})
+	}
+}
+
+// agains is what each child was told of the one before.
+func agains(file string) (list []string) {
+	b, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(b)) {
+		if why, ok := strings.CutPrefix(line, "again:"); ok {
+			list = append(list, strings.TrimSuffix(why, ";\n"))
+		}
+	}
+	return list
+}
+
+// TestWhy: the next child is told how the one before it ended, and of one that
+// asked for it nothing.
+func TestWhy(t *testing.T) {
+	for how, why := range map[string]string{"killed": whyKilled, "error": whyError, "panic": whyCrash, "anew": ""} {
+		t.Run(how, func(t *testing.T) {
+			notes, readies, stop, _ := start(t, how)
+			<-readies
+			<-readies
+			if err := stop(); err != nil {
+				t.Errorf("Run = %v", err)
+			}
+			if got := agains(notes); len(got) != 2 || got[0] != "" || got[1] != why {
+				t.Errorf("the children were told %q, want nothing and %q", got, why)
+			}
+		})
+	}
+}
+
+// TestIdleChild: one that holds nobody up need not beat as often, and the
+// parent says meanwhile that it lives.
+func TestIdleChild(t *testing.T) {
+	notes := t.TempDir() + "/notes"
+	t.Setenv("WORMBELL_TEST_CHILD", "idle")
+	t.Setenv("WORMBELL_TEST_NOTES", notes)
+	alive := make(chan time.Time, 1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Config{Program: os.Args[0], Log: slog.New(slog.DiscardHandler), Alive: func() { alive <- time.Now() }})
+	}()
+	for range 5 { // about four seconds: longer than Silence
+		<-alive
+	}
+	cancel()
+	if err := <-done; err != nil || runs(notes) != 1 {
+		t.Errorf("Run = %v after %d children, want nil after 1", err, runs(notes))
+	}
+}
+
+// TestParentLives: while it waits before it starts a child again, the parent
+// says that it lives.
+func TestParentLives(t *testing.T) {
+	var alive atomic.Int64
+	c := Config{Alive: func() { alive.Add(1) }}
+	synctest.Test(t, func(t *testing.T) {
+		if !c.rest(t.Context(), 30*time.Second) || alive.Load() < int64(30*time.Second/aliveEvery) {
+			t.Errorf("it said so %d times in 30 s", alive.Load())
+		}
+	})
+}
+
+func TestOOMKills(t *testing.T) {
+	if n := oomKills("low 0\nhigh 0\nmax 112\noom 3\noom_kill 2\noom_group_kill 0\n"); n != 2 {
+		t.Errorf("%d, want 2", n)
+	}
+	if n := oomKills("oom_kill x\n"); n != 0 {
+		t.Errorf("%d of nonsense", n)
 	}
 }
 
@@ -140,7 +245,8 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	t.Cleanup(func() { close(read); cancel(); <-done })
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		b, _ := os.ReadFile(notes)
-		if pid, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(b), "run "))); err == nil {
+		line, _, _ := strings.Cut(string(b), "\n")
+		if pid, err := strconv.Atoi(strings.TrimPrefix(line, "run ")); err == nil {
 			if err := syscall.Kill(pid, 0); err != nil {
 				return // ended and waited for
 			}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"wormbell/agent"
 )
 
 // exitCannot is the exit status for wrong usage and for what starting again
@@ -36,8 +38,11 @@ func main() {
 	}
 	f.define(cmd.Flags())
 	if err := cmd.ExecuteContext(ctx); err != nil {
-		if errors.Is(err, errAgain) {
+		switch {
+		case errors.Is(err, errAgain):
 			os.Exit(1)
+		case errors.Is(err, agent.ErrAnew):
+			os.Exit(exitAnew)
 		}
 		if msg := err.Error(); msg != "" {
 			fmt.Fprintln(os.Stderr, "wormbelld: "+msg)

@@ -116,7 +116,7 @@ func check(out io.Writer, src settings.Source, s *settings.Settings) error {
 func runAgent(ctx context.Context, c agent.Config, o agent.Options) error {
 	o.Version = version()
 	err := agent.Run(ctx, c, o)
-	if err == nil || errors.Is(err, agent.ErrCannot) {
+	if err == nil || errors.Is(err, agent.ErrCannot) || errors.Is(err, agent.ErrAnew) {
 		return err
 	}
 	o.Log.Error("agent ended", "err", err)

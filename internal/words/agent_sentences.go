@@ -134,6 +134,18 @@ var agentForms = []form{
 	{En: "the alert database was damaged; it was set aside as %[1]q and a new one begun", Ja: "警告のデータベースが壊れていたため、%[1]s に移し、新しく作り直しました"},
 	{En: "the alert database was written by a newer version; it was set aside as %[1]q and a new one begun", Ja: "警告のデータベースは新しいバージョンのものだったため、%[1]s に移し、新しく作り直しました"},
 	{En: "the alert database was taken away while in use; a new one was begun", Ja: "使用中の警告のデータベースがなくなったため、新しく作り直しました"},
+	{En: "the agent was started again at %[1]t because %[2]s; what happened until then may not have been seen", Ja: "エージェントが %[1]s に再起動しました（理由：%[2]s）。それまでの出来事は検知できていない可能性があります"},
+	{En: "the agent was started again at %[1]t because %[2]s; what happened until then may not have been seen (%[3]d times in a day)", Ja: "エージェントが %[1]s に再起動しました（理由：%[2]s、24 時間で %[3]s 回）。それまでの出来事は検知できていない可能性があります"},
+	{En: "it gave no sign of life while openers waited", Ja: "応答がなく、ファイルを開くプログラムを待たせていたため"},
+	{En: "it gave no sign of life", Ja: "応答がなかったため"},
+	{En: "it did not get ready", Ja: "起動が完了しなかったため"},
+	{En: "its engine stood still", Ja: "検知の処理が止まったため"},
+	{En: "it ran out of memory", Ja: "メモリーが足りなくなったため"},
+	{En: "it was killed", Ja: "強制終了されたため"},
+	{En: "it crashed", Ja: "異常終了したため"},
+	{En: "it ended with an error", Ja: "エラーで終了したため"},
+	{En: "it was ended together with its watchdog", Ja: "見張りのプロセスとともに終了させられたため"},
+	{En: "the agent takes more than it should (%[1]d %% of a core, %[2]d MB), so it looks at everything again more rarely; what it is told of it still judges at once", Ja: "エージェントの使用量が上限を超えています（CPU 1 コアの %[1]s %%、%[2]s MB）。全体の再確認の回数を減らしていますが、通知された出来事はすぐに判定しています"},
 
 	// Settings: what is locked, and what of files is not in force.
 	{En: "%[1]s is locked by your administrator: %[2]p", Ja: "管理者によってロックされています（%[1]s）：%[2]s"},
