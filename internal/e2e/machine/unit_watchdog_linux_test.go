@@ -1,0 +1,190 @@
+package machine_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"wormbell/internal/vm"
+)
+
+// TestUnitWatchdog: whatever ends or stops the agent, openers go on, it comes
+// back by itself, rings afterwards and says what happened.
+func TestUnitWatchdog(t *testing.T) {
+	u := boot(t)
+	u.up()
+	t.Run("the agent is stopped", func(t *testing.T) { u.of(t).testStopped(false) })
+	t.Run("the watchdog is stopped too", func(t *testing.T) { u.of(t).testStopped(true) })
+	t.Run("the agent is killed", func(t *testing.T) { u.of(t).testKilled() })
+	t.Run("memory", func(t *testing.T) { u.of(t).testMemory() })
+	t.Run("stop and start", func(t *testing.T) { u.of(t).testStopStart() })
+	t.Run("nothing answers openers", func(t *testing.T) { u.of(t).testWithoutFanotify() })
+	t.Run("wrong settings", func(t *testing.T) { u.of(t).testWrongSettings() })
+}
+
+// back waits for another agent than the one named, and returns why it says that
+// it was started again.
+func (u *unit) back(not int) string {
+	u.t.Helper()
+	why := ""
+	u.Wait("another agent", 3*time.Minute, func() bool {
+		s, ok := u.status()
+		if !ok || s.PID == not {
+			return false
+		}
+		why = strings.Join(s.Problems, "\n")
+		return true
+	})
+	return why
+}
+
+// rung has a program that nobody vouches for read a credential, under a name of
+// its own, and waits until it rings.
+func (u *unit) rung(name string) {
+	u.t.Helper()
+	u.Run(u.t.Context(), "dev", fmt.Sprintf("cp ~/reader ~/%s; ~/%[1]s ~/.npmrc >/dev/null", name))
+	u.rings("credential-read", name+" ")
+}
+
+// openerBound is in which an opener must go on: WatchdogSec and a second. It is
+// said in the log and judged only by many times that, for the machine is slow.
+const openerBound = 4 * time.Second
+
+// testStopped: SIGSTOP, which no process can resist. An opener that is held
+// meanwhile goes on when the agent is ended.
+func (u *unit) testStopped(both bool) {
+	parent, child := u.pids()
+	stop := strconv.Itoa(child)
+	name := "afterstop"
+	if both {
+		stop, name = fmt.Sprintf("%d %d", parent, child), "afterboth"
+	}
+	ctx, cancel := context.WithTimeout(u.t.Context(), 3*time.Minute)
+	defer cancel()
+	// As root, in one breath; the time is that of the machine's own clock.
+	out, err := u.Command(ctx, "root", "kill -STOP "+stop+`; a=${EPOCHREALTIME/./}; runuser -u dev -- cat /home/dev/.npmrc >/dev/null; echo took $((${EPOCHREALTIME/./} - a))`, vm.Options{}).CombinedOutput()
+	if err != nil {
+		u.t.Fatalf("%v: %s", err, out)
+	}
+	_, us, _ := strings.Cut(strings.TrimSpace(string(out)), "took ")
+	took, err := time.ParseDuration(us + "us")
+	if err != nil {
+		u.t.Fatalf("%s: %v", out, err)
+	}
+	u.t.Logf("an opener went on after %v, %v is due on a machine at full speed", took.Round(time.Millisecond), openerBound)
+	if took > 10*openerBound {
+		u.t.Errorf("an opener was held for %v", took)
+	}
+	why := u.back(child)
+	if both && !strings.Contains(why, "ended together with its watchdog") || !both && !strings.Contains(why, "it gave no sign of life while openers waited") {
+		u.t.Errorf("it says %q", why)
+	}
+	if now, _ := u.pids(); (now != parent) != both {
+		u.t.Errorf("the watchdog was %d and is %d", parent, now)
+	}
+	if result := strings.TrimSpace(u.root("journalctl -u wormbelld -o cat --no-pager | grep -c 'Watchdog timeout' || true")); (result != "0") != both {
+		u.t.Errorf("the service manager's watchdog acted %s times", result)
+	}
+	u.rung(name)
+}
+
+// testKilled: again and again; the service manager never gives up.
+func (u *unit) testKilled() {
+	for range 5 {
+		_, child := u.pids()
+		u.root(fmt.Sprintf("kill -KILL %d", child))
+		if why := u.back(child); !strings.Contains(why, "it was killed") {
+			u.t.Errorf("it says %q", why)
+		}
+	}
+	for range 6 { // more often than systemd's own limit of starts would allow
+		parent, child := u.pids()
+		u.root(fmt.Sprintf("kill -KILL %d", parent))
+		u.Wait("the agent to go with its watchdog", time.Minute, func() bool {
+			_, code := u.Try(u.t.Context(), "root", fmt.Sprintf("test -d /proc/%d", child))
+			return code != 0
+		})
+		if why := u.back(child); !strings.Contains(why, "ended together with its watchdog") {
+			u.t.Errorf("it says %q", why)
+		}
+	}
+	u.rung("afterkill")
+}
+
+// testMemory: the kernel ends the agent when its share of memory is used up.
+func (u *unit) testMemory() {
+	_, child := u.pids()
+	u.root("systemctl set-property --runtime wormbelld MemoryMax=8M")
+	u.Wait("the kernel to end it", 2*time.Minute, func() bool {
+		return strings.TrimSpace(u.root("journalctl -u wormbelld -o cat --no-pager | grep -c 'it ran out of memory' || true")) != "0"
+	})
+	u.root("systemctl set-property --runtime wormbelld MemoryMax=256M")
+	// The last of those that came up meanwhile may have been killed in another way.
+	if why := u.back(child); !strings.Contains(why, "started again") {
+		u.t.Errorf("it says %q", why)
+	}
+	if list := u.root("journalctl -u wormbelld -o cat --no-pager | grep 'the agent was started again'"); !strings.Contains(list, "it ran out of memory") {
+		u.t.Errorf("the agent's own log says\n%s", list)
+	}
+	u.rung("aftermemory")
+}
+
+// testStopStart: a stop is clean, and what was there before is not forgotten.
+func (u *unit) testStopStart() {
+	u.root("systemctl stop wormbelld")
+	got := u.root("systemctl show wormbelld -P ActiveState -P Result -P ExecMainStatus; journalctl -u wormbelld -o cat --no-pager -n 20; test ! -e /run/wormbell && echo no socket")
+	if !strings.HasPrefix(got, "inactive\nsuccess\n0\n") && !strings.Contains(got, "success") || strings.Contains(got, "Killing") || !strings.HasSuffix(got, "no socket\n") {
+		u.t.Errorf("after a stop:\n%s", got)
+	}
+	before := u.root("systemctl show -P NRestarts wormbelld")
+	began := time.Now()
+	u.root("systemctl start wormbelld")
+	u.t.Logf("from systemctl start to ready: %v here", time.Since(began).Round(10*time.Millisecond))
+	if s := u.root("systemctl show -P StatusText wormbelld"); s != "Guarding\n" {
+		u.t.Errorf("systemctl status says %q", s)
+	}
+	if len(u.alerts()) == 0 {
+		u.t.Error("the alerts are gone")
+	}
+	u.root("systemctl restart wormbelld && systemctl restart wormbelld")
+	if after := u.root("systemctl show -P NRestarts wormbelld"); after != "0\n" {
+		u.t.Errorf("started again %s times, before %s", after, before)
+	}
+}
+
+// testWithoutFanotify: an agent that holds nobody up is not taken for dead.
+func (u *unit) testWithoutFanotify() {
+	u.Write(u.t.Context(), "/etc/wormbell/config.toml", "refuse_backends = [\"fanotify\"]\n")
+	u.root("systemctl restart wormbelld")
+	defer u.root("rm /etc/wormbell/config.toml && systemctl restart wormbelld")
+	s := u.up()
+	for _, x := range s.Sensors {
+		if x.Name == "credentials" && x.Backend == "fanotify" {
+			u.t.Fatal("fanotify is in use: the test proves nothing")
+		}
+	}
+	// Many times WatchdogSec, by the machine's own clock.
+	u.root("sleep 15")
+	if now := u.up(); now.PID != s.PID {
+		u.t.Errorf("process %d is %d now: %s", s.PID, now.PID, u.log())
+	}
+}
+
+// testWrongSettings: whoever starts it learns of them, and whoever mends them
+// need not start it.
+func (u *unit) testWrongSettings() {
+	u.Write(u.t.Context(), "/etc/wormbell/config.toml", "homs = []\n")
+	out, code := u.Try(u.t.Context(), "root", "systemctl restart wormbelld")
+	if code == 0 {
+		u.t.Errorf("it starts with wrong settings: %s", out)
+	}
+	if log := u.log(); !strings.Contains(log, `no key "homs"`) {
+		u.t.Errorf("the log does not say why:\n%s", log)
+	}
+	u.root("rm /etc/wormbell/config.toml")
+	u.up()
+	u.rung("aftermending")
+}
