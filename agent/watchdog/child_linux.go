@@ -19,6 +19,7 @@ func Child(ctx context.Context) (*Heart, context.Context) {
 	// A full pipe (the parent is stopped) must not block the answering path:
 	// then a beat is dropped.
 	syscall.SetNonblock(beatFD, true)
+	offer() // else the parent may be ended first; then the service manager starts both
 	parent := os.NewFile(parentFD, "parent")
 	go func() { // ends with the process: the read returns only when the parent is gone
 		parent.Read(make([]byte, 1))

@@ -205,6 +205,29 @@ func TestParentLives(t *testing.T) {
 	})
 }
 
+// TestOffer: a child is ended before its parent when there is no memory left.
+func TestOffer(t *testing.T) {
+	const file = "/proc/self/oom_score_adj"
+	was, err := os.ReadFile(file)
+	if err != nil || os.WriteFile(file, []byte("-900"), 0) != nil {
+		t.Skip("needs root: only it may lower a score")
+	}
+	defer os.WriteFile(file, was, 0)
+	if err := offer(); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := os.ReadFile(file); strings.TrimSpace(string(now)) != strconv.Itoa(childScore) {
+		t.Errorf("the score is %s", now)
+	}
+	os.WriteFile(file, []byte("0"), 0)
+	if err := offer(); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := os.ReadFile(file); string(now) != "0\n" {
+		t.Errorf("a score that was higher is %s", now)
+	}
+}
+
 func TestOOMKills(t *testing.T) {
 	if n := oomKills("low 0\nhigh 0\nmax 112\noom 3\noom_kill 2\noom_group_kill 0\n"); n != 2 {
 		t.Errorf("%d, want 2", n)

@@ -43,6 +43,9 @@ type Signer struct {
 	cfg   Config
 	root  Ident  // of our own "/"
 	ns    string // our own mount namespace
+	// machine is the mount namespace of the machine; "" if that is ours, or we may
+	// not know. A service manager gives a service that it restricts a copy of it.
+	machine string
 
 	mu      sync.Mutex       // guards the rest
 	started bool             // what was there at the start is enrolled
@@ -57,6 +60,7 @@ type known struct {
 	label string
 	ident Ident
 	until time.Duration // of procs.Uptime
+	same  bool          // the path means that file in the machine's mount namespace, too
 }
 
 const (
@@ -82,6 +86,9 @@ func New(cfg Config) *Signer {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, ns: mountNamespace("self")}
+	if machine := mountNamespace("1"); machine != s.ns {
+		s.machine = machine
+	}
 	s.root, _ = identOf("/")
 	s.debs = readDebs(cfg.Dpkg)
 	s.load()
@@ -194,14 +201,25 @@ func (s *Signer) script(pid int, name string) string {
 	}
 	// The name means the same to the process only if it has our view of the
 	// file system. If not, ask what the name means to it.
-	if s.ns != "" && mountNamespace(pidName(pid)) == s.ns {
-		if r, err := rootIdent(pid); err == nil && r.Dev == s.root.Dev && r.Ino == s.root.Ino {
-			return label
+	// Of the machine's own view the answer holds for as long as the label does:
+	// root alone can make either wrong.
+	ns := mountNamespace(pidName(pid))
+	ours, machine := s.ns != "" && ns == s.ns, s.machine != "" && ns == s.machine
+	if ours || machine {
+		if r, err := rootIdent(pid); err != nil || r.Dev != s.root.Dev || r.Ino != s.root.Ino {
+			ours, machine = false, false
 		}
+	}
+	if ours || machine && k.same {
+		return label
 	}
 	seen, err := identIn(pid, name, &s.files.mounts)
 	if err != nil || seen.Dev != k.ident.Dev || seen.Ino != k.ident.Ino {
 		return ""
+	}
+	if k, ok := s.known[name]; ok && machine && k.ident.Dev == seen.Dev && k.ident.Ino == seen.Ino {
+		k.same = true
+		s.known[name] = k
 	}
 	return label
 }
@@ -228,7 +246,7 @@ func (s *Signer) file(name string) (string, Found, error) {
 		if len(s.known) >= knownMax {
 			clear(s.known)
 		}
-		s.known[name] = known{label, found.Ident, procs.Uptime() + knownFor}
+		s.known[name] = known{label, found.Ident, procs.Uptime() + knownFor, false}
 		return label, found, nil
 	}
 	return s.enrolled(found), found, nil

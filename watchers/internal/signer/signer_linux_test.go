@@ -345,6 +345,61 @@ func TestMountNamespaceTrick(t *testing.T) {
 	}
 }
 
+// TestCopiedNamespace: the agent has a copy of the machine's mounts, as a service
+// manager gives it. What it learns of a path in the machine's own view holds
+// there, and not for who has another.
+func TestCopiedNamespace(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skip("there is no npm")
+	}
+	target, _ := filepath.EvalSymlinks(npm)
+	s := newSigner(t, Config{})
+	s.machine, s.ns = s.ns, "mnt:[1]"
+	r := procs.NewReader()
+	t.Cleanup(r.Close)
+	evil := put(t, filepath.Join(t.TempDir(), "evil.js"), "setTimeout(()=>{}, 1e6)")
+	run := func(mount string, flags uintptr) string {
+		cmd := exec.Command("/bin/sh", "-c", mount+" && exec node "+npm+" help")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: flags}
+		cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+		in, _ := cmd.StdinPipe()
+		defer in.Close()
+		if err := cmd.Start(); err != nil {
+			t.Skip("no mount namespace: ", err)
+		}
+		defer func() { cmd.Process.Kill(); cmd.Wait() }()
+		var info procs.Info
+		for deadline := time.Now().Add(20 * time.Second); filepath.Base(info.Exe) != "node" || len(info.Args) == 0; { // in the middle of exec it has none
+			if info, err = r.Read(cmd.Process.Pid); err != nil || time.Now().After(deadline) {
+				t.Fatalf("node does not start: %v", err)
+			}
+		}
+		return vouch(s, cmd.Process.Pid, info)
+	}
+	same := func() (n int) {
+		for _, k := range s.known {
+			if k.same {
+				n++
+			}
+		}
+		return n
+	}
+	if got := run(":", syscall.CLONE_NEWNS); got == "" || same() != 0 {
+		t.Errorf("in a view of its own: vouched for by %q, and taken for the machine's %d times", got, same())
+	}
+	for range 2 {
+		if got := run(":", 0); got == "" || same() == 0 {
+			t.Errorf("in the machine's view: vouched for by %q, %d remembered", got, same())
+		}
+	}
+	if got := run("mount --bind "+evil+" "+target, syscall.CLONE_NEWNS); got != "" {
+		t.Errorf("another file at that path is vouched for by %q", got)
+	}
+}
+
 func TestChangedRoot(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
