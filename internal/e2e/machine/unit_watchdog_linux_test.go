@@ -21,6 +21,7 @@ func TestUnitWatchdog(t *testing.T) {
 	t.Run("the agent is killed", func(t *testing.T) { u.of(t).testKilled() })
 	t.Run("memory", func(t *testing.T) { u.of(t).testMemory() })
 	t.Run("stop and start", func(t *testing.T) { u.of(t).testStopStart() })
+	t.Run("budget", func(t *testing.T) { u.of(t).testBudget() })
 	t.Run("nothing answers openers", func(t *testing.T) { u.of(t).testWithoutFanotify() })
 	t.Run("wrong settings", func(t *testing.T) { u.of(t).testWrongSettings() })
 }
@@ -192,4 +193,28 @@ func (u *unit) testWrongSettings() {
 	u.root("rm /etc/wormbell/config.toml")
 	u.up()
 	u.rung("aftermending")
+}
+
+// testBudget: a storm of processes costs the agent more than it should take,
+// which it says as long as it is so.
+func (u *unit) testBudget() {
+	u.root("systemctl restart wormbelld") // what went before is not to be judged
+	u.Run(u.t.Context(), "dev", "for i in 1 2 3; do setsid timeout 600 bash -c 'while :; do /bin/true; done' >/dev/null 2>&1 </dev/null & done")
+	problem := func() string {
+		s, _ := u.status()
+		for _, p := range s.Problems {
+			if strings.Contains(p, "takes more than it should") {
+				return p
+			}
+		}
+		return ""
+	}
+	u.Wait("the agent to say that it takes too much", 5*time.Minute, func() bool { return problem() != "" })
+	u.t.Log(problem())
+	u.rung("duringstorm") // detection goes on
+	u.root("pkill -KILL -x timeout; pkill -KILL -u dev -x bash; true")
+	u.Wait("that to end", 5*time.Minute, func() bool { return problem() == "" })
+	if log := u.root("journalctl -u wormbelld -o cat --no-pager"); !strings.Contains(log, "leaves optional work") || !strings.Contains(log, "takes what it should again") {
+		u.t.Errorf("the log does not say it:\n%s", log)
+	}
 }
