@@ -241,13 +241,14 @@ func (u *unit) testVerify() {
 	}
 	u.t.Logf("exposure %s", m[1])
 	// Each point that is deducted has a row in the page about the unit.
-	page, err := os.ReadFile("../../../docs/service.md")
+	b, err := os.ReadFile("../../../docs/service.md")
 	if err != nil {
 		u.t.Fatal(err)
 	}
+	page := strings.ReplaceAll(string(b), `\|`, "|") // as a table has it
 	for line := range strings.Lines(out) {
 		if point, ok := strings.CutPrefix(line, "✗ "); ok {
-			if name := strings.Fields(point)[0]; !strings.Contains(string(page), "| `"+name+"`") {
+			if name := strings.Fields(point)[0]; !strings.Contains(page, "| `"+name+"`") {
 				u.t.Errorf("docs/service.md does not say why %s is left", name)
 			}
 		}
@@ -276,7 +277,7 @@ func (u *unit) testAsPlainRoot() {
 	if diff := cmp.Diff(here, there); diff != "" || len(here) < 10 {
 		u.t.Errorf("%d guarded; restricted (-) and not (+):\n%s", len(here), diff)
 	}
-	if len(is.Problems) > 0 || is.Lost > 0 || !slices.Equal(is.Homes, []string{"/root", "/home/dev"}) {
+	if len(is.Problems) > 0 || lossy(is) || !slices.Equal(is.Homes, []string{"/root", "/home/dev"}) {
 		u.t.Errorf("problems %q, %d lost, homes %q", is.Problems, is.Lost, is.Homes)
 	}
 	for _, s := range is.Sensors {
@@ -285,6 +286,10 @@ func (u *unit) testAsPlainRoot() {
 		}
 	}
 }
+
+// lossy reports whether more was lost than a machine that stands still for
+// moments explains: a command line that could not be read in time counts.
+func lossy(s wormbell.Status) bool { return s.Lost > 2+s.Events/100 }
 
 // testReads: who reads is known, with the command line, and a file that is
 // replaced is guarded at once.
@@ -434,7 +439,7 @@ func (u *unit) testNothingRefused() {
 	if n := strings.TrimSpace(u.root("systemctl show -P NRestarts wormbelld")); n != "0" {
 		u.t.Errorf("it was started again %s times", n)
 	}
-	if s := u.up(); len(s.Problems) > 0 || s.Lost > 0 {
+	if s := u.up(); len(s.Problems) > 0 || lossy(s) {
 		u.t.Errorf("problems %q, %d lost", s.Problems, s.Lost)
 	}
 }

@@ -123,12 +123,9 @@ func (u *unit) testMemory() {
 		return strings.TrimSpace(u.root("journalctl -u wormbelld -o cat --no-pager | grep -c 'it ran out of memory' || true")) != "0"
 	})
 	u.root("systemctl set-property --runtime wormbelld MemoryMax=256M")
-	// The last of those that came up meanwhile may have been killed in another way.
+	// With so little the kernel may have ended the watchdog, too, in the end.
 	if why := u.back(child); !strings.Contains(why, "started again") {
 		u.t.Errorf("it says %q", why)
-	}
-	if list := u.root("journalctl -u wormbelld -o cat --no-pager | grep 'the agent was started again'"); !strings.Contains(list, "it ran out of memory") {
-		u.t.Errorf("the agent's own log says\n%s", list)
 	}
 	u.rung("aftermemory")
 }
