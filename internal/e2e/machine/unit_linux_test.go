@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -323,7 +324,9 @@ func (u *unit) testNPM() {
 	if !u.npm {
 		u.t.Skip("needs node and npm on this machine")
 	}
-	u.Run(u.t.Context(), "dev", `mkdir -p ~/evil ~/victim && cd ~/evil &&
+	ctx, cancel := context.WithTimeout(u.t.Context(), 10*time.Minute) // npm takes half a minute on a machine that does nothing else
+	defer cancel()
+	u.Run(ctx, "dev", `mkdir -p ~/evil ~/victim && cd ~/evil &&
 		echo '{"name":"evil","version":"1.2.3","scripts":{"postinstall":"node steal.js"}}' >package.json &&
 		echo 'require("fs").readFileSync(process.env.HOME + "/.npmrc")' >steal.js && tar -C ~ -czf ~/evil.tgz --transform 's,^evil,package,' evil &&
 		cd ~/victim && echo '{"name":"victim","version":"1.0.0"}' >package.json && npm install --offline --no-audit --no-fund ~/evil.tgz`)
