@@ -136,7 +136,7 @@ Exit status: 0 fine; 1 alerts are present where a script would want to know
 		return hint(err, "see '"+cmd.CommandPath()+" --help'")
 	})
 	root.AddCommand(a.statusCommand(), a.settingsCommand(), a.alertsCommand(), a.alertCommand(), a.trustCommand(), a.credentialsCommand(),
-		a.pauseCommand(), a.protectCommand(), a.callsCommand(), a.doctorCommand(), a.recordCommand(), a.replayCommand(),
+		a.pauseCommand(), a.protectCommand(), a.callsCommand(), a.doctorCommand(), a.checkupCommand(), a.recordCommand(), a.replayCommand(),
 		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.dashboardCommand(), a.versionCommand())
 	usage(root)
 	return root

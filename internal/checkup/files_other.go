@@ -1,0 +1,24 @@
+//go:build !unix
+
+package checkup
+
+import (
+	"errors"
+	"io/fs"
+)
+
+const (
+	openSafely = 0
+	openFolder = 0
+)
+
+// errNotFolder is nothing that this system says.
+var errNotFolder = errors.New("not a folder")
+
+// readable: modes say nothing here; access lists are not looked at.
+func readable(fs.FileInfo) bool { return false }
+
+func passable(fs.FileInfo) bool { return false }
+
+// ownedBy: temporary folders are the user's own here.
+func ownedBy(fs.FileInfo, int) bool { return true }

@@ -1,0 +1,36 @@
+//go:build unix
+
+package checkup
+
+import (
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openSafely keeps an open from waiting for a pipe, taking a terminal, or being
+// inherited. os.Root adds that no link leads out.
+const openSafely = unix.O_NONBLOCK | unix.O_CLOEXEC | unix.O_NOCTTY
+
+// openFolder opens nothing but a folder.
+const openFolder = unix.O_DIRECTORY
+
+// errNotFolder is what one gets for a path below a file.
+const errNotFolder = syscall.ENOTDIR
+
+// readable reports whether others than the owner may read the file. Where groups are
+// people, one's own group has one member; so a group counts only with others.
+func readable(info fs.FileInfo) bool { return info.Mode().Perm()&0o004 != 0 }
+
+// passable reports whether others may enter the folder.
+func passable(info fs.FileInfo) bool { return info.Mode().Perm()&0o001 != 0 }
+
+// ownedBy reports whether the file is the user's; 0 or less is the caller.
+func ownedBy(info fs.FileInfo, uid int) bool {
+	if uid <= 0 {
+		uid = unix.Getuid()
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == uid
+}

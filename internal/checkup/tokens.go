@@ -1,0 +1,353 @@
+package checkup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"wormbell/agent/respond"
+	"wormbell/internal/mask"
+)
+
+// tokens tells which kinds of secrets stand in which plain files.
+func (k *checkup) tokens(ctx context.Context, s *Section) {
+	files := k.holding()
+	if k.closed != "" {
+		n := len(slices.DeleteFunc(slices.Clone(files), func(p string) bool { return !k.guarded(p) }))
+		s.skip("%d credential files were left closed, so that the agent need not ring: %s", n, k.closed)
+	}
+	may := []string{}
+	for _, p := range files {
+		if !k.allowed(p) {
+			if k.closed == "" {
+				s.skip("%s: there are too many guarded files", p)
+			}
+			continue
+		}
+		if err := k.home.inside(rel(p)); err != nil {
+			if why := could(p, err); why != "" {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		may = append(may, p)
+	}
+	holds := map[string]bool{} // files with secrets, with ~
+	k.standing(ctx, s, may, holds)
+	k.exported(ctx, s, holds)
+	k.typed(ctx, s, holds)
+	k.environments(ctx, s, holds)
+	k.modes(s, holds)
+	s.Looked = fmt.Sprintf("%s, %s, histories and start-up files of shells", plural(len(may), "credential file"), plural(len(k.envs), ".env file"))
+}
+
+// standing looks for tokens in the files where programs keep them.
+func (k *checkup) standing(ctx context.Context, s *Section, may []string, holds map[string]bool) {
+	m := &respond.Machine{Home: k.home.dir, Getenv: k.Getenv, Memory: &respond.Memory{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	found, err := respond.Find(ctx, m, respond.All, may)
+	if err != nil {
+		s.skip("some credential files: %v", err)
+	}
+	unheld, err := respond.Unheld(ctx, m, may)
+	if err != nil {
+		s.skip("some credential files: %v", err)
+	}
+	type spot struct{ kind, path string }
+	keys, order := map[spot][]string{}, []spot{}
+	for _, t := range slices.Concat(found, unheld) {
+		for _, p := range t.Places {
+			at := spot{t.Kind, p.Path}
+			if p.Path == "" {
+				continue
+			}
+			if keys[at] == nil {
+				order = append(order, at)
+			}
+			if !slices.Contains(keys[at], p.Key) {
+				keys[at] = append(keys[at], p.Key)
+			}
+		}
+	}
+	for _, at := range order {
+		holds[at.path] = true
+		f := Finding{Level: Risk, Kind: "token", What: respond.ByID(at.kind).Title + " in a plain file", Where: at.path,
+			SoWhat: "every program that you start can read it", Do: "'wormbell tokens " + at.kind + "' says what it may do; revoke it if you do not need it"}
+		if at.kind == "npm" && at.path == "~/.npmrc" {
+			f.Do = "move it to the keychain: wormbell vault npm"
+		}
+		if at.kind == "ssh" {
+			f.Do = "give it a passphrase: ssh-keygen -p -f " + at.path
+		}
+		if names := keys[at]; len(names) > 1 {
+			f.What = fmt.Sprintf("%s, in %d places of a plain file", respond.ByID(at.kind).Title, len(names))
+		}
+		s.add(f)
+	}
+}
+
+// exported looks for variables in the files that shells read when they start.
+func (k *checkup) exported(ctx context.Context, s *Section, holds map[string]bool) {
+	list := slices.Clone(starting)
+	for _, dir := range startingIn {
+		names, _, _ := k.home.names(dir, 500) // most have no such folder
+		for _, name := range names {
+			if strings.HasSuffix(name, ".fish") || strings.HasSuffix(name, ".conf") {
+				list = append(list, path.Join(dir, name))
+			}
+		}
+	}
+	may := []string{}
+	for _, p := range list {
+		switch err := k.home.inside(p); {
+		case err == nil:
+			may = append(may, tilde(p))
+		case could(p, err) != "":
+			s.skip("%s", could(tilde(p), err))
+		}
+	}
+	m := &respond.Machine{Home: k.home.dir, Getenv: func(string) string { return "" }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	found, err := respond.FindExported(ctx, m, may)
+	if err != nil {
+		s.skip("some start-up files: %v", err)
+	}
+	for _, x := range found {
+		holds[x.Path] = true
+		what := x.What
+		if title := respond.ByID(x.Kind); what == "" && title != nil {
+			what = title.Title
+		}
+		if what == "" {
+			what = "secret"
+		}
+		f := Finding{Level: Risk, Kind: "exported", What: fmt.Sprintf("%s in variable %s", capital(what), x.Name), Where: fmt.Sprintf("%s, line %d", x.Path, x.Line),
+			SoWhat: "every program that you start from a shell inherits it, so stealing it opens no file", Do: "take it out of the file, and replace it"}
+		if !x.Exported {
+			f.SoWhat = "every program that you start can read it there"
+		}
+		s.add(f)
+	}
+}
+
+// typed looks for secrets in what was typed.
+func (k *checkup) typed(ctx context.Context, s *Section, holds map[string]bool) {
+	for _, p := range unreadHistories {
+		if k.home.is(p) {
+			s.skip("%s: it is a database", tilde(p))
+		}
+	}
+	for _, p := range histories {
+		if ctx.Err() != nil {
+			s.skip("histories: the time was over")
+			return
+		}
+		if !k.allowed(tilde(p)) {
+			continue // said above, with the others
+		}
+		text, cut, err := k.home.end(p, maxHistory)
+		if err != nil {
+			if why := could(tilde(p), err); why != "" {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		if cut > 0 {
+			s.skip("%s: its first %d MiB", tilde(p), (cut+1<<20-1)>>20)
+		}
+		found, whole := secretsIn(text)
+		if !whole {
+			s.skip("%s: only its last %d lines", tilde(p), maxLines)
+		}
+		for _, kind := range slices.Sorted(maps.Keys(found)) {
+			holds[tilde(p)] = true
+			where := tilde(p) + ", " + lineList(found[kind])
+			if cut > 0 {
+				where = tilde(p) // nobody has counted the lines before
+			}
+			s.add(Finding{Level: Risk, Kind: "history", What: fmt.Sprintf("%s that was typed, %s", capital(kind), times(len(found[kind]))), Where: where,
+				SoWhat: "worms search histories for tokens", Do: "delete the lines from the history, and replace the token"})
+		}
+	}
+}
+
+// end returns the last limit bytes of a file, from where a line begins, and how
+// many bytes stand before them.
+func (h *home) end(rel string, limit int64) (b []byte, before int64, err error) {
+	f, info, err := h.open(rel)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	before = max(0, info.Size()-limit)
+	b = make([]byte, min(info.Size(), limit))
+	n, err := f.ReadAt(b, before)
+	if b = b[:n]; n < len(b) || err != nil && n == 0 && len(b) > 0 {
+		return nil, 0, err
+	}
+	if before > 0 {
+		if i := slices.Index(b, '\n'); i >= 0 {
+			b = b[i+1:]
+		}
+	}
+	return b, before, nil
+}
+
+// secretsIn returns the lines in which secrets of each kind stand, those that
+// are certain by their format and checksum. whole says that all lines were seen.
+func secretsIn(text []byte) (found map[string][]int, whole bool) {
+	found = map[string][]int{}
+	whole = lines(text, func(n int, line string) bool {
+		if len(line) < 12 { // no token is shorter
+			return true
+		}
+		_, kinds := mask.Line(line)
+		for _, kind := range kinds {
+			found[kind] = append(found[kind], n)
+		}
+		return true
+	})
+	return found, whole
+}
+
+func lineList(n []int) string {
+	const most = 5
+	words := make([]string, 0, most)
+	for _, i := range n[:min(len(n), most)] {
+		words = append(words, fmt.Sprint(i))
+	}
+	out := "line " + strings.Join(words, ", ")
+	if len(n) > 1 {
+		out = "lines " + strings.Join(words, ", ")
+	}
+	if more := len(n) - most; more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
+}
+
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// maxEnvTold is how many .env files are told of one by one.
+const maxEnvTold = 20
+
+// environments looks for secrets in the .env files of projects.
+func (k *checkup) environments(ctx context.Context, s *Section, holds map[string]bool) {
+	told, more := 0, 0
+	for _, p := range k.envs {
+		if ctx.Err() != nil {
+			s.skip(".env files: the time was over")
+			break
+		}
+		b, err := k.read(rel(p), maxSettings)
+		if err != nil {
+			if why := could(p, err); why != "" && !errors.Is(err, errGuarded) {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		names, kinds := 0, []string{}
+		lines(b, func(_ int, line string) bool {
+			if t := strings.TrimSpace(line); t == "" || t[0] == '#' {
+				return true
+			}
+			masked, certain := mask.Line(line)
+			if masked != line {
+				names++
+			}
+			for _, kind := range certain {
+				if !slices.Contains(kinds, kind) {
+					kinds = append(kinds, kind)
+				}
+			}
+			return true
+		})
+		if names == 0 {
+			continue
+		}
+		holds[p] = true
+		if told++; told > maxEnvTold {
+			more++
+			continue
+		}
+		f := Finding{Level: Note, Kind: "env", What: plural(names, "variable") + " that " + verb(names, "looks", "look") + " like secrets", Where: p,
+			SoWhat: "every program that you start can read it, and every install script below it"}
+		if len(kinds) > 0 {
+			slices.Sort(kinds)
+			f.Level, f.What = Risk, capital(strings.Join(kinds, ", "))+" in a project's environment"
+			f.Do = "use a token that may do little, or a secret manager; see that git ignores the file"
+		}
+		s.add(f)
+	}
+	if more > 0 {
+		s.add(Finding{Level: Note, Kind: "env", What: plural(more, "more .env file") + " with what looks like secrets"})
+	}
+	if len(k.envs) == maxEnvs {
+		s.skip(".env files beyond the first %d", maxEnvs)
+	}
+}
+
+// modes tells of files with secrets that other users of this machine can read.
+func (k *checkup) modes(s *Section, holds map[string]bool) {
+	top, err := k.home.root.Stat(".")
+	if err != nil || !passable(top) {
+		return // nobody else comes this far
+	}
+	for _, p := range slices.Sorted(maps.Keys(holds)) {
+		r := rel(p)
+		info, err := k.home.root.Stat(filepath.FromSlash(r))
+		if err != nil || !readable(info) {
+			continue
+		}
+		open := true
+		for dir := path.Dir(r); dir != "." && open; dir = path.Dir(dir) {
+			d, err := k.home.root.Stat(filepath.FromSlash(dir))
+			open = err == nil && passable(d)
+		}
+		if open {
+			s.add(Finding{Level: Risk, Kind: "mode", What: "Other users of this machine can read a file with secrets", Where: fmt.Sprintf("%s, mode %04o", p, info.Mode().Perm()),
+				SoWhat: "a program that runs as any user can take them", Do: "chmod 600 " + quoted(p)})
+		}
+	}
+}
+
+// quoted is a path with ~ as a shell takes it.
+func quoted(p string) string {
+	if strings.ContainsFunc(p, func(r rune) bool {
+		return !(r == '/' || r == '~' || r == '.' || r == '_' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+	}) {
+		return "~/'" + strings.ReplaceAll(rel(p), "'", `'\''`) + "'"
+	}
+	return p
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// absent reports whether err says that there is no such file.
+func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotFolder) }

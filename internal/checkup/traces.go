@@ -1,0 +1,645 @@
+package checkup
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"wormbell/internal/plain"
+	"wormbell/internal/stores"
+)
+
+// traces looks for what worms leave behind, by what it is and does: names change
+// with every wave.
+func (k *checkup) traces(ctx context.Context, s *Section) {
+	k.logs(s)
+	k.loot(s)
+	k.temporary(ctx, s)
+	packages := k.packages(ctx, s)
+	k.kits(ctx, s)
+	k.flowsTold(ctx, s)
+	s.Looked = fmt.Sprintf("%s, %s with install scripts, npm's logs, %s, folders for temporary files", plural(len(k.projects), "project"), plural(packages, "package"), plural(len(k.workflows), "workflow"))
+}
+
+const (
+	maxLogs  = 200
+	maxLog   = 4 << 20
+	looping  = 3 // packages published from one folder, or from folders for temporary files
+	lookAway = "do not open or run it; look at it from another machine"
+)
+
+// published is a publish as npm's log of it says.
+type published struct {
+	name, version, dir string
+}
+
+var (
+	logPut  = regexp.MustCompile(`^\d+ http fetch PUT 20\d `)
+	logName = regexp.MustCompile(`^\d+ notice name:\s+(\S+)`)
+	logVer  = regexp.MustCompile(`^\d+ notice version:\s+(\S+)`)
+	logCwd  = regexp.MustCompile(`^\d+ verbose cwd (.+)`)
+	logArgv = regexp.MustCompile(`^\d+ verbose argv "publish"(?: "([^"-][^"]*)")?`)
+)
+
+// parseLog reads one debug log of npm's; ok says that something was published.
+func parseLog(b []byte) (p published, ok bool) {
+	argument, publish, put := "", false, false
+	lines(b, func(_ int, line string) bool {
+		switch {
+		case strings.Contains(line, " verbose argv "):
+			if m := logArgv.FindStringSubmatch(line); m != nil {
+				publish, argument = true, m[1]
+			}
+		case logPut.MatchString(line):
+			put = true
+		case p.name == "" && logName.MatchString(line):
+			p.name = logName.FindStringSubmatch(line)[1]
+		case p.version == "" && logVer.MatchString(line):
+			p.version = logVer.FindStringSubmatch(line)[1]
+		case logCwd.MatchString(line):
+			p.dir = logCwd.FindStringSubmatch(line)[1]
+		}
+		return true
+	})
+	if inTemp(argument) {
+		p.dir = path.Dir(argument)
+	}
+	return p, publish && put && p.name != ""
+}
+
+func inTemp(p string) bool {
+	for _, dir := range []string{"/tmp/", "/var/tmp/", "/dev/shm/", "/private/tmp/", "/private/var/folders/", "/var/folders/"} {
+		if strings.HasPrefix(p, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// logs looks whether what npm logged of its last ten runs is a publish loop.
+func (k *checkup) logs(s *Section) {
+	const dir = ".npm/_logs"
+	names, _, err := k.home.names(dir, maxLogs)
+	if err != nil {
+		if why := could(tilde(dir), err); why != "" {
+			s.skip("%s", why)
+		}
+		return
+	}
+	here, temp := map[string][]string{}, []string{}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		b, err := k.home.read(path.Join(dir, name), maxLog)
+		if err != nil {
+			if why := could(tilde(path.Join(dir, name)), err); why != "" {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		p, ok := parseLog(b)
+		if !ok {
+			continue
+		}
+		if inTemp(p.dir) && !slices.Contains(temp, p.name) {
+			temp = append(temp, p.name)
+		}
+		if !slices.Contains(here[p.dir], p.name) {
+			here[p.dir] = append(here[p.dir], p.name)
+		}
+	}
+	const do = "look at what your npm account has published; if it was not you, deprecate and unpublish it, and revoke the npm token once nothing else is found"
+	for dir, names := range here {
+		if len(names) >= looping && !inTemp(dir) {
+			s.add(Finding{Level: Sign, Kind: "publish-loop", What: fmt.Sprintf("npm has published one folder under %d different names", len(names)), Where: "~/.npm/_logs, folder " + k.short(dir),
+				SoWhat: "that is how token farms and worms publish: " + plain.Cut(strings.Join(names[:3], ", "), 120), Do: do})
+		}
+	}
+	if len(temp) >= looping {
+		s.add(Finding{Level: Sign, Kind: "publish-loop", What: fmt.Sprintf("npm has published %d packages from folders for temporary files", len(temp)), Where: "~/.npm/_logs",
+			SoWhat: "worms change what you maintain there and publish it: " + plain.Cut(strings.Join(temp[:3], ", "), 120), Do: do})
+	}
+}
+
+// short is a path of this machine as a person reads it.
+func (k *checkup) short(p string) string {
+	if rest, ok := strings.CutPrefix(p, k.home.dir+"/"); ok {
+		return "~/" + rest
+	}
+	return p
+}
+
+// loot looks for folders in which worms keep their tools and what they need to
+// start again: a token beside code to run once it is refused, or a scanner for secrets.
+func (k *checkup) loot(s *Section) {
+	for _, parent := range []string{".config", ".local/share", ".local/state", ".cache", "."} {
+		names, _, err := k.home.names(parent, maxInFolder)
+		if err != nil {
+			if why := could(tilde(parent), err); why != "" {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		for _, name := range names {
+			dir, ok := strings.CutSuffix(name, "/")
+			if !ok || parent == "." && !strings.HasPrefix(dir, ".") {
+				continue
+			}
+			at := path.Join(parent, dir)
+			inside, _, err := k.home.names(at, 500)
+			if err != nil {
+				continue // others' folders in ~/.cache are not rare, and hold nothing of ours
+			}
+			has := func(name string) bool { return slices.Contains(inside, name) }
+			switch {
+			case has("token") && (has("handler") || has("started_at")):
+				s.add(Finding{Level: Sign, Kind: "dead-man", What: "A token lies beside a handler for when it is refused", Where: tilde(at),
+					SoWhat: "some worms watch a stolen token so, and wipe the home folder once it is revoked", Do: lookAway + "; revoke no token before what watches it is gone"})
+			case strings.HasPrefix(dir, ".") || parent == ".cache":
+				for _, tool := range inside {
+					if t := strings.TrimSuffix(strings.TrimSuffix(tool, "/"), ".exe"); t == "trufflehog" || has("extract/") && strings.HasPrefix(t, "trufflehog") {
+						s.add(Finding{Level: Sign, Kind: "loot", What: "A scanner for secrets lies in a hidden folder", Where: tilde(path.Join(at, tool)),
+							SoWhat: "worms download one to look for tokens in the whole home", Do: "if you did not put it there: " + lookAway})
+					}
+				}
+			}
+		}
+	}
+}
+
+// temporary looks through the folders for temporary files.
+func (k *checkup) temporary(ctx context.Context, s *Section) {
+	for _, dir := range []string{"/tmp", "/var/tmp", "/dev/shm"} {
+		root, err := os.OpenRoot(k.Root + dir)
+		if err != nil {
+			continue // not on every system
+		}
+		t := &home{dir: dir, root: root}
+		if k.Root == "" {
+			if b, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
+				t.hangs = slowMounts(b, dir)
+			}
+		}
+		k.temp(ctx, s, t)
+		root.Close()
+	}
+}
+
+func (k *checkup) temp(ctx context.Context, s *Section, t *home) {
+	names, more, err := t.names(".", maxInFolder)
+	if err != nil {
+		s.skip("%s: %s", t.dir, reason(err))
+		return
+	}
+	if more {
+		s.skip("%s: only %d of its names", t.dir, maxInFolder)
+	}
+	read := 0
+	for _, name := range names {
+		if ctx.Err() != nil {
+			s.skip("%s: the time was over", t.dir)
+			return
+		}
+		info, err := t.root.Lstat(strings.TrimSuffix(name, "/"))
+		if err != nil || !ownedBy(info, k.UID) {
+			continue // others' files are theirs
+		}
+		at := path.Join(t.dir, name)
+		if !strings.HasSuffix(name, "/") {
+			if !info.Mode().IsRegular() || info.Size() > maxSettings || !isListName(name) || read >= 300 {
+				continue
+			}
+			read++
+			b, err := t.read(name, maxSettings)
+			if err == nil && isInventory(b) {
+				s.add(Finding{Level: Sign, Kind: "loot", What: "A list of credential files lies in a folder for temporary files", Where: at,
+					SoWhat: "thieves write down what there is before they take it", Do: "if it is not yours: " + lookAway})
+			}
+			continue
+		}
+		inside, _, err := t.names(strings.TrimSuffix(name, "/"), 100)
+		if err != nil {
+			continue
+		}
+		switch has := func(name string) bool { return slices.Contains(inside, name) }; {
+		case has("package.tar") && has("updated.tgz"), has("package.tgz") && has("updated.tgz"):
+			s.add(Finding{Level: Sign, Kind: "repacked", What: "A package was unpacked and packed anew in a folder for temporary files", Where: at,
+				SoWhat: "worms put themselves into what you publish so", Do: "look at what your npm account has published"})
+		case has("bun") || has("bun.exe"):
+			s.add(Finding{Level: Risk, Kind: "runtime", What: "A bun lies in a folder for temporary files", Where: at,
+				SoWhat: "worms download one to run without npm's traces; so do some tools", Do: "look whether you know where it is from"})
+		}
+	}
+}
+
+func isListName(name string) bool {
+	for _, s := range []string{".txt", ".json", ".log", ".bak", ".csv"} {
+		if strings.HasSuffix(name, s) {
+			return true
+		}
+	}
+	return !strings.Contains(name, ".")
+}
+
+// isInventory reports whether a text is a list of credential files: it names
+// those of several stores, and little else.
+func isInventory(b []byte) bool {
+	if bytes.IndexByte(b, 0) >= 0 {
+		return false
+	}
+	paths, all := 0, 0
+	kinds := map[string]bool{}
+	lines(b, func(n int, line string) bool {
+		line = strings.Trim(strings.TrimSpace(line), `",`)
+		if line == "" {
+			return n < 20_000
+		}
+		all++
+		for _, home := range []string{"/home/", "/Users/", "/root/", "~/"} {
+			rest, ok := strings.CutPrefix(line, home)
+			if !ok {
+				continue
+			}
+			if home == "/home/" || home == "/Users/" {
+				_, rest, _ = strings.Cut(rest, "/")
+			}
+			if st := stores.Of("~/" + rest); st != nil {
+				kinds[st.ID] = true
+				paths++
+			}
+		}
+		return n < 20_000
+	})
+	return len(kinds) >= 3 && paths >= 4 && paths*3 >= all
+}
+
+// What is looked at of packages.
+const (
+	maxLocks    = 512 << 20 // bytes of npm's hidden lockfiles
+	maxPackages = 20_000    // whose manifests are read where there is none
+	maxScripts  = 3_000     // packages with install scripts
+)
+
+// packages looks into the packages with install scripts that are installed in
+// the projects, and returns how many there were.
+func (k *checkup) packages(ctx context.Context, s *Section) int {
+	type installed struct{ dir string }
+	var hooked []installed
+	read, manifests := int64(0), 0
+	for _, p := range k.projects {
+		if ctx.Err() != nil || read > maxLocks || manifests > maxPackages || len(hooked) > maxScripts {
+			s.skip("packages of some projects: there are too many")
+			break
+		}
+		if !p.has("node_modules/") {
+			continue
+		}
+		b, more, err := k.home.start(p.at("node_modules/.package-lock.json"), 32<<20)
+		switch {
+		case err == nil && !more:
+			read += int64(len(b))
+			for _, at := range withScripts(b) {
+				hooked = append(hooked, installed{p.at(at)})
+			}
+			continue
+		case err == nil:
+			s.skip("%s: it is larger than such files are", tilde(p.at("node_modules/.package-lock.json")))
+		case !absent(err):
+			s.skip("%s", could(tilde(p.at("node_modules/.package-lock.json")), err))
+		}
+		for _, at := range k.installed(p.at("node_modules")) {
+			manifests++
+			hooked = append(hooked, installed{at})
+		}
+	}
+	seen, n := map[string]bool{}, 0
+	for _, i := range hooked {
+		if ctx.Err() != nil {
+			s.skip("install scripts of some packages: the time was over")
+			break
+		}
+		m, ok := k.manifest(path.Join(i.dir, "package.json"))
+		if !ok || len(m.hooks()) == 0 {
+			continue
+		}
+		n++
+		if f, ok := k.judgePackage(i.dir, m); ok && !seen[f.What] {
+			seen[f.What] = true
+			s.add(f)
+		}
+	}
+	return n
+}
+
+// installed lists the packages that lie directly in a node_modules folder,
+// where a client keeps no list that says which have scripts.
+func (k *checkup) installed(dir string) (out []string) {
+	names, _, _ := k.home.names(dir, maxInFolder)
+	for _, name := range names {
+		name = strings.TrimSuffix(name, "/")
+		switch {
+		case strings.HasPrefix(name, "."):
+		case strings.HasPrefix(name, "@"):
+			scoped, _, _ := k.home.names(path.Join(dir, name), 500)
+			for _, inner := range scoped {
+				out = append(out, path.Join(dir, name, strings.TrimSuffix(inner, "/")))
+			}
+		default:
+			out = append(out, path.Join(dir, name))
+		}
+	}
+	return out
+}
+
+var (
+	lockEntry = regexp.MustCompile(`^ {2,8}"(node_modules/[^"\\]{1,400})": \{`)
+	lockHook  = []byte(`"hasInstallScript": true`)
+)
+
+// withScripts returns the folders, relative to the project, of the packages that
+// npm's hidden lockfile says have install scripts.
+func withScripts(b []byte) (out []string) {
+	if !bytes.Contains(b, lockHook) {
+		return nil
+	}
+	at := ""
+	for len(b) > 0 {
+		line, rest, _ := bytes.Cut(b, []byte("\n"))
+		b = rest
+		if bytes.Contains(line, lockHook) && at != "" {
+			if !strings.Contains(at, "..") {
+				out = append(out, at)
+			}
+			at = ""
+		} else if m := lockEntry.FindSubmatch(line); m != nil {
+			at = string(m[1])
+		}
+	}
+	return out
+}
+
+// manifest is what matters here of a package.json.
+type manifest struct {
+	Name    string
+	Version string
+	Scripts map[string]any
+}
+
+func (k *checkup) manifest(rel string) (m manifest, ok bool) {
+	b, err := k.home.read(rel, maxSettings)
+	if err != nil {
+		return m, false
+	}
+	return m, json.Unmarshal(b, &m) == nil
+}
+
+// hooks are the commands that installing it runs.
+func (m manifest) hooks() (out []string) {
+	for _, name := range []string{"preinstall", "install", "postinstall"} {
+		if s, ok := m.Scripts[name].(string); ok && s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+var namedFile = regexp.MustCompile(`[A-Za-z0-9_@./-]{1,120}\.(?:[cm]?js|sh|py|ts)\b`)
+
+// judgePackage weighs what installing a package runs: the command, the files
+// that it names, and those that they name.
+func (k *checkup) judgePackage(dir string, m manifest) (Finding, bool) {
+	var d deeds
+	names := []string{}
+	for _, command := range m.hooks() {
+		d.add([]byte(command))
+		names = append(names, namedFile.FindAllString(command, 4)...)
+	}
+	known, hidden := "", false
+	for i := 0; i < len(names) && i < 8; i++ {
+		at := path.Join(dir, path.Clean("/"+names[i]))
+		b, _, err := k.home.start(at, maxScript)
+		if err != nil {
+			continue
+		}
+		d.add(b)
+		sum := sha256.Sum256(b)
+		if is := payloads[hex.EncodeToString(sum[:])]; is != "" {
+			known = is
+		}
+		hidden = hidden || isObfuscated(b)
+		if len(b) < 256<<10 {
+			for _, name := range namedFile.FindAllString(string(b), 20) {
+				if !slices.Contains(names, name) && len(names) < 8 {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	who := plain.Cut(m.Name+"@"+m.Version, 120)
+	f := Finding{Kind: "package", Where: tilde(dir), Do: "do not start anything in this project; remove its node_modules once what starts by itself was looked at"}
+	switch does := d.list(); {
+	case known != "":
+		f.Level, f.What, f.SoWhat = Sign, "Installing "+who+" runs the payload of "+known, "it is the same file, byte for byte"
+	case d.worm():
+		f.Level, f.What, f.SoWhat = Sign, "Installing "+who+" runs what a worm does", strings.Join(does, "; ")
+	case hidden && len(does) > 0:
+		f.Level, f.What, f.SoWhat = Sign, "Installing "+who+" runs hidden code", "its install script is made unreadable; "+strings.Join(does, "; ")
+	case hidden:
+		f.Level, f.What, f.SoWhat = Risk, "Installing "+who+" runs hidden code", "its install script is made unreadable"
+	case len(does) > 1:
+		f.Level, f.What, f.SoWhat = Risk, "Installing "+who+" does what few packages need", strings.Join(does, "; ")
+		f.Do = "look at its install script before you install it again"
+	default:
+		return f, false
+	}
+	return f, true
+}
+
+// isObfuscated reports whether a script is full of the names that obfuscators
+// give; minifiers give other ones.
+func isObfuscated(b []byte) bool {
+	return len(obfuscated.FindAll(b[:min(len(b), 1<<20)], 200)) == 200
+}
+
+var obfuscated = regexp.MustCompile(`\b_0x[0-9a-f]{4,8}\b`)
+
+// payloads are worms' files by their SHA-256, as vendors and incident archives
+// give it.
+var payloads = map[string]string{
+	"46faab8ab153fae6e80e7cca38eab363075bb524edd79e42269217a083628f09": "Shai-Hulud (September 2025)",
+	"de0e25a3e6c1e1e5998b306b7141b3dc4c0088da9d7bb47c1c00c91e6e4f85d6": "Shai-Hulud (September 2025)",
+	"81d2a004a1bca6ef87a1caf7d0e0b355ad1764238e40ff6d1b1cb77ad4f595c3": "Shai-Hulud (September 2025)",
+	"83a650ce44b2a9854802a7fb4c202877815274c129af49e6c2d1d5d5d55c501e": "Shai-Hulud (September 2025)",
+	"4b2399646573bb737c4969563303d8ee2e9ddbd1b271f1ca9e35ea78062538db": "Shai-Hulud (September 2025)",
+	"dc67467a39b70d1cd4c1f7f7a459b35058163592f4a9e8fb4dffcbba98ef210c": "Shai-Hulud (September 2025)",
+	"b74caeaa75e077c99f7d44f46daaf9796a3be43ecf24f2a1fd381844669da777": "Shai-Hulud (September 2025)",
+	"a3894003ad1d293ba96d77881ccd2071446dc3f65f434669b49b3da92421901a": "Shai-Hulud 2.0 (November 2025)",
+	"62ee164b9b306250c1172583f138c9614139264f889fa99614903c12755468d0": "Shai-Hulud 2.0 (November 2025)",
+	"f099c5d9ec417d4445a0328ac0ada9cde79fc37410914103ae9c609cbc0ee068": "Shai-Hulud 2.0 (November 2025)",
+	"cbb9bc5a8496243e02f3cc080efbe3e4a1430ba0671f2e43a202bf45b05479cd": "Shai-Hulud 2.0 (November 2025)",
+	"a68dd1e6a6e35ec3771e1f94fe796f55dfe65a2b94560516ff4ac189390dfa1c": "the AntV wave (May 2026)",
+	"e37e3ddeeaaa9e0c4fdbcb829b4895a6521031c80053fc436625b61e6ee5b1a6": "the AntV wave, used again (September 2026)",
+	"54dc7ea54a1317cca0e890a2770630cf7fa6c97813e0cb9d2caa93012b350668": "the keyv wave (August 2026)",
+	"25a0735d0db7dc40e5d45ce42d9c106067e6a66e184d967cfecfab17c3bcb5ef": "the tensorlake wave (October 2026)",
+	"b50a00900399ba99fb6ce1fc151519cb99d44320ef2a631f2237e1aea0ad6fec": "the tensorlake wave (October 2026)",
+}
+
+// deeds are what a text shows that it does.
+type deeds struct {
+	stores, tools, spreads, sends, stays, wipes int
+}
+
+// deed is one word in a text that tells of a deed.
+type deed struct {
+	text string
+	of   func(*deeds) *int
+}
+
+var deedList = []deed{
+	{"_authToken", func(d *deeds) *int { return &d.stores }}, {".npmrc", func(d *deeds) *int { return &d.stores }}, {"NPM_TOKEN", func(d *deeds) *int { return &d.stores }},
+	{"gh auth token", func(d *deeds) *int { return &d.stores }}, {"GITHUB_TOKEN", func(d *deeds) *int { return &d.stores }}, {".aws/credentials", func(d *deeds) *int { return &d.stores }},
+	{"application_default_credentials", func(d *deeds) *int { return &d.stores }}, {"169.254.169.254", func(d *deeds) *int { return &d.stores }}, {".git-credentials", func(d *deeds) *int { return &d.stores }},
+	{"trufflehog", func(d *deeds) *int { return &d.tools }}, {"bun.sh/install", func(d *deeds) *int { return &d.tools }}, {"oven-sh/bun/releases", func(d *deeds) *int { return &d.tools }},
+	{"npm publish", func(d *deeds) *int { return &d.spreads }}, {"/-/whoami", func(d *deeds) *int { return &d.spreads }}, {"maintainer:", func(d *deeds) *int { return &d.spreads }},
+	{"/user/repos", func(d *deeds) *int { return &d.sends }}, {"webhook.site", func(d *deeds) *int { return &d.sends }}, {"/credentials/revoke", func(d *deeds) *int { return &d.sends }},
+	{".config/systemd/user", func(d *deeds) *int { return &d.stays }}, {"Library/LaunchAgents", func(d *deeds) *int { return &d.stays }}, {"enable-linger", func(d *deeds) *int { return &d.stays }},
+	{"SessionStart", func(d *deeds) *int { return &d.stays }}, {"folderOpen", func(d *deeds) *int { return &d.stays }}, {"actions-runner", func(d *deeds) *int { return &d.stays }},
+	{"shred -", func(d *deeds) *int { return &d.wipes }}, {"rm -rf ~", func(d *deeds) *int { return &d.wipes }}, {`rm -rf "$HOME"`, func(d *deeds) *int { return &d.wipes }}, {"cipher /W:", func(d *deeds) *int { return &d.wipes }},
+}
+
+func (d *deeds) add(b []byte) {
+	for _, w := range deedList {
+		if bytes.Contains(b, []byte(w.text)) {
+			*w.of(d)++
+		}
+	}
+}
+
+// list says which deeds were shown. One credential is what many an honest
+// script needs: only several are a deed.
+func (d *deeds) list() (out []string) {
+	for _, w := range []struct {
+		shown bool
+		words string
+	}{
+		{d.stores > 1, "it looks for tokens in several places"}, {d.tools > 0, "it fetches a tool that worms use"}, {d.spreads > 0, "it publishes packages"},
+		{d.sends > 0, "it sends data to where anybody can read it"}, {d.stays > 0, "it makes itself start again"}, {d.wipes > 0, "it deletes the home folder"},
+	} {
+		if w.shown {
+			out = append(out, w.words)
+		}
+	}
+	return out
+}
+
+// worm reports whether the deeds are a worm's: three of them, and one is taking
+// tokens or publishing.
+func (d *deeds) worm() bool { return len(d.list()) >= 3 && (d.stores > 1 || d.spreads > 0) }
+
+// kits looks for scripts in projects that publish over and over under new names.
+func (k *checkup) kits(ctx context.Context, s *Section) {
+	read := 0
+	for _, p := range k.projects {
+		files := 0
+		for _, name := range p.names {
+			if ctx.Err() != nil || read > 20_000 {
+				s.skip("scripts of some projects: there are too many")
+				return
+			}
+			if !strings.HasSuffix(name, ".js") && !strings.HasSuffix(name, ".mjs") && !strings.HasSuffix(name, ".cjs") || files >= 20 {
+				continue
+			}
+			files++
+			read++
+			b, more, err := k.home.start(p.at(name), 256<<10)
+			if err != nil || more || !isKit(b) {
+				continue
+			}
+			f := Finding{Level: Sign, Kind: "kit", What: "A script publishes its folder over and over under changing names", Where: tilde(p.at(name)),
+				SoWhat: "that is how token farms work, and it uses your npm account", Do: "do not run it; look where it came from, and at what your npm account has published"}
+			if p.has("tea.yaml") {
+				f.SoWhat += "; a tea.yaml lies beside it"
+			}
+			s.add(f)
+		}
+	}
+}
+
+var (
+	kitPublish = regexp.MustCompile(`(?:npm|pnpm|yarn)["', ]+publish`)
+	kitWrites  = regexp.MustCompile(`(?:writeFile|writeFileSync|writeJson|writeJSON|outputJson)\w*\s*\(`)
+	kitRuns    = regexp.MustCompile(`child_process|execSync|execa|spawn\s*\(`)
+	kitLoops   = regexp.MustCompile(`while\s*\(\s*(?:true|1|!0)\s*\)|for\s*\(\s*;\s*;\s*\)|setInterval\s*\(|for\s+await|for\s*\(\s*(?:let|var)\s+\w+\s*=`)
+	kitRenames = regexp.MustCompile(`\.name\s*=[^=]|\[['"]name['"]\]\s*=[^=]`)
+	kitOpens   = regexp.MustCompile(`delete\s+\w+(?:\.private|\[['"]private['"]\])|\.private\s*=\s*(?:false|undefined|!1)`)
+	kitNew     = regexp.MustCompile(`Math\.random|randomInt|randomBytes|randomUUID|faker`)
+)
+
+// isKit reports whether a script publishes its own folder again and again: it
+// changes the name in the manifest to something made up, takes the private flag
+// out or not, publishes, and goes on. A release script keeps the names.
+func isKit(b []byte) bool {
+	if !bytes.Contains(b, []byte("publish")) || !bytes.Contains(b, []byte("package.json")) {
+		return false
+	}
+	all := kitPublish.Match(b) && kitWrites.Match(b) && kitRuns.Match(b) && kitLoops.Match(b) && kitRenames.Match(b)
+	return all && (kitOpens.Match(b) || kitNew.Match(b))
+}
+
+// flowsTold looks for workflows that hand the secrets of a repository out, or
+// run what anybody writes into a discussion.
+func (k *checkup) flowsTold(ctx context.Context, s *Section) {
+	for _, p := range k.workflows {
+		if ctx.Err() != nil {
+			s.skip("workflows: the time was over")
+			return
+		}
+		b, err := k.home.read(rel(p), maxSettings)
+		if err != nil {
+			if why := could(p, err); why != "" {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		what := judgeFlow(b)
+		if what == "" {
+			continue
+		}
+		s.add(Finding{Level: Sign, Kind: "workflow", What: what, Where: p, SoWhat: "worms add such workflows to every repository that they can write",
+			Do: "take it out on the default branch of the repository, and replace the secrets of the repository"})
+	}
+	if len(k.workflows) == maxFlows {
+		s.skip("workflows beyond the first %d", maxFlows)
+	}
+}
+
+var (
+	flowStep   = regexp.MustCompile(`(?m)^\s*- `)
+	flowAll    = regexp.MustCompile(`(?i)toJSON\(\s*secrets\s*\)`)
+	flowSends  = regexp.MustCompile(`(?i)\bcurl\b|\bwget\b|Invoke-(?:WebRequest|RestMethod)|fetch\(|https?\.request`)
+	flowOn     = regexp.MustCompile(`(?m)^\s*(?:-\s*|on:\s*\[?\s*)?discussion:?\s*\]?\s*$`)
+	flowRuns   = regexp.MustCompile(`(?m)run:[^\n]*(?:\n[ \t]+[^\n]*)*github\.event\.(?:discussion|comment)\.body`)
+	flowOnSelf = regexp.MustCompile(`runs-on:.*self-hosted`)
+)
+
+// judgeFlow says what is wrong with a workflow, "" if nothing is.
+func judgeFlow(b []byte) string {
+	for _, step := range flowStep.Split(string(b), -1) {
+		if flowAll.MatchString(step) && flowSends.MatchString(step) {
+			return "A workflow sends all secrets of its repository away"
+		}
+	}
+	if flowOn.Match(b) && flowOnSelf.Match(b) && (flowRuns.Match(b) || bytes.Contains(b, []byte("github.event.discussion.body"))) {
+		return "A workflow runs what anybody writes into a discussion, on one of your machines"
+	}
+	return ""
+}
