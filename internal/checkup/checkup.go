@@ -26,6 +26,7 @@ import (
 	"wormbell"
 	"wormbell/agent/respond/persistence"
 	"wormbell/internal/doctor"
+	"wormbell/internal/mask"
 	"wormbell/internal/plain"
 )
 
@@ -187,9 +188,17 @@ func (s section) run(ctx context.Context) Section {
 	})
 	for i := range out.Findings {
 		f := &out.Findings[i]
-		f.What, f.Where, f.SoWhat, f.Do = plain.Cut(f.What, 400), plain.Cut(f.Where, 300), plain.Cut(f.SoWhat, 400), plain.Cut(f.Do, 300)
+		f.What, f.Where, f.SoWhat, f.Do = shown(f.What, 400), shown(f.Where, 300), shown(f.SoWhat, 400), shown(f.Do, 300)
 	}
 	return out
+}
+
+// shown is s as a person may see it: even a file's name can hold a token.
+func shown(s string, most int) string {
+	if masked, kinds := mask.Line(s); len(kinds) > 0 {
+		s = masked
+	}
+	return plain.Cut(s, most)
 }
 
 func (s *Section) add(f Finding) { s.Findings = append(s.Findings, f) }
@@ -199,7 +208,7 @@ const maxNotLooked = 30
 
 // skip says what could not be looked at.
 func (s *Section) skip(format string, args ...any) {
-	line := plain.Cut(fmt.Sprintf(format, args...), 300)
+	line := shown(fmt.Sprintf(format, args...), 300)
 	if slices.Contains(s.NotLooked, line) {
 		return
 	}
@@ -321,7 +330,7 @@ func (k *checkup) autostart(ctx context.Context, s *Section) {
 			f.What += ", now"
 		}
 		switch {
-		case t.Weight == persistence.Blocks:
+		case t.Weight == persistence.Blocks, t.Ruins:
 			f.Level = Sign
 			f.Do = "do not open, run or revoke anything: look at it from another machine or an editor, then 'wormbell respond' on its alert, or end it and delete it"
 		default:
@@ -356,8 +365,9 @@ func (s *Section) fold(f Finding, pids []int) {
 // maxHooked is how many projects' hooks and tasks are looked at: some ten files each.
 const maxHooked = 2000
 
+// capital is s as a sentence begins; npm and its kin are written small.
 func capital(s string) string {
-	if s == "" {
+	if s == "" || strings.HasPrefix(s, "npm ") || strings.HasPrefix(s, "crates.io ") {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]

@@ -15,6 +15,7 @@ import (
 
 	"wormbell/agent/respond"
 	"wormbell/internal/mask"
+	"wormbell/internal/stores"
 )
 
 // tokens tells which kinds of secrets stand in which plain files.
@@ -42,6 +43,7 @@ func (k *checkup) tokens(ctx context.Context, s *Section) {
 	}
 	holds := map[string]bool{} // files with secrets, with ~
 	k.standing(ctx, s, may, holds)
+	k.others(s, holds)
 	k.exported(ctx, s, holds)
 	k.typed(ctx, s, holds)
 	k.environments(ctx, s, holds)
@@ -90,6 +92,38 @@ func (k *checkup) standing(ctx context.Context, s *Section, may []string, holds 
 			f.What = fmt.Sprintf("%s, in %d places of a plain file", respond.ByID(at.kind).Title, len(names))
 		}
 		s.add(f)
+	}
+}
+
+// settingsToo are the stores whose files are settings first: where no token was
+// found in them, there may be none. Histories and .env files are looked into.
+var settingsToo = []string{"npm", "pnpm", "yarn", "bun", "gradle", "maven", "nuget", "windsurf", "kiro", "env", "history", "browser", "editor"}
+
+// others tells of the files of stores in which no token of a known kind was
+// found: what is in them is for their programs to know. They stay closed.
+func (k *checkup) others(s *Section, holds map[string]bool) {
+	for i := range stores.All {
+		st := &stores.All[i]
+		if slices.Contains(settingsToo, st.ID) {
+			continue
+		}
+		var files []string
+		for _, pattern := range st.Paths {
+			for _, r := range k.home.glob(rel(pattern)) {
+				if p := tilde(r); !holds[p] && !strings.HasSuffix(p, ".pub") {
+					holds[p] = true
+					files = append(files, p)
+				}
+			}
+		}
+		if len(files) == 0 {
+			continue
+		}
+		where := files[0]
+		if n := len(files) - 1; n > 0 {
+			where += fmt.Sprintf(" and %d more", n)
+		}
+		s.add(Finding{Level: Note, Kind: "store", What: capital(st.Kind), Where: where, SoWhat: "a worm would take the file"})
 	}
 }
 

@@ -69,13 +69,18 @@ func parseLog(b []byte) (p published, ok bool) {
 		}
 		return true
 	})
-	if inTemp(argument) {
+	if strings.HasPrefix(argument, "/") {
 		p.dir = path.Dir(argument)
 	}
 	return p, publish && put && p.name != ""
 }
 
-func inTemp(p string) bool {
+// inTemp reports whether a path is in a folder for temporary files, and not in
+// the home.
+func (k *checkup) inTemp(p string) bool {
+	if strings.HasPrefix(p, k.home.dir+"/") {
+		return false
+	}
 	for _, dir := range []string{"/tmp/", "/var/tmp/", "/dev/shm/", "/private/tmp/", "/private/var/folders/", "/var/folders/"} {
 		if strings.HasPrefix(p, dir) {
 			return true
@@ -110,7 +115,7 @@ func (k *checkup) logs(s *Section) {
 		if !ok {
 			continue
 		}
-		if inTemp(p.dir) && !slices.Contains(temp, p.name) {
+		if k.inTemp(p.dir) && !slices.Contains(temp, p.name) {
 			temp = append(temp, p.name)
 		}
 		if !slices.Contains(here[p.dir], p.name) {
@@ -119,7 +124,7 @@ func (k *checkup) logs(s *Section) {
 	}
 	const do = "look at what your npm account has published; if it was not you, deprecate and unpublish it, and revoke the npm token once nothing else is found"
 	for dir, names := range here {
-		if len(names) >= looping && !inTemp(dir) {
+		if len(names) >= looping && !k.inTemp(dir) {
 			s.add(Finding{Level: Sign, Kind: "publish-loop", What: fmt.Sprintf("npm has published one folder under %d different names", len(names)), Where: "~/.npm/_logs, folder " + k.short(dir),
 				SoWhat: "that is how token farms and worms publish: " + plain.Cut(strings.Join(names[:3], ", "), 120), Do: do})
 		}

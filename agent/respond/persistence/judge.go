@@ -140,6 +140,7 @@ type verdict struct {
 	weight Weight // "" if there is nothing to tell
 	score  int
 	why    []string
+	ruins  bool // Trap.Ruins
 }
 
 // The weights. Each group counts once, so that no single habit of an honest
@@ -336,6 +337,7 @@ func (j *judgement) process() {
 func (j *judgement) decide(own []*program) verdict {
 	e, v := j.shows, &j.verdict
 	active := j.starts || len(j.live) > 0
+	v.ruins = j.starts && j.mine && e.has(wipesHome, turnsOff, threatens)
 	unknown := j.Since.IsZero() && j.place >= inHidden
 	blocks := false
 	traps := e.has(wipesHome, runsHanded, turnsOff, threatens)

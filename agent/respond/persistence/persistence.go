@@ -113,6 +113,9 @@ type Trap struct {
 	Live    bool     `json:"live"`      // it runs now
 	PIDs    []int    `json:"processes"` // of it
 	Changed string   `json:"changed,omitempty"`
+	// Ruins says that it starts by itself and then deletes the home folder, turns
+	// the machine off, or holds the threats of worms, whatever it weighs.
+	Ruins bool `json:"-"`
 
 	entry *entry // what Look knows; a Trap read from JSON has none
 }
@@ -358,7 +361,7 @@ func (s *scan) report(ctx context.Context) (Report, error) {
 			continue
 		}
 		f := Trap{What: e.what, Path: clean(s.files.tilde(e.path)), Entry: command(e.part), Program: command(e.text), Why: v.why,
-			Weight: v.weight, Live: len(e.live) > 0, PIDs: []int{}, entry: e}
+			Weight: v.weight, Live: len(e.live) > 0, PIDs: []int{}, Ruins: v.ruins, entry: e}
 		for _, p := range e.live {
 			f.PIDs = append(f.PIDs, p.pid)
 		}
