@@ -90,6 +90,7 @@ func (a *agent) runDemo(d *demo, tree *watchers.Tree, run []watchers.Watcher) {
 	ctx, cancel := context.WithDeadline(a.ctx, d.until)
 	defer cancel()
 	host := a.host
+	host.State = "" // what is kept there is about the real homes
 	host.Homes = []watchers.Home{d.home}
 	host.Alive = nil
 	host.Tree = tree

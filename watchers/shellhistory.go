@@ -41,15 +41,21 @@ func watchHistories(ctx context.Context, host Host, out Out) error {
 	sub := feed.Subscribe(tree.Want{Name: history.IsName})
 	defer sub.Close()
 	h := newHistories(host.Homes, feed.Open, host.Log)
+	h.marks = loadMarks(host.State, h.log)
+	defer h.marks.save()
 	for _, home := range host.Homes {
 		for _, dir := range historyDirs(home) {
 			sub.Add(dir)
 		}
 	}
-	// What was there before is known, not new.
+	// What was there before the first look at a home is known, not new; what was
+	// typed since the last one is new.
 	for _, p := range historyFiles(host.Homes, feed) {
-		h.look(tree.Change{Path: p}, true)
+		for _, e := range h.look(tree.Change{Path: p, Time: h.since, Source: "scan"}, true) {
+			out.Emit(e)
+		}
 	}
+	h.met()
 	var said string // of files that cannot be read
 	var seen tree.State
 	for {
@@ -72,6 +78,7 @@ func watchHistories(ctx context.Context, host Host, out Out) error {
 		for _, e := range events {
 			out.Emit(e)
 		}
+		h.marks.save()
 		now, armed := feed.State()
 		if why := h.why(); armed && (now != seen || why != said) {
 			seen, said = now, why
@@ -139,11 +146,21 @@ type histories struct {
 	since time.Time // what was typed before is not news in a file that appears
 	files map[string]*historyFile
 	bad   map[string]string // files that cannot be read, and why
+	marks *marks            // how far they were read, for when the agent runs again
 }
 
 func newHistories(homes []Home, open func(string) (*os.File, error), log *slog.Logger) *histories {
 	return &histories{homes: homes, open: open, log: log, seed: maphash.MakeSeed(), since: time.Now(),
-		files: map[string]*historyFile{}, bad: map[string]string{}}
+		files: map[string]*historyFile{}, bad: map[string]string{}, marks: loadMarks("", log)}
+}
+
+// met notes that all homes have been looked at.
+func (h *histories) met() {
+	for _, home := range h.homes {
+		h.marks.Homes[home.Dir] = h.since
+		h.marks.dirty = true
+	}
+	h.marks.save()
 }
 
 // historyFile is what is remembered of one file. Its text is not.
@@ -162,8 +179,8 @@ type historyFile struct {
 	gaps   []wormbell.Event
 }
 
-// look reads what is new at c.Path and tells it. At first sight nothing is new
-// if baseline, and otherwise what can have been typed just now.
+// look reads what is new at c.Path and tells it. At first sight that is what can
+// have been typed just now, or, if baseline, since the agent ran last.
 func (h *histories) look(c tree.Change, baseline bool) []wormbell.Event {
 	home, format, ok := h.formatOf(c.Path)
 	if !ok {
@@ -195,6 +212,7 @@ func (h *histories) look(c tree.Change, baseline bool) []wormbell.Event {
 		h.log.Debug("read a history", "path", s.short, "err", err)
 		return nil
 	}
+	h.marks.set(home, c.Path, f, s.parser.Settled(), time.Now())
 	return h.events(s, told, c)
 }
 

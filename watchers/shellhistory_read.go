@@ -24,7 +24,7 @@ func (h *histories) read(s *historyFile, f *os.File, fi fs.FileInfo, format hist
 	case was != nil && os.SameFile(was, fi) && was.Size() == fi.Size() && was.ModTime().Equal(fi.ModTime()):
 		return nil, nil // told already
 	case was == nil && baseline:
-		s.parser, err = pass(f, fi.Size(), format, s.known.Learn)
+		told, err = h.returned(s, f, fi, format, c)
 	case s.known.Len() == 0 && at == 0:
 		told, err = h.appeared(s, f, fi, format, c)
 	case os.SameFile(was, fi) && fi.Size() >= at && fi.Size()-at <= maxHistory && endsAs(f, at, h.seed, s.end):
@@ -40,6 +40,60 @@ func (h *histories) read(s *historyFile, f *os.File, fi fs.FileInfo, format hist
 	}
 	s.info = fi
 	return told, nil
+}
+
+// returned reads a file for the first time in this run, and tells what was added
+// since the agent ran last. At the very first look at a home all is known.
+func (h *histories) returned(s *historyFile, f *os.File, fi fs.FileInfo, format history.Format, c tree.Change) (told []history.Entry, err error) {
+	last, met := h.marks.Homes[s.home.Dir]
+	mark, marked := h.marks.Files[c.Path]
+	switch {
+	case !met:
+		s.parser, err = pass(f, fi.Size(), format, s.known.Learn)
+		return nil, err
+	case !marked: // it came while nobody watched
+		now := h.since
+		h.since = last
+		defer func() { h.since = now }()
+		return h.appeared(s, f, fi, format, c)
+	}
+	// Shells take old commands out and put new ones at the end. What stands behind
+	// the mark is new if the mark is still where it was, or was moved.
+	at, same := mark.moved(f, fi.Size())
+	if !same && len(mark.Shape) < minShape {
+		at, same = mark.End, fi.Size() >= mark.End // too short a history to be told by its shape
+	}
+	if same && fi.Size()-at <= maxHistory {
+		p, err := pass(f, at, format, s.known.Learn)
+		if err != nil {
+			return nil, err
+		}
+		if p.Settled() == at { // else the mark is in the middle of a command: it is another file
+			var sink sink
+			p = p.Resume()
+			err = feed(p, f, at, fi.Size(), func(e history.Entry) {
+				s.known.Learn(e)
+				sink.add(e)
+			})
+			s.parser = p
+			return sink.done(s), err
+		}
+	}
+	// Only the times can tell what is new.
+	s.known = s.known.Next()
+	timed := false
+	var sink sink
+	s.parser, err = pass(f, fi.Size(), format, func(e history.Entry) {
+		s.known.Learn(e)
+		timed = timed || !e.When.IsZero()
+		if e.When.After(mark.Seen) {
+			sink.add(e)
+		}
+	})
+	if !timed && s.known.Len() > 0 {
+		s.lose(0, "a history was written anew while the agent did not run: what of it is new is not known")
+	}
+	return sink.done(s), err
 }
 
 // appended reads what was added to a file that is otherwise as it was.

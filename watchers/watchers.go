@@ -43,6 +43,9 @@ type Host struct {
 	// "procconn"), as if the system had refused them. From the configuration:
 	// for people who must avoid one, and for proving the fallbacks.
 	Refuse []string
+	// State is a folder of the agent's own in which a watcher may keep what it has
+	// to know when the agent runs again; "" for none.
+	State string
 	// Stores enables stores that are off by default, by their ID.
 	Stores []string
 	// Alive is called by the path that answers openers each time it has gone
