@@ -496,3 +496,5 @@ func TestJSON(t *testing.T) {
 		t.Errorf("the report is now\n%s", b)
 	}
 }
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(5, 6)) }

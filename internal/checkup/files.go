@@ -150,7 +150,12 @@ func (h *home) names(rel string, limit int) (names []string, more bool, err erro
 		return nil, false, err
 	}
 	defer d.Close()
-	entries, err := d.ReadDir(limit + 1)
+	list, err := listing(d, filepath.Join(h.dir, filepath.FromSlash(rel)))
+	if err != nil {
+		return nil, false, err
+	}
+	defer list.Close()
+	entries, err := list.ReadDir(limit + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err
 	}

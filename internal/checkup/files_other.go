@@ -5,6 +5,7 @@ package checkup
 import (
 	"errors"
 	"io/fs"
+	"os"
 )
 
 const (
@@ -22,3 +23,6 @@ func passable(fs.FileInfo) bool { return false }
 
 // ownedBy: temporary folders are the user's own here.
 func ownedBy(fs.FileInfo, int) bool { return true }
+
+// listing is the folder itself: nothing is known here that makes a list wait.
+func listing(d *os.File, path string) (*os.File, error) { return os.Open(path) }

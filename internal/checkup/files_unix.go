@@ -4,6 +4,7 @@ package checkup
 
 import (
 	"io/fs"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,4 +34,15 @@ func ownedBy(info fs.FileInfo, uid int) bool {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == uid
+}
+
+// listing is the folder d, which lies at path, opened to be listed by what the
+// folder itself says: os.Root asks every file in it what it is, and a mount point
+// may never answer.
+func listing(d *os.File, path string) (*os.File, error) {
+	fd, err := unix.FcntlInt(d.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "dup", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }

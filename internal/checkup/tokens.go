@@ -55,13 +55,9 @@ func (k *checkup) tokens(ctx context.Context, s *Section) {
 func (k *checkup) standing(ctx context.Context, s *Section, may []string, holds map[string]bool) {
 	m := &respond.Machine{Home: k.home.dir, Getenv: k.Getenv, Memory: &respond.Memory{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	found, err := respond.Find(ctx, m, respond.All, may)
-	if err != nil {
-		s.skip("some credential files: %v", err)
-	}
+	k.partly(s, err)
 	unheld, err := respond.Unheld(ctx, m, may)
-	if err != nil {
-		s.skip("some credential files: %v", err)
-	}
+	k.partly(s, err)
 	type spot struct{ kind, path string }
 	keys, order := map[spot][]string{}, []spot{}
 	for _, t := range slices.Concat(found, unheld) {
@@ -95,6 +91,16 @@ func (k *checkup) standing(ctx context.Context, s *Section, may []string, holds 
 	}
 }
 
+// partly says which files could not be read, a line each.
+func (k *checkup) partly(s *Section, err error) {
+	if err == nil {
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		s.skip("%s", strings.ReplaceAll(line, k.home.dir+"/", "~/"))
+	}
+}
+
 // settingsToo are the stores whose files are settings first: where no token was
 // found in them, there may be none. Histories and .env files are looked into.
 var settingsToo = []string{"npm", "pnpm", "yarn", "bun", "gradle", "maven", "nuget", "windsurf", "kiro", "env", "history", "browser", "editor"}
@@ -110,7 +116,7 @@ func (k *checkup) others(s *Section, holds map[string]bool) {
 		var files []string
 		for _, pattern := range st.Paths {
 			for _, r := range k.home.glob(rel(pattern)) {
-				if p := tilde(r); !holds[p] && !strings.HasSuffix(p, ".pub") {
+				if p := tilde(r); !holds[p] && !strings.HasSuffix(p, ".pub") && k.home.inside(r) == nil {
 					holds[p] = true
 					files = append(files, p)
 				}
@@ -149,9 +155,7 @@ func (k *checkup) exported(ctx context.Context, s *Section, holds map[string]boo
 	}
 	m := &respond.Machine{Home: k.home.dir, Getenv: func(string) string { return "" }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	found, err := respond.FindExported(ctx, m, may)
-	if err != nil {
-		s.skip("some start-up files: %v", err)
-	}
+	k.partly(s, err)
 	for _, x := range found {
 		holds[x.Path] = true
 		what := x.What

@@ -264,7 +264,7 @@ func (h *home) glob(pattern string) []string {
 }
 
 // inside reports whether the file at rel is a regular one that lies in the home,
-// whatever links lead to it, without opening it.
+// whatever links lead to it, and not too large, without opening it.
 func (h *home) inside(rel string) error {
 	for range 8 {
 		if h.hung(rel) {
@@ -288,6 +288,12 @@ func (h *home) inside(rel string) error {
 		return err
 	case !info.Mode().IsRegular():
 		return errIrregular
+	case info.Size() > maxRead:
+		return errLarge
 	}
 	return nil
 }
+
+// maxRead is the size up to which others look into a file for us, in bytes
+// (package edit).
+const maxRead = 4 << 20
