@@ -250,7 +250,7 @@ func FuzzParsers(f *testing.F) {
 		var d deeds
 		d.add(b)
 		d.worm()
-		found, _ := secretsIn(b)
+		found, _ := secretsIn(t.Context(), b)
 		for kind, lines := range found {
 			if kind == "" || len(lines) == 0 || lines[0] < 1 {
 				t.Errorf("kind %q at %v", kind, lines)

@@ -199,9 +199,9 @@ func (k *checkup) typed(ctx context.Context, s *Section, holds map[string]bool) 
 		if cut > 0 {
 			s.skip("%s: its first %d MiB", tilde(p), (cut+1<<20-1)>>20)
 		}
-		found, whole := secretsIn(text)
+		found, whole := secretsIn(ctx, text)
 		if !whole {
-			s.skip("%s: only its last %d lines", tilde(p), maxLines)
+			s.skip("%s: some of its lines", tilde(p))
 		}
 		for _, kind := range slices.Sorted(maps.Keys(found)) {
 			holds[tilde(p)] = true
@@ -239,7 +239,7 @@ func (h *home) end(rel string, limit int64) (b []byte, before int64, err error) 
 
 // secretsIn returns the lines in which secrets of each kind stand, those that
 // are certain by their format and checksum. whole says that all lines were seen.
-func secretsIn(text []byte) (found map[string][]int, whole bool) {
+func secretsIn(ctx context.Context, text []byte) (found map[string][]int, whole bool) {
 	found = map[string][]int{}
 	whole = lines(text, func(n int, line string) bool {
 		if len(line) < 12 { // no token is shorter
@@ -249,7 +249,7 @@ func secretsIn(text []byte) (found map[string][]int, whole bool) {
 		for _, kind := range kinds {
 			found[kind] = append(found[kind], n)
 		}
-		return true
+		return ctx.Err() == nil
 	})
 	return found, whole
 }
@@ -312,7 +312,7 @@ func (k *checkup) environments(ctx context.Context, s *Section, holds map[string
 					kinds = append(kinds, kind)
 				}
 			}
-			return true
+			return ctx.Err() == nil
 		})
 		if names == 0 {
 			continue
