@@ -117,6 +117,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if c.Getenv == nil {
 		c.Getenv = func(string) string { return "" }
 	}
+	if c.Agent.Status == nil && c.Agent.Err == nil {
+		c.Agent.Err = errors.New("no agent was asked")
+	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Within, DefaultWithin))
 	defer cancel()
 	h, err := within(ctx, func() (*home, error) { return openHome(c.Home, c.Root) })
@@ -363,7 +366,7 @@ func (s *Section) fold(f Finding, pids []int) {
 }
 
 // maxHooked is how many projects' hooks and tasks are looked at: some ten files each.
-const maxHooked = 2000
+const maxHooked = 5000
 
 // capital is s as a sentence begins; npm and its kin are written small.
 func capital(s string) string {

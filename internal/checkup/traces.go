@@ -291,7 +291,7 @@ func isInventory(b []byte) bool {
 const (
 	maxLocks    = 512 << 20 // bytes of npm's hidden lockfiles
 	maxPackages = 20_000    // whose manifests are read where there is none
-	maxScripts  = 3_000     // packages with install scripts
+	maxScripts  = 20_000    // packages with install scripts
 )
 
 // packages looks into the packages with install scripts that are installed in

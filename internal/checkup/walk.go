@@ -22,8 +22,8 @@ const (
 	maxDepth    = 9
 	maxInFolder = 5_000
 	maxWalk     = 8 * time.Second
-	maxEnvs     = 500
-	maxFlows    = 2_000
+	maxEnvs     = 2_000
+	maxFlows    = 5_000
 )
 
 // project is a folder that somebody works in.

@@ -228,3 +228,38 @@ func TestCheckupBelowScript(t *testing.T) {
 		t.Errorf("it is not said that files were left closed: %+v", r)
 	}
 }
+
+// TestCheckupAsRoot: root's checkup of a person's home is done as that person:
+// what they may not read stays closed, whatever root may.
+func TestCheckupAsRoot(t *testing.T) {
+	needRoot(t)
+	m := prepare(t, options{bin: installed(t)})
+	m.token = validToken(t)
+	m.uid = person
+	m.write("~/.npmrc", "//registry.example.com/:_authToken="+m.token+"\n")
+	m.write("~/.zsh_history", "export NPM_TOKEN="+m.token+"\n")
+	m.own(person)
+	outside := filepath.Join(scratch(t, "e2e-root"), "history")
+	for _, p := range []string{outside, m.path("~/.bash_history")} {
+		if err := os.WriteFile(p, []byte("export NPM_TOKEN="+m.token+"\n"), 0o600); err != nil { // root's
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(outside, m.path("~/.python_history")); err != nil {
+		t.Fatal(err)
+	}
+	m.uid = 0 // the command line is root's
+	out, code := m.wormbell("checkup", "--json", "--no-questions", "--home", m.home)
+	r := checkupOf(t, []byte(out))
+	if r.Home != m.home || !says(r, checkup.Risk, "token", "~/.npmrc") || !says(r, checkup.Risk, "history", "~/.zsh_history, line 1") {
+		t.Errorf("it ends with %d and does not say what is the person's: %s", code, out)
+	}
+	if says(r, checkup.Risk, "history", "~/.bash_history") || says(r, checkup.Risk, "history", "~/.python_history") {
+		t.Errorf("root has read for the person what they may not: %s", out)
+	}
+	for _, want := range []string{"~/.bash_history: permission denied", "~/.python_history: permission denied"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q: %s", want, out)
+		}
+	}
+}
