@@ -365,10 +365,18 @@ func (k *checkup) installed(dir string) (out []string) {
 	return out
 }
 
-var (
-	lockEntry = regexp.MustCompile(`^ {2,8}"(node_modules/[^"\\]{1,400})": \{`)
-	lockHook  = []byte(`"hasInstallScript": true`)
-)
+var lockHook = []byte(`"hasInstallScript": true`)
+
+// lockEntry returns the folder of the package that a line of npm's lockfile
+// begins.
+func lockEntry(line []byte) (string, bool) {
+	name, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t"), []byte(`"`))
+	if !ok || !bytes.HasPrefix(name, []byte("node_modules/")) {
+		return "", false
+	}
+	name, ok = bytes.CutSuffix(bytes.TrimRight(name, "\r"), []byte(`": {`))
+	return string(name), ok && len(name) < 400 && !bytes.ContainsAny(name, `"\`)
+}
 
 // withScripts returns the folders, relative to the project, of the packages that
 // npm's hidden lockfile says have install scripts.
@@ -385,8 +393,8 @@ func withScripts(b []byte) (out []string) {
 				out = append(out, at)
 			}
 			at = ""
-		} else if m := lockEntry.FindSubmatch(line); m != nil {
-			at = string(m[1])
+		} else if name, ok := lockEntry(line); ok {
+			at = name
 		}
 	}
 	return out
@@ -472,7 +480,7 @@ func (k *checkup) judgePackage(dir string, m manifest) (Finding, bool) {
 // isObfuscated reports whether a script is full of the names that obfuscators
 // give; minifiers give other ones.
 func isObfuscated(b []byte) bool {
-	return len(obfuscated.FindAll(b[:min(len(b), 1<<20)], 200)) == 200
+	return bytes.Contains(b, []byte("_0x")) && len(obfuscated.FindAll(b[:min(len(b), 1<<20)], 200)) == 200
 }
 
 var obfuscated = regexp.MustCompile(`\b_0x[0-9a-f]{4,8}\b`)
