@@ -291,7 +291,7 @@ func innocent(m *machine) {
 	m.write("~/work/shop/.github/workflows/chat.yml", "on: [discussion]\njobs:\n  greet:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo hello\n")
 	// Packages that honestly run scripts, or have a worm's file names.
 	project(m, "~/work/shop", "esbuild", `{"postinstall":"node install.js"}`, map[string]string{
-		"install.js": "const fs=require('fs'),cp=require('child_process')\nconst registry = process.env.npm_config_registry\nhttps.get('https://registry.example.com/@esbuild/linux-x64')\nfs.readFileSync('.npmrc')\n"})
+		"install.js": "const fs=require('fs'),cp=require('child_process')\nconst registry = process.env.npm_config_registry\nhttps.get('https://registry.example.com/@esbuild/linux-x64')\nfs.readFileSync('.npmrc')\nconst auth = process.env.GITHUB_TOKEN\n"})
 	project(m, "~/work/bun", "bun", `{"postinstall":"node install.js"}`, map[string]string{"install.js": "fetch('https://github.com/oven-sh/bun/releases/latest')\n"})
 	project(m, "~/work/motion", "motion-dom", `{"build":"x"}`, map[string]string{"setup.mjs": "export const setup = 1\n", "bundle.js": strings.Repeat("x", 100_000)})
 	project(m, "~/work/native", "better-sqlite3", `{"install":"prebuild-install || node-gyp rebuild --release"}`, nil)

@@ -53,6 +53,10 @@ Exit status: 0 no sign of a worm; 1 signs of one; 2 it could not be looked.`,
 	return cmd
 }
 
+// handedOn is set in the environment of a checkup that root has handed on, so that
+// it is handed on once.
+const handedOn = "WORMBELL_CHECKUP_HANDED_ON"
+
 // checkup looks at one home as its owner, or hands every home to a run of this
 // program as its owner.
 func (a *app) checkup(ctx context.Context, o checkupOptions) error {
@@ -62,6 +66,9 @@ func (a *app) checkup(ctx context.Context, o checkupOptions) error {
 			return err
 		}
 		if len(homes) != 1 || homes[0].uid != 0 {
+			if os.Getenv(handedOn) != "" {
+				return fmt.Errorf("check up %q: this program is still root, and the home is not root's", o.home)
+			}
 			return a.checkupAs(ctx, o, homes)
 		}
 		o.home = homes[0].dir

@@ -33,7 +33,7 @@ func (a *app) runAs(ctx context.Context, h personHome, exe string, args []string
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Dir = "/"
-	cmd.Env = []string{"HOME=" + h.dir, "USER=" + h.name, "LOGNAME=" + h.name, "PATH=/usr/local/bin:/usr/bin:/bin"}
+	cmd.Env = []string{"HOME=" + h.dir, "USER=" + h.name, "LOGNAME=" + h.name, "PATH=/usr/local/bin:/usr/bin:/bin", handedOn + "=1"}
 	for _, key := range []string{"LANG", "LC_ALL", "TERM", "NO_COLOR"} {
 		if v, ok := os.LookupEnv(key); ok {
 			cmd.Env = append(cmd.Env, key+"="+v)

@@ -201,6 +201,11 @@ func TestInnocentsDoNotBlock(t *testing.T) {
 				if in.noted != "" && (age == "old") == strings.HasPrefix(in.noted, "older") && age != "unknown" && (len(r.Traps) == 0 || !strings.Contains(said, in.noted)) {
 					t.Errorf("%s: a person is not told that it is %q:\n%s", age, in.noted, said)
 				}
+				for _, trap := range r.Traps {
+					if trap.Ruins {
+						t.Errorf("%s: it is said to ruin the machine: %s", age, trap)
+					}
+				}
 				if !strings.HasPrefix(in.noted, "older") && age == "old" && len(r.Traps) > 0 {
 					t.Errorf("%s: a person is told of it:\n%s", age, said)
 				}
