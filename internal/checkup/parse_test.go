@@ -271,3 +271,12 @@ func FuzzParsers(f *testing.F) {
 		}
 	})
 }
+
+func TestQuoted(t *testing.T) {
+	t.Parallel()
+	for p, want := range map[string]string{"~/.npmrc": "~/.npmrc", "~/My Files/.env": "~/'My Files/.env'", "a@b.service": "'a@b.service'", "~/it's; rm -rf ~": `~/'it'\''s; rm -rf ~'`, "x.service": "x.service", "~/a~b": "~/a~b", "$(x)": "'$(x)'"} {
+		if got := quoted(p); got != want {
+			t.Errorf("%s: %s, want %s", p, got, want)
+		}
+	}
+}

@@ -363,14 +363,18 @@ func (k *checkup) modes(s *Section, holds map[string]bool) {
 	}
 }
 
-// quoted is a path with ~ as a shell takes it.
+// quoted is a path with ~, or a name, as a shell takes it.
 func quoted(p string) string {
+	in := ""
+	if strings.HasPrefix(p, "~/") {
+		in, p = "~/", p[2:]
+	}
 	if strings.ContainsFunc(p, func(r rune) bool {
 		return !(r == '/' || r == '~' || r == '.' || r == '_' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
 	}) {
-		return "~/'" + strings.ReplaceAll(rel(p), "'", `'\''`) + "'"
+		p = "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
 	}
-	return p
+	return in + p
 }
 
 func plural(n int, thing string) string {

@@ -52,10 +52,13 @@ func TestAskWhose(t *testing.T) {
 			if _, err := front.WriteString(tt.types); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			err = a.askWhose(ctx, s, s.alerts, false)
 			tty.Close()
+			if err != nil {
+				front.Close() // a question may still wait for its answer
+			}
 			reading.Wait()
 			front.Close()
 			if err != nil && !errors.Is(err, os.ErrClosed) {
