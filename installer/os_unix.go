@@ -1,0 +1,64 @@
+//go:build unix
+
+package installer
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// noFollow opens no symbolic link and waits for nobody at a pipe.
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_CLOEXEC
+
+// ownedByUs reports whether a file is that of the user we are: of root, but in tests.
+func ownedByUs(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// own gives a file that we made to our group: a folder may hand down its own.
+func own(f *os.File) error { return f.Chown(os.Geteuid(), os.Getegid()) }
+
+// replace moves a file to its place, whatever is there.
+func replace(from, to string) error { return os.Rename(from, to) }
+
+// syncDir makes what was renamed in dir last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// guarded reports, as an error, that others than root could replace what lies in
+// dir: the agent would then not believe the programs in it, and should not.
+func (m *Machine) guarded(dir string) error {
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		info, err := os.Stat(m.path(d))
+		if err == nil {
+			switch {
+			case !ownedByUs(info):
+				return fmt.Errorf("%q is not root's", d)
+			case info.Mode().Perm()&0o022 != 0:
+				return fmt.Errorf("others than root may write in %q (mode %v)", d, info.Mode().Perm())
+			}
+		}
+		if d == "/" || d == "." || !strings.Contains(d, "/") {
+			return nil
+		}
+	}
+}
+
+// ownerOf returns the uid of a file's owner, -1 if it is not known.
+func ownerOf(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}

@@ -1,0 +1,35 @@
+package installer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// noFollow has no meaning here: making a symbolic link takes a right of its own.
+const noFollow = 0
+
+func ownedByUs(fs.FileInfo) bool { return true } // what lies in Program Files takes an administrator
+
+func own(*os.File) error { return nil }
+
+// replace moves a file to its place. A program that runs can be renamed and not
+// replaced: it is moved aside first.
+func replace(from, to string) error {
+	err := os.Rename(from, to)
+	if err == nil {
+		return nil
+	}
+	old := to + ".old"
+	if rmErr := os.Remove(old); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+		return errors.Join(err, rmErr)
+	}
+	if mvErr := os.Rename(to, old); mvErr != nil {
+		return errors.Join(err, mvErr)
+	}
+	return os.Rename(from, to)
+}
+
+func syncDir(string) error { return nil } // NTFS keeps a journal of names
+
+func (m *Machine) guarded(string) error { return nil } // as ownedByUs

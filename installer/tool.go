@@ -1,0 +1,119 @@
+package installer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"wormbell/internal/plain"
+)
+
+// toolTime is how long a program of the system may take: a manager that hangs
+// must not hang us for ever.
+const toolTime = 20 * time.Second
+
+// toolError is what a program of the system said against it.
+type toolError struct {
+	name   string
+	said   string // first line of what it wrote to its error output
+	exited bool   // it ran, and ended with a status that is not 0
+	err    error
+}
+
+func (e *toolError) Error() string {
+	if e.said != "" {
+		return e.name + ": " + e.said
+	}
+	return e.name + ": " + e.err.Error()
+}
+func (e *toolError) Unwrap() error { return e.err }
+
+// lookup finds a program of the system. PATH is not asked: it may be a person's
+// own, kept through sudo.
+func lookup(name string) (string, error) {
+	for _, dir := range []string{"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/run/current-system/sw/bin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s on this system", name)
+}
+
+// command prepares a program of the system; cancel lets go of its time.
+func command(ctx context.Context, name string, args ...string) (cmd *exec.Cmd, cancel context.CancelFunc, err error) {
+	path, err := lookup(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel = context.WithTimeout(ctx, toolTime)
+	cmd = exec.CommandContext(ctx, path, args...)
+	cmd.WaitDelay = time.Second
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	return cmd, cancel, nil
+}
+
+// tool runs a program of the system and returns what it wrote.
+func tool(ctx context.Context, name string, args ...string) (string, error) {
+	cmd, cancel, err := command(ctx, name, args...)
+	if err != nil {
+		return "", err
+	}
+	defer cancel()
+	return output(cmd)
+}
+
+// output runs cmd. What it writes comes from outside.
+func output(cmd *exec.Cmd) (string, error) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		said, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
+		var exit *exec.ExitError
+		return out.String(), &toolError{name: filepath.Base(cmd.Path), said: plain.Text(said), exited: errors.As(err, &exit) && exit.Exited(), err: err}
+	}
+	return out.String(), nil
+}
+
+// properties parses lines of name=value.
+func properties(text string) map[string]string {
+	p := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "="); ok {
+			p[name] = value
+		}
+	}
+	return p
+}
+
+// parseShow reads what "systemctl show --timestamp=unix" says of the agent's unit.
+func parseShow(text string) State {
+	p := properties(text)
+	s := State{
+		Installed: p["LoadState"] == "loaded" || p["LoadState"] == "masked",
+		Masked:    p["LoadState"] == "masked" || strings.HasPrefix(p["UnitFileState"], "masked"),
+		Enabled:   p["UnitFileState"] == "enabled",
+		Active:    p["ActiveState"],
+		Result:    p["Result"],
+		File:      p["FragmentPath"],
+		Since:     unixTime(p["StateChangeTimestamp"]),
+	}
+	s.Restarts, _ = strconv.Atoi(p["NRestarts"]) // 0 where systemd is too old to tell
+	s.Status, _ = strconv.Atoi(p["ExecMainStatus"])
+	return s
+}
+
+// unixTime reads "@1700000000"; zero for anything else, such as "n/a" and the
+// spelt-out times of a systemd before 247.
+func unixTime(s string) time.Time {
+	n, err := strconv.ParseInt(strings.TrimPrefix(s, "@"), 10, 64)
+	if err != nil || n <= 0 || !strings.HasPrefix(s, "@") {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
+}
