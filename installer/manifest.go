@@ -39,7 +39,7 @@ func (m *Machine) manifestPath() string { return filepath.Join(m.State, manifest
 
 // ErrNotInstalled says that there is no manifest: nothing that 'wormbell install'
 // has put.
-var ErrNotInstalled = errors.New("wormbell install has put nothing on this machine")
+var ErrNotInstalled = errors.New("there is nothing on this machine that 'wormbell install' has put")
 
 // manifest reads what is installed. The error wraps [ErrNotInstalled] if nothing is.
 func (m *Machine) manifest() (Manifest, error) {

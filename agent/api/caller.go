@@ -79,7 +79,7 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 		switch {
 		case hidden && err != nil:
 			why = "it hides what it runs, and this agent is not root's, so it cannot tell"
-			hint = "type the command in a terminal; an agent that root runs can tell more ('sudo wormbell run')"
+			hint = "type the command in a terminal; an agent that root runs can tell more ('sudo wormbell install')"
 		case err != nil:
 			why = err.Error()
 		case !hasWindows(name, args):

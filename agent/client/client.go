@@ -64,7 +64,7 @@ func (e *Error) Unwrap() error { return e.cause }
 
 func noAgent(socket string, why error) *Error {
 	return &Error{Text: fmt.Sprintf("%v at %s: %v", ErrNoAgent, socket, why), cause: ErrNoAgent,
-		Advice: "start it with 'sudo wormbell run', or run 'wormbelld' in a terminal"}
+		Advice: "'wormbell status' says whether it is installed, and why it does not run; 'sudo wormbell install' installs it"}
 }
 
 // dialTime is how long connecting may take; the agent is on this machine.

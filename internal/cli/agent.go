@@ -49,8 +49,11 @@ func connect(socket string) (Agent, error) {
 }
 
 // dial connects to the agent that the user means.
-func (a *app) dial() (Agent, error) {
+func (a *app) dial(ctx context.Context) (Agent, error) {
 	c, err := a.connect(a.socket)
+	if errors.Is(err, client.ErrNoAgent) {
+		return nil, hint(err, a.whyNone(ctx)...)
+	}
 	if err != nil {
 		return nil, advise(err)
 	}
@@ -62,8 +65,7 @@ func advise(err error) error {
 	var said *client.Error
 	switch {
 	case errors.Is(err, client.ErrNoAgent):
-		return hint(err, "start one in the foreground with 'sudo wormbell run' (or 'wormbell run': it sees less)",
-			"'wormbell doctor' says what this machine needs")
+		return hint(err, "'wormbell status' says whether it is installed, and why it does not run")
 	case errors.As(err, &said) && said.Hint() != "":
 		return hint(err, said.Hint())
 	}

@@ -46,7 +46,7 @@ what they could reach, and which versions were published meanwhile; for that you
 credential files are read. With --report it is a text to send to others.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func (a *app) stateCommand(verb, short, done string, do func(Agent, context.Cont
 		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -131,7 +131,7 @@ func (a *app) processCommand(verb, short, long string, do func(Agent, context.Co
 		Long:  long,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

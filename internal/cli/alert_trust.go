@@ -42,7 +42,7 @@ why. 'wormbell trust remove' takes it back.`,
 			if err != nil {
 				return hint(err, "for example: --for 8h or --for 30d, at most 365d")
 			}
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ scripts. With --follow it goes on, and shows each alert as it comes and as it gr
 			if err != nil {
 				return err
 			}
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

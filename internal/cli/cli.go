@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"wormbell"
+	"wormbell/installer"
 	"wormbell/internal/exposure"
 	"wormbell/internal/plain"
 )
@@ -43,7 +44,7 @@ type Streams struct {
 // exit status. Cancelling ctx ends a command that follows something; that is
 // its usual end and no error.
 func Run(ctx context.Context, args []string, s Streams) int {
-	a := &app{streams: s, zone: time.Local, connect: connect, asks: true}
+	a := &app{streams: s, zone: time.Local, connect: connect, asks: true, look: installer.Look}
 	a.vouch = a.vouched
 	return a.run(ctx, args)
 }
@@ -106,7 +107,13 @@ type app struct {
 	// vouch asks the agent whether who runs this program may have tokens. nil:
 	// nobody is asked.
 	vouch func(ctx context.Context, what string) error
-	asks  bool // expose is made by reach: the person's files and services may be asked
+	// look asks the service manager about the agent. nil: nobody is asked.
+	look func(ctx context.Context) (installer.State, error)
+	// target is what install and uninstall change, from programs in the folder
+	// source; nil: this machine, from those beside this one.
+	target *installer.Machine
+	source string
+	asks   bool // expose is made by reach: the person's files and services may be asked
 	// expose fills in what services and files tell of an incident: Reach,
 	// Versions and Exported. nil: nobody is asked.
 	expose func(ctx context.Context, alert wormbell.Alert, x *exposure.Exposure) error
@@ -137,7 +144,8 @@ Exit status: 0 fine; 1 alerts are present where a script would want to know
 	})
 	root.AddCommand(a.statusCommand(), a.settingsCommand(), a.alertsCommand(), a.alertCommand(), a.trustCommand(), a.credentialsCommand(),
 		a.pauseCommand(), a.protectCommand(), a.callsCommand(), a.doctorCommand(), a.checkupCommand(), a.recordCommand(), a.replayCommand(),
-		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.dashboardCommand(), a.versionCommand())
+		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.dashboardCommand(),
+		a.installCommand(), a.uninstallCommand(), a.versionCommand())
 	usage(root)
 	return root
 }
@@ -266,7 +274,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var agent string
-			if c, err := a.dial(); err == nil {
+			if c, err := a.dial(cmd.Context()); err == nil {
 				if s, err := c.Status(cmd.Context()); err == nil {
 					agent = s.Version
 				}

@@ -325,7 +325,7 @@ func TestNoAgent(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"status"}, {"alerts"}, {"alerts", "--follow"}, {"alert", "show", "x"}, {"credentials"}, {"record"}, {"trust", "list"}} {
 		_, errs, status := wormbellRun(t, nil, args...)
-		if status != exitCannot || !strings.Contains(errs, "nobody listens\nhint: start one") {
+		if status != exitCannot || !strings.Contains(errs, "nobody listens\nhint: 'wormbell run' starts one") {
 			t.Errorf("%v ends with %d and says %s", args, status, errs)
 		}
 	}

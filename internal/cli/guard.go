@@ -39,7 +39,7 @@ an hour at most; root's pause is for everybody, for a day at most.`,
 					return hint(fmt.Errorf("%q is no duration", args[0]), "for example: wormbell pause 30m")
 				}
 			}
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (a *app) protectCommand() *cobra.Command {
 		ValidArgs: []string{"on", "off"},
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (a *app) callsCommand() *cobra.Command {
 		Short: "Who loosened the guard, and whose announcement was refused",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

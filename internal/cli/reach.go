@@ -41,7 +41,7 @@ func (a *app) reach(online bool) func(context.Context, wormbell.Alert, *exposure
 			}
 		}
 		var errs []error
-		c, err := a.dial()
+		c, err := a.dial(ctx)
 		if err != nil {
 			return err
 		}

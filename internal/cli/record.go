@@ -29,7 +29,7 @@ detectors again, and that a test can be made of. Ends with Ctrl-C. A scene holds
 files and command lines, with secrets masked: look through it before you pass it on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -56,7 +56,7 @@ address said. Exit status: 0 all is done; 1 something is left to do, which is sa
 could not be done.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

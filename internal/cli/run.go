@@ -25,7 +25,7 @@ an agent runs already, its alerts are shown.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			if c, err := a.dial(); err == nil {
+			if c, err := a.dial(cmd.Context()); err == nil {
 				if s, err := c.Status(ctx); err == nil {
 					a.printer().line("An agent runs already (pid %d, %s). Alerts as they come; Ctrl-C ends this, not the agent.", s.PID, plain.Text(s.Socket))
 					return advise(Follow(ctx, c, a.streams.Out))

@@ -41,7 +41,7 @@ whose they are; 'wormbelld --check' looks at all that are in place.`,
 			case len(args) > 0:
 				return hint(fmt.Errorf("what about %q?", args[0]), "'wormbell settings --check FILE' says what is wrong with a file")
 			}
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -160,7 +160,7 @@ of a file of /etc/wormbell/trust.d: one's own, or as root everybody's. Read them
 push them: each holds for every user of every machine that has the file.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -21,7 +21,7 @@ something, how many events were lost), how well each detector sees with them, an
 is wrong with the agent itself. Ends with status 0 whenever the agent answers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

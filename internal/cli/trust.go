@@ -31,7 +31,7 @@ func (a *app) trustListCommand() *cobra.Command {
 		Short: "The rows that are in force, built-in ones included",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (a *app) trustAddCommand() *cobra.Command {
 				until := time.Now().Add(within).UTC()
 				row.Until = &until
 			}
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -120,7 +120,7 @@ func (a *app) trustRemoveCommand() *cobra.Command {
 		Short: "Take a row back",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.dial()
+			c, err := a.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,7 @@ const unasked = "no agent to ask"
 
 func agent(_ context.Context, m Machine) Result {
 	if m.Status == nil {
-		return fail(m.Err.Error(), "start one with 'sudo wormbell run', or 'sudo wormbelld' to run it alone")
+		return fail(m.Err.Error(), "'wormbell status' says whether it is installed, and why it does not run; 'sudo wormbell install' installs it")
 	}
 	return ok(fmt.Sprintf("version %s answers, pid %d", m.Status.Version, m.Status.PID))
 }
@@ -24,7 +24,7 @@ func rights(_ context.Context, m Machine) Result {
 	case m.Status.Privileged:
 		return ok("the agent runs as root")
 	}
-	return warn("the agent runs as a user: it cannot see for sure who opens a file", "run it as root")
+	return warn("the agent runs as a user: it cannot see for sure who opens a file", "have root run it: 'sudo wormbell install'")
 }
 
 func sensors(_ context.Context, m Machine) Result {
