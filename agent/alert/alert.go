@@ -85,8 +85,10 @@ func (f Filter) match(a *wormbell.Alert) bool {
 type Store struct {
 	cfg  Config
 	path string
-	lock *lock
-	kick chan struct{} // wakes Run when a retry is due sooner than it thinks; size 1
+	// schemas are those that this store knows, oldest first.
+	schemas []string
+	lock    *lock
+	kick    chan struct{} // wakes Run when a retry is due sooner than it thinks; size 1
 
 	write   sync.Mutex           // one change at a time, held across the commit; guards the block below
 	onDisk  map[string]*incident // the version of each live incident that the database holds
@@ -113,11 +115,16 @@ type Store struct {
 	common   uint64            // changes to what all of them can see
 }
 
-// Open opens or creates the store in cfg.Dir. A damaged database is renamed
-// aside and a fresh one begun; a folder that cannot be written gives a store in
+// Open opens or creates the store in cfg.Dir. A database of an older version is
+// brought to this one's, with a copy kept; for one of a newer version the copy is
+// taken back that was kept then. A damaged database is renamed aside and a fresh
+// one begun; a folder that cannot be written gives a store in
 // memory. Both are told by [Store.Problems]. The error is [ErrLocked] when
 // another agent has the folder, or says what is wrong with the folder itself.
-func Open(cfg Config) (*Store, error) {
+func Open(cfg Config) (*Store, error) { return open(cfg, schemas) }
+
+// open is Open for a store that knows these schemas.
+func open(cfg Config, schemas []string) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -128,7 +135,7 @@ func Open(cfg Config) (*Store, error) {
 		cfg.Alive = func(wormbell.ProcessID) bool { return false }
 	}
 	s := &Store{
-		cfg: cfg, path: filepath.Join(cfg.Dir, "wormbell.db"), kick: make(chan struct{}, 1),
+		cfg: cfg, schemas: schemas, path: filepath.Join(cfg.Dir, "wormbell.db"), kick: make(chan struct{}, 1),
 		onDisk: map[string]*incident{}, staged: map[string]*incident{}, gone: map[string]string{},
 		live: map[string]*incident{}, byProc: map[procKey][]string{}, byKey: map[string]string{}, alias: map[string]string{},
 		trust: map[string]wormbell.TrustRow{}, settings: map[string]string{}, subs: map[chan struct{}]struct{}{}, versions: map[string]uint64{},

@@ -20,37 +20,6 @@ import (
 	"wormbell"
 )
 
-// schemas holds, for each version of the database, what brings the one before
-// up to it. Entries are never edited, only appended; testdata keeps a database
-// of each version.
-var schemas = []string{`
-CREATE TABLE alerts (
-	id TEXT PRIMARY KEY, title TEXT NOT NULL, advice TEXT NOT NULL, severity INTEGER NOT NULL, state TEXT NOT NULL,
-	user TEXT NOT NULL, demo INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
-	key TEXT NOT NULL, closed INTEGER NOT NULL);
-CREATE INDEX alerts_state ON alerts (state, first);
-CREATE TABLE findings (
-	alert TEXT NOT NULL, n INTEGER NOT NULL, detector TEXT NOT NULL, subject TEXT NOT NULL, summary TEXT NOT NULL,
-	severity INTEGER NOT NULL, title TEXT NOT NULL, advice TEXT NOT NULL, time INTEGER NOT NULL, events INTEGER NOT NULL,
-	PRIMARY KEY (alert, n));
-CREATE TABLE evidence (alert TEXT NOT NULL, finding INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
-	PRIMARY KEY (alert, finding, seq));
-CREATE TABLE members (alert TEXT NOT NULL, pid INTEGER NOT NULL, start INTEGER NOT NULL, role INTEGER NOT NULL,
-	PRIMARY KEY (alert, pid, start)) WITHOUT ROWID;
-CREATE TABLE actions (alert TEXT NOT NULL, n INTEGER NOT NULL, time INTEGER NOT NULL, by TEXT NOT NULL, what TEXT NOT NULL,
-	outcome TEXT NOT NULL, PRIMARY KEY (alert, n));
-CREATE TABLE aliases (old TEXT PRIMARY KEY, alert TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX aliases_alert ON aliases (alert);
-CREATE TABLE calls (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, user TEXT NOT NULL, pid INTEGER NOT NULL, exe TEXT NOT NULL,
-	what TEXT NOT NULL);
-CREATE TABLE trust (id TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-INSERT INTO settings VALUES ('instance', lower(hex(randomblob(16))));
-`, `
-ALTER TABLE actions ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE actions ADD COLUMN left_alone INTEGER NOT NULL DEFAULT 0;
-`}
-
 // disk is an open database. One connection does everything: SQLite's memory is
 // per connection, and with exclusive locking the write-ahead log's index lives
 // on our heap instead of in a mapped file, which another program could truncate
@@ -65,10 +34,9 @@ type disk struct {
 	instance string      // tells this database from another at the same path
 }
 
-var errNewer = errors.New("written by a newer version")
-
-// openDisk opens or creates the database at path.
-func openDisk(path string) (*disk, error) {
+// openDisk opens or creates the database at path and brings it to the last of
+// the schemas.
+func openDisk(path string, schemas []string) (*disk, error) {
 	// SQLite would create it readable for all, and the log after it.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -97,47 +65,11 @@ func openDisk(path string) (*disk, error) {
 	}
 	db.SetMaxOpenConns(1)
 	d := &disk{db: db, path: path, file: f, info: info}
-	if err := d.prepare(info.Size()); err != nil {
+	if err := d.prepare(info.Size(), schemas); err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
-}
-
-// prepare brings the database to the current schema and checks its health.
-func (d *disk) prepare(size int64) error {
-	var version int
-	if err := d.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	if version > len(schemas) {
-		return errNewer
-	}
-	// Reads the whole file; a big one costs more at every start than it is worth,
-	// damage in it is then found when it is met.
-	if size > 0 && size < 32<<20 {
-		var verdict string
-		if err := d.db.QueryRow("PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-			return err
-		}
-		if verdict != "ok" {
-			return errDamaged
-		}
-	}
-	for ; version < len(schemas); version++ {
-		tx, err := d.db.Begin()
-		if err != nil {
-			return err
-		}
-		if _, err = tx.Exec(schemas[version] + fmt.Sprintf("PRAGMA user_version = %d", version+1)); err == nil {
-			err = tx.Commit()
-		}
-		if err != nil {
-			tx.Rollback()
-			return err
-		}
-	}
-	return d.db.QueryRow("SELECT value FROM settings WHERE key = 'instance'").Scan(&d.instance)
 }
 
 var errDamaged = errors.New("the database is damaged")

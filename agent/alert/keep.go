@@ -34,7 +34,7 @@ func (s *Store) reopen() error {
 		}
 		s.lock = l
 	}
-	d, err := openDisk(s.path)
+	d, err := openDisk(s.path, s.schemas)
 	if err == nil {
 		err = s.square(d)
 		if err != nil {
@@ -52,8 +52,18 @@ func (s *Store) reopen() error {
 		return moveErr
 	}
 	s.cfg.Log.Error("alert database set aside", "path", aside, "err", err)
-	s.note(fmt.Sprintf("%s; it was set aside as %q and a new one begun", said, aside))
-	if d, err = openDisk(s.path); err != nil {
+	told := fmt.Sprintf("%s; it was set aside as %q and a new one begun", said, aside)
+	if why == "newer" {
+		taken, err := takeBack(s.path, s.schemas)
+		if err != nil {
+			return fmt.Errorf("take back the copy of the alert database: %w", err)
+		}
+		if taken {
+			told = fmt.Sprintf("the alert database was written by a newer version; it was set aside as %q and the copy taken back that was made before", aside)
+		}
+	}
+	s.note(told)
+	if d, err = openDisk(s.path, s.schemas); err != nil {
 		return err
 	}
 	if err = s.square(d); err != nil {
@@ -341,5 +351,8 @@ func (s *Store) retain() {
 	}
 	if err != nil {
 		s.fail(err)
+	}
+	if err := forgetBackups(s.path, s.cfg.Now().Add(-maxClosedAge)); err != nil {
+		s.cfg.Log.Warn("cannot remove an old copy of the alert database", "err", err)
 	}
 }

@@ -133,6 +133,7 @@ var agentForms = []form{
 	{En: "another program holds the database", Ja: "別のプログラムがデータベースを使っています"},
 	{En: "the alert database was damaged; it was set aside as %[1]q and a new one begun", Ja: "警告のデータベースが壊れていたため、%[1]s に移し、新しく作り直しました"},
 	{En: "the alert database was written by a newer version; it was set aside as %[1]q and a new one begun", Ja: "警告のデータベースは新しいバージョンのものだったため、%[1]s に移し、新しく作り直しました"},
+	{En: "the alert database was written by a newer version; it was set aside as %[1]q and the copy taken back that was made before", Ja: "警告のデータベースは新しいバージョンのものだったため、%[1]s に移し、更新前のコピーに戻しました"},
 	{En: "the alert database was taken away while in use; a new one was begun", Ja: "使用中の警告のデータベースがなくなったため、新しく作り直しました"},
 	{En: "the agent was started again at %[1]t because %[2]s; what happened until then may not have been seen", Ja: "エージェントが %[1]s に再起動しました（理由：%[2]s）。それまでの出来事は検知できていない可能性があります"},
 	{En: "the agent was started again at %[1]t because %[2]s; what happened until then may not have been seen (%[3]d times in a day)", Ja: "エージェントが %[1]s に再起動しました（理由：%[2]s、24 時間で %[3]s 回）。それまでの出来事は検知できていない可能性があります"},
