@@ -48,7 +48,7 @@ const packagedBin = "/usr/bin"
 // not.
 func Version(path string) string {
 	info, err := buildinfo.ReadFile(path)
-	if err != nil {
+	if err != nil || info.Main.Version == "(devel)" {
 		return ""
 	}
 	return info.Main.Version

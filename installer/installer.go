@@ -244,17 +244,21 @@ func (m *Machine) await(ctx context.Context, version string) error {
 	before, _ := m.Service.Look(ctx) // of a unit that cannot be looked at nothing is known; the answer decides
 	start, well := time.Now(), time.Time{}
 	answering, restarts := 0, before.Restarts
+	last := before // as its last run ended; while it is started again nothing is known
 	for {
 		got, pid, err := m.Agent(ctx)
 		state, lookErr := m.Service.Look(ctx)
 		now := time.Now()
+		if lookErr == nil && state.Result != "success" {
+			last = state
+		}
 		switch {
 		case givenUp() != nil:
 			return givenUp()
 		case lookErr == nil && state.Active == "failed":
 			return m.agentFailed(fmt.Errorf("the agent does not start: it ended with %q, status %d", state.Result, state.Status))
 		case lookErr == nil && state.Restarts >= before.Restarts+failures:
-			return m.agentFailed(fmt.Errorf("the agent keeps failing: it was started %d times again (%q, status %d)", state.Restarts-before.Restarts, state.Result, state.Status))
+			return m.agentFailed(fmt.Errorf("the agent keeps failing: it was started again %d times, and last ended with %q, status %d", state.Restarts-before.Restarts, last.Result, last.Status))
 		case err != nil, lookErr != nil:
 			well = time.Time{}
 		case version != "" && got != "" && got != version:

@@ -84,7 +84,7 @@ func journal(ctx context.Context) []string {
 	}
 	var lines []string
 	for l := range strings.Lines(out) {
-		if l = strings.TrimSpace(l); l != "" {
+		if l = strings.TrimSpace(l); l != "" && (len(lines) == 0 || lines[len(lines)-1] != l) {
 			lines = append(lines, l)
 		}
 	}

@@ -209,6 +209,9 @@ func advised(err error) error {
 		for _, l := range failed.Log {
 			hints = append(hints, "its log: "+plain.Text(l))
 		}
+		if runtime.GOOS == "linux" {
+			hints = append(hints, "'journalctl -u wormbelld' has all of it")
+		}
 		return hint(err, hints...)
 	case errors.Is(err, installer.ErrNotInstalled):
 		return hint(err, "'wormbell status' says whether an agent runs")

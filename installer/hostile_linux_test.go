@@ -1,0 +1,157 @@
+package installer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestVaults: a home is its owner's to fill; root is led nowhere by it.
+func TestVaults(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: homes of several users")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(dir, "secret.json")
+	two := []byte(`{"version":1,"items":[{},{}]}`)
+	if err := os.WriteFile(secret, two, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var passwd strings.Builder
+	uid := 4000
+	for name, fill := range map[string]func(state string) error{
+		"none": func(string) error { return nil },
+		"two":  func(state string) error { return os.WriteFile(filepath.Join(state, "vault.json"), two, 0o600) },
+		"empty": func(state string) error {
+			return os.WriteFile(filepath.Join(state, "vault.json"), []byte(`{"version":1,"items":[]}`), 0o600)
+		},
+		"bad": func(state string) error {
+			return os.WriteFile(filepath.Join(state, "vault.json"), []byte(`{"ver`), 0o600)
+		},
+		"link": func(state string) error { return os.Symlink(secret, filepath.Join(state, "vault.json")) },
+		"pipe": func(state string) error { return syscall.Mkfifo(filepath.Join(state, "vault.json"), 0o600) },
+		"elsewhere": func(state string) error {
+			return os.Rename(state, filepath.Join(dir, "outside"))
+		},
+	} {
+		uid++
+		home := filepath.Join(dir, name)
+		state := filepath.Join(home, ".local/state/wormbell")
+		if err := os.MkdirAll(state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := fill(state); err != nil {
+			t.Fatal(err)
+		}
+		if name == "elsewhere" {
+			os.WriteFile(filepath.Join(dir, "outside/vault.json"), two, 0o600)
+			os.Symlink(filepath.Join(dir, "outside"), state)
+		}
+		if err := filepath.WalkDir(home, func(p string, _ os.DirEntry, err error) error { return os.Lchown(p, uid, uid) }); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&passwd, "%s:x:%d:%d::%s:/bin/sh\n", name, uid, uid, home)
+	}
+	fmt.Fprintf(&passwd, "daemon:x:1:1::%s:/bin/sh\nbroken line\n", filepath.Join(dir, "two"))
+	list := filepath.Join(dir, "passwd")
+	if err := os.WriteFile(list, []byte(passwd.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan map[string]int)
+	go func() {
+		defer close(ended)
+		got, err := vaults(list)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		all := map[string]int{}
+		for _, v := range got {
+			all[v.User] = v.Tokens
+		}
+		ended <- all
+	}()
+	select {
+	case got := <-ended:
+		// Of one that cannot be read it is not said that it is empty.
+		if d := cmp.Diff(got, map[string]int{"two": 2, "bad": 0, "link": 0, "elsewhere": 0}); d != "" {
+			t.Errorf("(-got +want):\n%s", d)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for a pipe")
+	}
+}
+
+func TestDebOwner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"wormbell.list":            "/.\n/usr\n/usr/bin/wormbelld\n/usr/bin/wormbell\n",
+		"wormbell-tray:amd64.list": "/usr/bin/wormbell-tray\n",
+		"other.list":               "/usr/bin/other\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{"/usr/bin/wormbelld": "deb:wormbell", "/usr/bin/wormbell-tray": "deb:wormbell-tray", "/usr/bin": "", "/usr/bin/other": "", "/usr/local/bin/wormbelld": ""} {
+		if got, err := debOwner(dir, path); got != want || err != nil {
+			t.Errorf("%s: %q %v", path, got, err)
+		}
+	}
+}
+
+func TestBrought(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"share/man/man1/wormbell.1":                         "page",
+		"share/man/man1/ls.1":                               "not ours",
+		"share/applications/org.wormbell.Dashboard.desktop": "Exec=/usr/bin/wormbell dashboard\n",
+		"share/icons/hicolor/scalable/apps/wormbell.svg":    "<svg/>",
+		"share/icons/hicolor/scalable/apps/other.svg":       "<svg/>",
+		"share/bash-completion/completions/wormbell":        "made by us",
+		"bin/wormbell": "",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := Brought(filepath.Join(dir, "bin"), "/opt/w/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range files {
+		got[f.Path] = string(f.Data)
+	}
+	want := map[string]string{"man/man1/wormbell.1": "page", "applications/org.wormbell.Dashboard.desktop": "Exec=/opt/w/bin/wormbell dashboard\n", "icons/hicolor/scalable/apps/wormbell.svg": "<svg/>"}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("(-got +want):\n%s", d)
+	}
+	// Root is not led to somebody else's file.
+	page := filepath.Join(dir, "share/man/man1/wormbell.1")
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/shadow", page); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Brought(filepath.Join(dir, "bin"), "/opt/w/bin"); err == nil {
+		t.Error("a symbolic link was followed")
+	}
+}
