@@ -54,7 +54,7 @@ func (g *manager) service() installer.Service {
 		Look: func(context.Context) (installer.State, error) {
 			s := installer.State{Installed: g.unit != "", Masked: g.masked, Enabled: g.enabled, Active: "inactive", Result: "success", Restarts: g.restarts}
 			switch word, _, _ := strings.Cut(g.running, " "); word {
-			case "good", "mute":
+			case "good", "mute", "brief":
 				s.Active = "active"
 			case "broken":
 				s.Active, s.Result, s.Status = "failed", "exit-code", 2
@@ -105,6 +105,10 @@ func machine(t *testing.T) (*installer.Machine, *manager) {
 		Agent: func(context.Context) (string, int, error) {
 			if v, ok := strings.CutPrefix(g.running, "good "); ok {
 				return v, 1000, nil
+			}
+			if answers, ok := map[string]string{"brief": "brief 2", "brief 2": "brief 3", "brief 3": "crashing"}[g.running]; ok {
+				g.running = answers
+				return "", 1001, nil
 			}
 			return "", 0, errors.New("nobody listens")
 		},
@@ -310,9 +314,11 @@ func TestUpgradeFails(t *testing.T) {
 		{"mute", "does not answer"},
 		{"broken", `ended with "exit-code", status 2`},
 		{"crashing", "keeps failing"},
+		{"brief", "keeps failing"}, // it answers three times
 	} {
-		for _, migrates := range []bool{false, true} {
-			t.Run(fmt.Sprint(tc.agent, migrates), func(t *testing.T) {
+		for _, wrote := range []string{"", "form", "log"} {
+			migrates := wrote != ""
+			t.Run(tc.agent+" "+wrote, func(t *testing.T) {
 				t.Parallel()
 				m, g := machine(t)
 				install(t, m, config(t, "good 1"))
@@ -323,13 +329,19 @@ func TestUpgradeFails(t *testing.T) {
 				}
 				before := tree(t, m.Root)
 				g.onStart = func() {
-					if migrates && !strings.HasPrefix(g.running, "good") {
+					switch {
+					case strings.HasPrefix(g.running, "good"):
+					case wrote == "form":
 						os.WriteFile(store, db(2, "trust rows and more"), 0o600)
+					case wrote == "log": // the new form is still in there alone
 						os.WriteFile(store+"-wal", []byte("log"), 0o600)
 					}
 				}
 				c := config(t, tc.agent)
 				c.Share = append(c.Share, installer.File{Path: "man/man1/wormbell.1", Data: []byte("page\n")})
+				if tc.agent == "mute" {
+					c.Prefix = "/opt/wormbell" // so that the unit is another
+				}
 				p, err := m.Install(t.Context(), c)
 				if err != nil {
 					t.Fatal(err)
@@ -349,7 +361,7 @@ func TestUpgradeFails(t *testing.T) {
 				if migrates != exists(m, "var/lib/wormbell/wormbell.db.newer-20260102T030405") {
 					t.Error("what the newer agent wrote is lost, or something was set aside for no reason")
 				}
-				if g.running != "good 1" || !g.enabled || !strings.Contains(g.unit, "/usr/local/bin/wormbelld") {
+				if g.running != "good 1" || !g.enabled || g.unit != g.read("/etc/systemd/system/wormbelld.service") {
 					t.Errorf("%+v", g)
 				}
 			})
