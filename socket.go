@@ -2,9 +2,6 @@ package wormbell
 
 import "path"
 
-// SystemSocket is where the agent of the whole machine serves its API.
-const SystemSocket = "/run/wormbell/wormbell.sock"
-
 // UserSocket is where the agent of one user serves its API. runtime is
 // $XDG_RUNTIME_DIR; where that is not set, a folder of the user's own in /tmp
 // stands in, whose owner both sides check.

@@ -39,6 +39,9 @@ const (
 // maxProgram is more than any of our programs takes, in bytes.
 const maxProgram = 512 << 20
 
+// temporary is what a file is called until it is complete.
+const temporary = ".wormbell-new-*"
+
 // open returns what f is to hold.
 func (f File) open() (io.ReadCloser, error) {
 	if f.Source == "" {
@@ -132,7 +135,7 @@ func (m *Machine) stage(f File) (staged, error) {
 	}
 	defer in.Close()
 	to := m.path(f.Path)
-	out, err := os.CreateTemp(filepath.Dir(to), ".wormbell-new-*")
+	out, err := os.CreateTemp(filepath.Dir(to), temporary)
 	if err != nil {
 		return s, err
 	}
@@ -154,6 +157,19 @@ func (m *Machine) stage(f File) (staged, error) {
 	}
 	s.sum = hex.EncodeToString(h.Sum(nil))
 	return s, nil
+}
+
+// sweep removes what an installation that was killed has left in dir.
+func (m *Machine) sweep(dir string) {
+	list, err := filepath.Glob(filepath.Join(m.path(dir), temporary))
+	if err != nil {
+		return // the folder's name is no pattern: what is left there does no harm
+	}
+	for _, name := range list {
+		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && ownedByUs(info) {
+			_ = os.Remove(name) // as above
+		}
+	}
 }
 
 // folders makes the folder dir and those above it, for all to look into, and
@@ -251,7 +267,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	out, err := os.CreateTemp(filepath.Dir(to), ".wormbell-new-*")
+	out, err := os.CreateTemp(filepath.Dir(to), temporary)
 	if err != nil {
 		return err
 	}
@@ -328,6 +344,9 @@ func (m *Machine) put(files []File, obsolete []string, note *[]string) func(cont
 			}
 			_ = os.Remove(m.path(m.previous())) // unless more is in it
 			return errors.Join(append(errs, m.unmake(made))...)
+		}
+		for _, f := range files {
+			m.sweep(filepath.Dir(f.Path)) // before the first of ours is there
 		}
 		for _, f := range files {
 			more, err := m.folders(filepath.Dir(f.Path), 0o755)

@@ -96,12 +96,18 @@ func (m *Machine) Install(ctx context.Context, c Config) (*Plan, error) {
 			"--no-start puts the files there; then have your init run 'wormbelld' as root, and again whenever it ends",
 			"'sudo wormbell run' tries it out in a terminal")
 	}
-	version, _, agentErr := m.Agent(ctx)
+	version, _, agentErr := m.ask(ctx)
+	if m.Agent == nil && !state.Running() {
+		agentErr = errors.New("it does not run")
+	}
 	if agentErr == nil && c.Start && !state.Running() {
 		return nil, advice(errors.New("an agent runs already that the service manager did not start"), "end it first ('wormbell status' names its pid), then install")
 	}
 	in := installation{m: m, c: c, state: state, running: agentErr == nil, version: version, plan: &Plan{}}
 	in.want = Version(filepath.Join(c.Source, m.programName("wormbelld")))
+	if m.Agent == nil && c.Start {
+		in.note("Whether the agent answers cannot be asked on this system yet: the service manager's word is taken for it.")
+	}
 	in.withTray = c.Tray && m.has(c.Source, tray)
 	if c.Tray && !in.withTray {
 		in.note("There is no %s in %s: nothing will show in desktops.", m.programName(tray), c.Source)
@@ -140,7 +146,7 @@ func (in *installation) job(text string, do func(context.Context) (func(context.
 
 // done makes the plan of what was gathered.
 func (in *installation) done() *Plan {
-	in.plan.Plan = planned(in.jobs)
+	in.plan.Plan = in.m.planned(in.jobs)
 	return in.plan
 }
 
@@ -200,9 +206,11 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 		}
 	}
 	moved := slices.ContainsFunc(change, func(f File) bool { return f.kind == program || f.kind == unit })
-	upgrade := in.running && moved && c.Start && m.Manager
-	if upgrade {
-		in.stopOld()
+	if moved && c.Start && m.Manager {
+		if in.state.alive() {
+			in.stopOld()
+		}
+		in.keepState()
 	}
 	in.folders()
 	in.put(change, obsolete, files)
@@ -231,7 +239,10 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 func (in *installation) stopOld() {
 	m := in.m
 	what := "the agent that runs"
-	if in.version != "" {
+	switch {
+	case !in.running:
+		what = "the agent, which does not answer"
+	case in.version != "":
 		what += " (" + in.version + ")"
 	}
 	in.job(fmt.Sprintf("Stop %s. Its programs and a copy of its alerts and trust rows are kept until the new one answers; if it does not, all is put back and this one started again.", what),
@@ -239,6 +250,9 @@ func (in *installation) stopOld() {
 			start := func(ctx context.Context) error {
 				if err := m.Service.Start(ctx); err != nil {
 					return fmt.Errorf("start the old agent: %w", err)
+				}
+				if !in.running {
+					return nil // it did not answer before, either
 				}
 				if err := m.await(ctx, ""); err != nil {
 					return fmt.Errorf("the old agent: %w", err)
@@ -250,8 +264,15 @@ func (in *installation) stopOld() {
 			}
 			return start, nil
 		})
+}
+
+// keepState copies what the agent has stored, for the case that all is put back.
+func (in *installation) keepState() {
+	if !exists(in.m.path(filepath.Join(in.m.State, database))) {
+		return
+	}
 	in.job("", func(context.Context) (func(context.Context) error, error) {
-		restore, err := m.keepState()
+		restore, err := in.m.keepState()
 		return func(context.Context) error { return restore() }, err
 	})
 }
@@ -420,7 +441,7 @@ func (in *installation) begin(same bool, program func() string) {
 				return undo, fmt.Errorf("have the agent started at boot: %w", err)
 			}
 		}
-		if in.state.Running() {
+		if in.state.alive() {
 			if err := m.Service.Stop(ctx); err != nil { // it runs what was there before
 				return undo, fmt.Errorf("stop the agent: %w", err)
 			}

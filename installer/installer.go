@@ -62,7 +62,8 @@ type Machine struct {
 	Owner   func(ctx context.Context, path string) (string, error)
 	Service Service
 	// Agent asks the machine's agent for its version and process. An error says that
-	// none answers.
+	// none answers. nil: it cannot be asked on this system yet, and the manager is
+	// believed.
 	Agent func(ctx context.Context) (version string, pid int, err error)
 	// Log returns the last lines of the agent's log, the oldest first. It may be nil.
 	Log func(ctx context.Context) []string
@@ -108,6 +109,9 @@ type State struct {
 
 // Running reports whether the agent runs as far as the manager knows.
 func (s State) Running() bool { return s.Active == "active" }
+
+// alive reports whether the manager has it running, or is about to.
+func (s State) alive() bool { return s.Active != "" && s.Active != "inactive" && s.Active != "failed" }
 
 // Failing reports whether the manager has given up on it, or starts it again and
 // again.
@@ -213,13 +217,26 @@ func run(ctx context.Context, jobs []job) error {
 	return nil
 }
 
+// ErrBusy says that another installation or removal is going on.
+var ErrBusy = errors.New("another installation is going on")
+
 // planned makes a plan of jobs.
-func planned(jobs []job) wormbell.Plan {
+func (m *Machine) planned(jobs []job) wormbell.Plan {
 	// What only prepares others is not done without them.
 	if !slices.ContainsFunc(jobs, func(j job) bool { return j.text != "" }) {
 		jobs = nil
 	}
-	p := wormbell.Plan{Steps: []string{}, Do: func(ctx context.Context) error { return run(ctx, jobs) }}
+	p := wormbell.Plan{Steps: []string{}, Do: func(ctx context.Context) error {
+		if len(jobs) == 0 {
+			return nil
+		}
+		unlock, err := m.lock()
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return run(ctx, jobs)
+	}}
 	for _, j := range jobs {
 		if j.text != "" {
 			p.Steps = append(p.Steps, j.text)
@@ -246,7 +263,7 @@ func (m *Machine) await(ctx context.Context, version string) error {
 	answering, restarts := 0, before.Restarts
 	last := before // as its last run ended; while it is started again nothing is known
 	for {
-		got, pid, err := m.Agent(ctx)
+		got, pid, err := m.ask(ctx)
 		state, lookErr := m.Service.Look(ctx)
 		now := time.Now()
 		if lookErr == nil && state.Result != "success" {
@@ -283,6 +300,14 @@ func (m *Machine) await(ctx context.Context, version string) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// ask asks the agent, where it can be asked, for its version and process.
+func (m *Machine) ask(ctx context.Context) (version string, pid int, err error) {
+	if m.Agent == nil {
+		return "", 0, nil
+	}
+	return m.Agent(ctx)
 }
 
 // agentFailed adds the end of the agent's log to err. It is asked for now: the

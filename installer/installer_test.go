@@ -92,7 +92,7 @@ func (g *manager) service() installer.Service {
 func machine(t *testing.T) (*installer.Machine, *manager) {
 	t.Helper()
 	root := t.TempDir()
-	for _, dir := range []string{"usr/bin", "usr/local/bin", "etc/systemd/system", "var/lib"} {
+	for _, dir := range []string{"usr/bin", "usr/local/bin", "etc/systemd/system", "var/lib", "run"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -429,6 +429,89 @@ func TestInterrupted(t *testing.T) {
 	}
 	if d := cmp.Diff(tree(t, m.Root), before); d != "" || g.running != "good 1" {
 		t.Errorf("%q, not as it was (-got +want):\n%s", g.running, d)
+	}
+}
+
+// TestOneAtATime: a second one does nothing while the first is at it.
+func TestOneAtATime(t *testing.T) {
+	t.Parallel()
+	m, g := machine(t)
+	p, err := m.Install(t.Context(), config(t, "good 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := m.Install(t.Context(), config(t, "good 2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy error
+	g.onStart = func() { g.onStart, busy = nil, second.Do(t.Context()) }
+	if err := p.Do(t.Context()); err != nil || !errors.Is(busy, installer.ErrBusy) || g.running != "good 1" {
+		t.Errorf("%v, the second: %v", err, busy)
+	}
+}
+
+// TestFailingAgentIsUpgraded: one that does not answer is stopped, its state kept,
+// and tried again if the new one is no better.
+func TestFailingAgentIsUpgraded(t *testing.T) {
+	t.Parallel()
+	for _, next := range []string{"good 2", "broken"} {
+		t.Run(next, func(t *testing.T) {
+			t.Parallel()
+			m, g := machine(t)
+			install(t, m, config(t, "good 1"))
+			if err := os.WriteFile(filepath.Join(m.Root, "var/lib/wormbell/wormbell.db"), db(1, "rows"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, m.Root)
+			g.running = "crashing"
+			p, err := m.Install(t.Context(), config(t, next))
+			if err != nil || !strings.HasPrefix(p.Steps[0], "Stop the agent, which does not answer.") {
+				t.Fatalf("%v %v", p, err)
+			}
+			err = p.Do(t.Context())
+			if next == "good 2" {
+				if err != nil || g.running != next {
+					t.Errorf("%q %v", g.running, err)
+				}
+				return
+			}
+			if d := cmp.Diff(tree(t, m.Root), before); err == nil || d != "" || g.running != "good 1" {
+				t.Errorf("%q %v\n%s", g.running, err, d)
+			}
+		})
+	}
+}
+
+// TestAgentThatCannotBeAsked: where nobody can ask it, the manager is believed.
+func TestAgentThatCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	m, g := machine(t)
+	m.Agent = nil
+	install(t, m, config(t, "good 1"))
+	if p, err := m.Install(t.Context(), config(t, "good 1")); err != nil || !p.Nothing() {
+		t.Errorf("the second time: %v %v", p, err)
+	}
+	p, err := m.Install(t.Context(), config(t, "broken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Do(t.Context()); err == nil || g.running != "good 1" {
+		t.Errorf("%q %v", g.running, err)
+	}
+}
+
+// TestSweeps: what a killed installation left half written is removed.
+func TestSweeps(t *testing.T) {
+	t.Parallel()
+	m, _ := machine(t)
+	left := filepath.Join(m.Root, "usr/local/bin/.wormbell-new-123")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	install(t, m, config(t, "good 1"))
+	if exists(m, "usr/local/bin/.wormbell-new-123") {
+		t.Error("it is still there")
 	}
 }
 

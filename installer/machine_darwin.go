@@ -9,15 +9,16 @@ import (
 	"time"
 )
 
-// Local returns this machine. agent asks its agent.
+// Local returns this machine. Its agent cannot be asked yet: who serves a socket
+// is not told by this system so far.
 //
 // Written from launchctl(1) and launchd.plist(5), and not run on a Mac yet.
-func Local(agent func(ctx context.Context) (version string, pid int, err error)) (*Machine, error) {
+func Local(_ func(ctx context.Context) (version string, pid int, err error)) (*Machine, error) {
 	ctl, err := control("darwin", "", "")
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{OS: runtime.GOOS, Manager: true, State: "/var/lib/wormbell", Agent: agent, Now: time.Now,
+	return &Machine{OS: runtime.GOOS, Manager: true, State: "/var/lib/wormbell", Now: time.Now,
 		Owner:    func(context.Context, string) (string, error) { return "", nil }, // there are no packages of ours for this system
 		Sessions: func(context.Context) ([]Session, error) { return nil, nil },     // launchd starts the LaunchAgent at the next login
 		Vaults:   func(context.Context) ([]Vault, error) { return vaultsBelow("/Users") },

@@ -17,10 +17,11 @@ import (
 // runKey is where Windows looks for what is started at every login, of everybody.
 const runKey = `Software\Microsoft\Windows\CurrentVersion\Run`
 
-// Local returns this machine. agent asks its agent.
+// Local returns this machine. Its agent cannot be asked yet: who serves a socket
+// is not told by this system so far.
 //
 // Not run on Windows yet.
-func Local(agent func(ctx context.Context) (version string, pid int, err error)) (*Machine, error) {
+func Local(_ func(ctx context.Context) (version string, pid int, err error)) (*Machine, error) {
 	state := `C:\ProgramData\Wormbell`
 	if dir := os.Getenv("ProgramData"); filepath.IsAbs(dir) {
 		state = filepath.Join(dir, "Wormbell")
@@ -29,7 +30,7 @@ func Local(agent func(ctx context.Context) (version string, pid int, err error))
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{OS: runtime.GOOS, Manager: true, State: state, Agent: agent, Now: time.Now,
+	return &Machine{OS: runtime.GOOS, Manager: true, State: state, Now: time.Now,
 		Owner:    func(context.Context, string) (string, error) { return "", nil }, // there are no packages of ours for this system
 		Sessions: func(context.Context) ([]Session, error) { return nil, nil },     // the Run key starts the tray at the next login
 		Vaults:   func(context.Context) ([]Vault, error) { return nil, nil },       // there is no vault on Windows yet

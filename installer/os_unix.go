@@ -3,6 +3,7 @@
 package installer
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -61,4 +62,39 @@ func ownerOf(info fs.FileInfo) int {
 		return int(st.Uid)
 	}
 	return -1
+}
+
+// lock keeps another installer away until unlock is called. The file is in a
+// folder of root's and goes with the lock: nobody else can hold it.
+func (m *Machine) lock() (unlock func(), err error) {
+	dir := "/run"
+	if m.OS == "darwin" {
+		dir = "/var/run"
+	}
+	name := filepath.Join(m.path(dir), "wormbell-install.lock")
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			return func() {}, nil // a folder that is no running machine
+		}
+		if err != nil {
+			return nil, fmt.Errorf("lock: %w", err)
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			f.Close()
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return nil, ErrBusy
+			}
+			return nil, fmt.Errorf("lock %q: %w", name, err)
+		}
+		mine, err := f.Stat()
+		now, statErr := os.Lstat(name)
+		if err == nil && statErr == nil && os.SameFile(mine, now) {
+			return func() {
+				os.Remove(name) // while it is ours
+				f.Close()
+			}, nil
+		}
+		f.Close() // who had it has just removed it
+	}
 }

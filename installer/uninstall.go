@@ -79,7 +79,7 @@ func (m *Machine) Uninstall(ctx context.Context, r Removal) (*Plan, error) {
 		}
 	}
 	u.state(r.Purge)
-	plan.Plan = planned(u.jobs)
+	plan.Plan = m.planned(u.jobs)
 	do := plan.Do
 	plan.Do = func(ctx context.Context) error {
 		err := do(ctx)
@@ -193,6 +193,7 @@ func (u *removing) files(ctx context.Context) error {
 				if err := os.Remove(m.path(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return fmt.Errorf("remove %q: %w", p, err)
 				}
+				m.sweep(filepath.Dir(p))
 			}
 			return nil
 		})

@@ -1,0 +1,6 @@
+//go:build !darwin
+
+package wormbell
+
+// SystemSocket is where the agent of the whole machine serves its API.
+const SystemSocket = "/run/wormbell/wormbell.sock"
