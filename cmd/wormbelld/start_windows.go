@@ -17,6 +17,9 @@ var stops []os.Signal
 // exitFatal is exitCannot where there is no watchdog.
 const exitFatal = exitCannot
 
+// exitAnew is what the agent exits with to be started again by whoever started it.
+const exitAnew = 1
+
 // start runs the agent: in the foreground, or as the service that Windows has
 // started. Without permission marks nobody waits for it, so it needs no watchdog.
 func start(ctx context.Context, _ flags, c agent.Config, log *slog.Logger) error {
