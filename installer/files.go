@@ -24,6 +24,7 @@ type File struct {
 	// folder of their own says that they trust it.
 	Source string
 	kind   kind
+	want   string // SHA-256 that it had when the plan was made; "" if it was not looked at
 }
 
 // kind is to which step of the plan a file belongs.
@@ -156,6 +157,10 @@ func (m *Machine) stage(f File) (staged, error) {
 		return s, fmt.Errorf("write %q: %w", f.Path, err)
 	}
 	s.sum = hex.EncodeToString(h.Sum(nil))
+	if f.want != "" && s.sum != f.want {
+		os.Remove(s.temp)
+		return staged{}, fmt.Errorf("%q is no longer what it was when the plan was made", f.Source)
+	}
 	return s, nil
 }
 

@@ -192,6 +192,7 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 			return nil, fmt.Errorf("look at %q: %w", f.Path, err)
 		}
 		if !ok {
+			f.want = sum
 			change = append(change, f)
 		}
 	}

@@ -501,6 +501,25 @@ func TestAgentThatCannotBeAsked(t *testing.T) {
 	}
 }
 
+// TestChangedSincePlanned: what is put is what the person agreed to.
+func TestChangedSincePlanned(t *testing.T) {
+	t.Parallel()
+	m, g := machine(t)
+	c := config(t, "good 1")
+	before := tree(t, m.Root)
+	p, err := m.Install(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.Source, "wormbelld"), []byte("good evil"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err = p.Do(t.Context())
+	if d := cmp.Diff(tree(t, m.Root), before); err == nil || !strings.Contains(err.Error(), "no longer what it was") || d != "" || g.running != "" {
+		t.Errorf("%q %v\n%s", g.running, err, d)
+	}
+}
+
 // TestSweeps: what a killed installation left half written is removed.
 func TestSweeps(t *testing.T) {
 	t.Parallel()

@@ -121,6 +121,9 @@ else hands them to a package manager.`,
 					plan.Notes = append(plan.Notes, "Not yet: "+vaults.Error()+". You are asked first whether to put them back.")
 				}
 			}
+			if errors.As(err, &vaults) { // not all could be put back
+				return vaultsLeft(vaults)
+			}
 			if err != nil {
 				return advised(err)
 			}
@@ -277,9 +280,14 @@ func (p *printer) installation(plan *installer.Plan) {
 	p.plan(plan.Plan, nil)
 }
 
+// vaultsLeft says what to do about tokens in vaults.
+func vaultsLeft(vaults *installer.VaultsError) error {
+	return hint(vaults, "put them back first: 'wormbell vault npm --restore', as that user", "--leave-vaults goes on without: they stay in the keychain")
+}
+
 // emptyVaults offers to put the tokens of vaults back where they stood.
 func (a *app) emptyVaults(ctx context.Context, i installing, vaults *installer.VaultsError) error {
-	refuse := hint(vaults, "put them back first: 'wormbell vault npm --restore', as that user", "--leave-vaults goes on without: they stay in the keychain")
+	refuse := vaultsLeft(vaults)
 	if i.yes || a.json {
 		return refuse
 	}
