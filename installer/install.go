@@ -437,6 +437,7 @@ func (in *installation) begin(same bool, program func() string) {
 			}
 			return err
 		}
+		begun := time.Now()
 		if !enabled {
 			if err := m.Service.Enable(ctx); err != nil {
 				return undo, fmt.Errorf("have the agent started at boot: %w", err)
@@ -448,7 +449,7 @@ func (in *installation) begin(same bool, program func() string) {
 			}
 		}
 		if err := m.Service.Start(ctx); err != nil {
-			return undo, fmt.Errorf("start the agent: %w", m.agentFailed(err))
+			return undo, fmt.Errorf("start the agent: %w", m.agentFailed(err, begun))
 		}
 		return undo, m.await(ctx, Version(m.path(program())))
 	})

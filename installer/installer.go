@@ -65,8 +65,9 @@ type Machine struct {
 	// none answers. nil: it cannot be asked on this system yet, and the manager is
 	// believed.
 	Agent func(ctx context.Context) (version string, pid int, err error)
-	// Log returns the last lines of the agent's log, the oldest first. It may be nil.
-	Log func(ctx context.Context) []string
+	// Log returns the last lines of the agent's log since then, the oldest first. It
+	// may be nil.
+	Log func(ctx context.Context, since time.Time) []string
 	// Sessions lists those who are logged in with a desktop.
 	Sessions func(ctx context.Context) ([]Session, error)
 	// Vaults lists the users who have tokens in a vault.
@@ -258,8 +259,9 @@ func (m *Machine) await(ctx context.Context, version string) error {
 	tick := time.NewTicker(min(100*time.Millisecond, calm/4+time.Millisecond))
 	defer tick.Stop()
 	// The manager counts from the unit's first start after it was loaded.
+	start := time.Now()
 	before, _ := m.Service.Look(ctx) // of a unit that cannot be looked at nothing is known; the answer decides
-	start, well := time.Now(), time.Time{}
+	var well time.Time               // since when it answers, zero while it does not
 	answering, restarts := 0, before.Restarts
 	last := before // as its last run ended; while it is started again nothing is known
 	for {
@@ -273,9 +275,9 @@ func (m *Machine) await(ctx context.Context, version string) error {
 		case givenUp() != nil:
 			return givenUp()
 		case lookErr == nil && state.Active == "failed":
-			return m.agentFailed(fmt.Errorf("the agent does not start: it ended with %q, status %d", state.Result, state.Status))
+			return m.agentFailed(fmt.Errorf("the agent does not start: it ended with %q, status %d", state.Result, state.Status), start)
 		case lookErr == nil && state.Restarts >= before.Restarts+failures:
-			return m.agentFailed(fmt.Errorf("the agent keeps failing: it was started again %d times, and last ended with %q, status %d", state.Restarts-before.Restarts, last.Result, last.Status))
+			return m.agentFailed(fmt.Errorf("the agent keeps failing: it was started again %d times, and last ended with %q, status %d", state.Restarts-before.Restarts, last.Result, last.Status), start)
 		case err != nil, lookErr != nil:
 			well = time.Time{}
 		case version != "" && got != "" && got != version:
@@ -293,7 +295,7 @@ func (m *Machine) await(ctx context.Context, version string) error {
 			if err == nil {
 				err = errors.Join(lookErr, ctx.Err())
 			}
-			return m.agentFailed(fmt.Errorf("the agent does not answer within %v: %w", most, err))
+			return m.agentFailed(fmt.Errorf("the agent does not answer within %v: %w", most, err), start)
 		}
 		select {
 		case <-tick.C:
@@ -312,12 +314,12 @@ func (m *Machine) ask(ctx context.Context) (version string, pid int, err error) 
 
 // agentFailed adds the end of the agent's log to err. It is asked for now: the
 // next agent would write over it.
-func (m *Machine) agentFailed(err error) error {
+func (m *Machine) agentFailed(err error, since time.Time) error {
 	e := &agentError{err: err}
 	if m.Log != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // the caller's has perhaps run out
 		defer cancel()
-		e.log = m.Log(ctx)
+		e.log = m.Log(ctx, since)
 	}
 	return e
 }

@@ -112,7 +112,7 @@ func machine(t *testing.T) (*installer.Machine, *manager) {
 			}
 			return "", 0, errors.New("nobody listens")
 		},
-		Log: func(context.Context) []string { return []string{"level=ERROR msg=oh"} },
+		Log: func(context.Context, time.Time) []string { return []string{"level=ERROR msg=oh"} },
 		Sessions: func(context.Context) ([]installer.Session, error) {
 			return []installer.Session{{User: "dev",
 				Start: func(context.Context) error { g.trayRunning = true; return g.act("tray") },

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Local returns this machine. agent asks its agent.
@@ -67,28 +70,28 @@ func systemd() (Service, error) {
 
 // Look asks systemd what it knows of the agent. It needs no root.
 func Look(ctx context.Context) (State, error) {
-	out, err := tool(ctx, "systemctl", "show", "--no-pager", "--timestamp=unix",
-		"--property=LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,FragmentPath,ActiveEnterTimestamp,InactiveEnterTimestamp,StateChangeTimestamp",
+	// The times as such are in words, and --timestamp=unix is younger than systemds
+	// that are in use.
+	out, err := tool(ctx, "systemctl", "show", "--no-pager",
+		"--property=LoadState,UnitFileState,ActiveState,Result,ExecMainStatus,NRestarts,FragmentPath,ActiveExitTimestampMonotonic,StateChangeTimestampMonotonic",
 		ServiceName+".service")
 	if err != nil {
 		return State{}, err
 	}
-	return parseShow(out), nil
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &up); err != nil {
+		return State{}, err
+	}
+	return parseShow(out, time.Now().Add(-time.Duration(up.Nano()))), nil
 }
 
-// journal returns the agent's last lines from systemd's journal.
-func journal(ctx context.Context) []string {
-	out, err := tool(ctx, "journalctl", "--unit="+ServiceName, "--lines=5", "--output=cat", "--no-pager", "--quiet", "_COMM=wormbelld")
+// journal returns what the agent, and systemd of it, said last since then.
+func journal(ctx context.Context, since time.Time) []string {
+	out, err := tool(ctx, "journalctl", "--unit="+ServiceName, "--lines=50", "--output=cat", "--no-pager", "--quiet", fmt.Sprintf("--since=@%d", since.Unix()))
 	if err != nil {
 		return nil
 	}
-	var lines []string
-	for l := range strings.Lines(out) {
-		if l = strings.TrimSpace(l); l != "" && (len(lines) == 0 || lines[len(lines)-1] != l) {
-			lines = append(lines, l)
-		}
-	}
-	return lines
+	return lastWords(out)
 }
 
 // sessions lists those who have a desktop on a systemd user manager.

@@ -18,13 +18,13 @@ func TestParseShow(t *testing.T) {
 		text string
 		want State
 	}{
-		"none":    {"Result=success\nNRestarts=0\nExecMainStatus=0\nLoadState=not-found\nActiveState=inactive\nFragmentPath=\nUnitFileState=\nStateChangeTimestamp=\n", State{Active: "inactive", Result: "success"}},
-		"running": {"Result=success\nNRestarts=0\nExecMainStatus=0\nLoadState=loaded\nActiveState=active\nFragmentPath=/usr/lib/systemd/system/wormbelld.service\nUnitFileState=enabled\nStateChangeTimestamp=@1767323045\n", State{Installed: true, Enabled: true, Active: "active", Result: "success", File: "/usr/lib/systemd/system/wormbelld.service", Since: time.Unix(1767323045, 0)}},
-		"failing": {"Result=exit-code\nNRestarts=7\nExecMainStatus=2\nLoadState=loaded\nActiveState=activating\nUnitFileState=disabled\nStateChangeTimestamp=@1767323045\n", State{Installed: true, Active: "activating", Result: "exit-code", Status: 2, Restarts: 7, Since: time.Unix(1767323045, 0)}},
+		"none":    {"Result=success\nNRestarts=0\nExecMainStatus=0\nLoadState=not-found\nActiveState=inactive\nFragmentPath=\nUnitFileState=\nStateChangeTimestampMonotonic=0\n", State{Active: "inactive", Result: "success"}},
+		"running": {"Result=success\nNRestarts=0\nExecMainStatus=0\nLoadState=loaded\nActiveState=active\nFragmentPath=/usr/lib/systemd/system/wormbelld.service\nUnitFileState=enabled\nStateChangeTimestampMonotonic=45000000\nActiveExitTimestampMonotonic=0\n", State{Installed: true, Enabled: true, Active: "active", Result: "success", File: "/usr/lib/systemd/system/wormbelld.service", Since: time.Unix(1767323045, 0)}},
+		"failing": {"Result=exit-code\nNRestarts=7\nExecMainStatus=2\nLoadState=loaded\nActiveState=activating\nUnitFileState=disabled\nStateChangeTimestampMonotonic=95000000\nActiveExitTimestampMonotonic=45000000\n", State{Installed: true, Active: "activating", Result: "exit-code", Status: 2, Restarts: 7, Since: time.Unix(1767323045, 0)}},
 		"masked":  {"LoadState=masked\nActiveState=inactive\nUnitFileState=masked\nResult=success\n", State{Installed: true, Masked: true, Active: "inactive", Result: "success"}},
-		"old":     {"LoadState=loaded\nActiveState=active\nStateChangeTimestamp=Fri 2026-01-02 03:04:05 UTC\n", State{Installed: true, Active: "active"}},
+		"old":     {"LoadState=loaded\nActiveState=active\n", State{Installed: true, Active: "active"}},
 	} {
-		got := parseShow(tc.text)
+		got := parseShow(tc.text, time.Unix(1767323000, 0))
 		if d := cmp.Diff(got, tc.want); d != "" {
 			t.Errorf("%s (-got +want):\n%s", name, d)
 		}
@@ -139,4 +139,20 @@ func paths(files []File) (s string) {
 		s += f.Path + "\n"
 	}
 	return s
+}
+
+func TestLastWords(t *testing.T) {
+	t.Parallel()
+	got := lastWords("Starting wormbelld.service - Wormbell...\nwormbelld: cannot run: no\nwormbelld.service: Main process exited, code=exited, status=2/INVALIDARGUMENT\n" +
+		"wormbelld.service: Failed with result 'exit-code'.\nFailed to start wormbelld.service.\nwormbelld.service: Scheduled restart job, restart counter is at 1.\n" +
+		"wormbelld: cannot run: no\n\nwormbelld.service: Failed to execute /usr/local/bin/wormbelld: Exec format error\n")
+	if d := cmp.Diff(got, []string{"wormbelld: cannot run: no", "wormbelld.service: Failed to execute /usr/local/bin/wormbelld: Exec format error"}); d != "" {
+		t.Errorf("(-got +want):\n%s", d)
+	}
+	if got := lastWords("a\nb\nc\nd\ne\nf\n"); len(got) != 5 || got[0] != "b" {
+		t.Errorf("%q", got)
+	}
+	if got := lastWords(""); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,8 +92,9 @@ func properties(text string) map[string]string {
 	return p
 }
 
-// parseShow reads what "systemctl show --timestamp=unix" says of the agent's unit.
-func parseShow(text string) State {
+// parseShow reads what "systemctl show" says of the agent's unit. zero is when the
+// monotonic clock began.
+func parseShow(text string, zero time.Time) State {
 	p := properties(text)
 	s := State{
 		Installed: p["LoadState"] == "loaded" || p["LoadState"] == "masked",
@@ -101,19 +103,35 @@ func parseShow(text string) State {
 		Active:    p["ActiveState"],
 		Result:    p["Result"],
 		File:      p["FragmentPath"],
-		Since:     unixTime(p["StateChangeTimestamp"]),
 	}
 	s.Restarts, _ = strconv.Atoi(p["NRestarts"]) // 0 where systemd is too old to tell
 	s.Status, _ = strconv.Atoi(p["ExecMainStatus"])
+	since := p["StateChangeTimestampMonotonic"]
+	if s.Failing() { // its state changes with every try; it is since it last ran that it fails
+		since = p["ActiveExitTimestampMonotonic"]
+	}
+	if us, err := strconv.ParseInt(since, 10, 64); err == nil && us > 0 {
+		s.Since = zero.Add(time.Duration(us) * time.Microsecond)
+	}
 	return s
 }
 
-// unixTime reads "@1700000000"; zero for anything else, such as "n/a" and the
-// spelt-out times of a systemd before 247.
-func unixTime(s string) time.Time {
-	n, err := strconv.ParseInt(strings.TrimPrefix(s, "@"), 10, 64)
-	if err != nil || n <= 0 || !strings.HasPrefix(s, "@") {
-		return time.Time{}
+// routine begins what systemd says of every start and end, which explains nothing.
+var routine = []string{"Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start ", ServiceName + ".service: Scheduled restart", ServiceName + ".service: Main process exited",
+	ServiceName + ".service: Failed with result", ServiceName + ".service: Deactivated", ServiceName + ".service: Succeeded", ServiceName + ".service: Consumed"}
+
+// lastWords returns the last lines of a log that may explain why the agent ended,
+// each once.
+func lastWords(log string) (lines []string) {
+	for l := range strings.Lines(log) {
+		l = strings.TrimSpace(l)
+		if l == "" || slices.Contains(lines, l) || slices.ContainsFunc(routine, func(r string) bool { return strings.HasPrefix(l, r) }) {
+			continue
+		}
+		lines = append(lines, l)
 	}
-	return time.Unix(n, 0)
+	return lines[max(0, len(lines)-mostWords):]
 }
+
+// mostWords is how many such lines are shown.
+const mostWords = 5
