@@ -17,7 +17,7 @@ import (
 
 // toolTime is how long a program of the system may take: a manager that hangs
 // must not hang us for ever.
-const toolTime = 20 * time.Second
+const toolTime = time.Minute
 
 // toolError is what a program of the system said against it.
 type toolError struct {
@@ -28,12 +28,16 @@ type toolError struct {
 }
 
 func (e *toolError) Error() string {
-	if e.said != "" {
+	if e.exited && e.said != "" {
 		return e.name + ": " + e.said
 	}
 	return e.name + ": " + e.err.Error()
 }
 func (e *toolError) Unwrap() error { return e.err }
+
+// ErrNoTool is wrapped by errors that say that this system has not the program with
+// which it would be asked.
+var ErrNoTool = errors.New("it is not on this system")
 
 // lookup finds a program of the system. PATH is not asked: it may be a person's
 // own, kept through sudo.
@@ -43,7 +47,7 @@ func lookup(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("there is no %s on this system", name)
+	return "", fmt.Errorf("%s: %w", name, ErrNoTool)
 }
 
 // command prepares a program of the system; cancel lets go of its time.
@@ -73,10 +77,15 @@ func tool(ctx context.Context, name string, args ...string) (string, error) {
 func output(cmd *exec.Cmd) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	begun := time.Now()
 	if err := cmd.Run(); err != nil {
 		said, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
 		var exit *exec.ExitError
-		return out.String(), &toolError{name: filepath.Base(cmd.Path), said: plain.Text(said), exited: errors.As(err, &exit) && exit.Exited(), err: err}
+		exited := errors.As(err, &exit) && exit.Exited()
+		if !exited && time.Since(begun) >= toolTime {
+			err = fmt.Errorf("it did not end within %v", toolTime)
+		}
+		return out.String(), &toolError{name: filepath.Base(cmd.Path), said: plain.Text(said), exited: exited, err: err}
 	}
 	return out.String(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,7 +140,8 @@ func TestWhyNone(t *testing.T) {
 		err   error
 		want  string
 	}{
-		"no service manager": {installer.State{}, errors.New("no systemctl"), "hint: 'sudo wormbell install' installs and starts it\nhint: or try it out in the foreground: 'sudo wormbell run' ('wormbell run' sees less)\nhint: 'wormbell doctor' says what this machine needs\n"},
+		"no service manager": {installer.State{}, fmt.Errorf("systemctl: %w", installer.ErrNoTool), "hint: 'sudo wormbell install' installs and starts it\nhint: or try it out in the foreground: 'sudo wormbell run' ('wormbell run' sees less)\nhint: 'wormbell doctor' says what this machine needs\n"},
+		"could not tell":     {installer.State{}, errors.New("systemctl: killed"), "hint: whether a service is installed could not be told: systemctl: killed\nhint: 'sudo wormbell install' installs or mends it\nhint: 'wormbell doctor' says what this machine needs\n"},
 		"not installed":      {installer.State{Active: "inactive"}, nil, "hint: 'sudo wormbell install' installs and starts it\nhint: or try it out in the foreground: 'sudo wormbell run' ('wormbell run' sees less)\nhint: 'wormbell doctor' says what this machine needs\n"},
 		"stopped":            {installer.State{Installed: true, Enabled: true, Active: "inactive", Since: since}, nil, "hint: the service is installed and stopped since 2026-01-02 03:04:05: 'sudo systemctl start wormbelld' starts it\nhint: 'wormbell doctor' says what this machine needs\n"},
 		"disabled":           {installer.State{Installed: true, Active: "inactive"}, nil, "hint: the service is installed and stopped: 'sudo systemctl start wormbelld' starts it\nhint: it does not start at boot: 'sudo systemctl enable wormbelld' makes it\nhint: 'wormbell doctor' says what this machine needs\n"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // lookTime is how long the service manager is asked for. A hint is not worth more.
-const lookTime = 2 * time.Second
+const lookTime = 5 * time.Second
 
 // whyNone says what a person can do when no agent answers: that depends on
 // whether a service is installed, and how it fares.
@@ -28,8 +29,11 @@ func (a *app) whyNone(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	s, err := a.look(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, installer.ErrNoTool):
 		return install // without a service manager it says what else there is
+	case err != nil:
+		return []string{"whether a service is installed could not be told: " + plain.Text(err.Error()), "'sudo wormbell install' installs or mends it", try[1]}
 	}
 	return serviceHints(runtime.GOOS, s, install, try[1], a.zone)
 }
