@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench bench-notify clean
+.PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench bench-notify packages packages-check clean
 
 all: build
 
@@ -98,5 +98,13 @@ bench: build
 bench-notify: build
 	$(GO) run ./internal/bench -only notify
 
+# Everything that is published of the commit that is checked out, into dist: see docs/release.md.
+packages:
+	$(GO) run ./internal/release -out dist $(if $(VERSION),-version $(VERSION))
+
+# Builds it twice, in other folders and with a cache of its own, and compares every byte.
+packages-check:
+	$(GO) run ./internal/release -check $(if $(VERSION),-version $(VERSION))
+
 clean:
-	rm -rf bin artifacts
+	rm -rf bin artifacts dist

@@ -9,5 +9,5 @@ import "embed"
 
 // Files are the files, by their path below this folder: "systemd/wormbelld.service".
 //
-//go:embed systemd xdg
+//go:embed systemd xdg man
 var Files embed.FS

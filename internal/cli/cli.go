@@ -49,6 +49,14 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	return a.run(ctx, args)
 }
 
+// Command returns the tree of commands for the pages and completions that are
+// made of it. It is not to be executed: Run does that.
+func Command() *cobra.Command {
+	root := (&app{zone: time.UTC}).root()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
 // run executes one command line.
 func (a *app) run(ctx context.Context, args []string) int {
 	s := a.streams
