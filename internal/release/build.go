@@ -150,7 +150,7 @@ func (b *build) programs(ctx context.Context) error {
 		if _, err := os.Stat(dir); err == nil {
 			continue
 		}
-		args := []string{"build", "-o", dir + string(filepath.Separator)}
+		args := []string{"build", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
 		for _, p := range t.programs() {
 			args = append(args, "./cmd/"+p)
 		}

@@ -133,7 +133,7 @@ func (b *build) config(p pkg, entries []entry, stage string) (object, error) {
 		"section": "utils", "priority": "optional", "maintainer": maintainer, "homepage": homepage, "license": "Apache-2.0",
 		"description": summary + "\n" + text, "mtime": b.time, "contents": contents, "disable_globbing": true, "umask": 0o022,
 		"changelog": changelog,
-		"deb":       object{"compression": "xz"},
+		"deb":       object{"compression": "gzip"},
 		"archlinux": object{"packager": maintainer},
 	}
 	if p.format != deb {
@@ -141,7 +141,7 @@ func (b *build) config(p pkg, entries []entry, stage string) (object, error) {
 	}
 	if p.format == rpm { // where a description is no markup of its own
 		c["description"] = strings.ReplaceAll(text, "\n.\n", "\n\n")
-		c["rpm"] = object{"summary": summary, "buildhost": "localhost", "group": "Unspecified", "compression": "xz"}
+		c["rpm"] = object{"summary": summary, "buildhost": "localhost", "group": "Unspecified", "compression": "gzip:9"}
 	}
 	b.relations(c, p)
 	scripts, err := b.scripts(p, stage)
