@@ -130,13 +130,14 @@ func (b *build) config(p pkg, entries []entry, stage string) (object, error) {
 	summary, text, _ := strings.Cut(descriptions[p.name], "\n")
 	c := object{
 		"name": p.name, "arch": p.target.Arch, "platform": "linux", "version": b.version.In(p.format), "version_schema": "none", "release": release,
-		"section": "utils", "priority": "optional", "maintainer": maintainer, "homepage": homepage, "license": "Apache-2.0",
+		"section": "utils", "priority": "optional", "maintainer": maintainer, "homepage": homepage,
 		"description": summary + "\n" + text, "mtime": b.time, "contents": contents, "disable_globbing": true, "umask": 0o022,
 		"changelog": changelog,
 		"deb":       object{"compression": "gzip"},
 		"archlinux": object{"packager": maintainer},
 	}
-	if p.format != deb {
+	if p.format != deb { // whose copyright file says it, and which has no such field
+		c["license"] = "Apache-2.0"
 		c["description"] = summary
 	}
 	if p.format == rpm { // where a description is no markup of its own

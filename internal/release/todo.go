@@ -8,9 +8,6 @@ type signer struct{}
 func (s *signer) close()                                 {}
 func (b *build) takeKeys(context.Context) error          { return nil }
 func (b *build) signIn(c object, p pkg)                  {}
-func (b *build) archives(ctx context.Context) error      { return nil }
-func (b *build) sboms(ctx context.Context) error         { return nil }
 func (b *build) installScript(ctx context.Context) error { return nil }
 func (b *build) repositories(ctx context.Context) error  { return nil }
 func (b *build) sums(ctx context.Context) error          { return nil }
-func Check(ctx context.Context, o Options) error         { return nil }
