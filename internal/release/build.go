@@ -23,8 +23,11 @@ type Options struct {
 	Out     string // is emptied
 	Targets []Target
 	Keys    Keys
-	Cache   string // GOCACHE; "": the machine's own
-	Log     io.Writer
+	Base    string // where install.sh takes the files from, if it is not told; "": it has to be told
+	// Previous is a folder with packages of earlier versions, which the repositories go on offering; "": none.
+	Previous string
+	Cache    string // GOCACHE; "": the machine's own
+	Log      io.Writer
 }
 
 // build is one run: a clone, and what was made from it.
@@ -207,9 +210,16 @@ func (b *build) goEnv(t Target) []string {
 	return env
 }
 
-// outputEnv runs a program with env added and returns what it wrote, without
-// the last line's end. Its error holds what the program said.
+// outputEnv runs a program as rawOutput does and returns what it wrote, without
+// the last line's end.
 func (b *build) outputEnv(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
+	out, err := b.rawOutput(ctx, dir, env, name, args...)
+	return strings.TrimRight(string(out), "\n"), err
+}
+
+// rawOutput runs a program with env added and returns what it wrote. Its error
+// holds what the program said.
+func (b *build) rawOutput(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+strconv.FormatInt(b.time.Unix(), 10), "TZ=UTC", "LC_ALL=C.UTF-8")
@@ -219,16 +229,16 @@ func (b *build) outputEnv(ctx context.Context, dir string, env []string, name st
 	out, err := cmd.Output()
 	if err != nil {
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return nil, ctx.Err()
 		}
 		text := strings.TrimSpace(said.String() + string(out))
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && text != "" {
-			return "", fmt.Errorf("run %s %s: %w\n%s", filepath.Base(name), args[0], err, text)
+			return nil, fmt.Errorf("run %s %s: %w\n%s", filepath.Base(name), args[0], err, text)
 		}
-		return "", fmt.Errorf("run %s: %w", filepath.Base(name), err)
+		return nil, fmt.Errorf("run %s: %w", filepath.Base(name), err)
 	}
-	return strings.TrimRight(string(out), "\n"), nil
+	return out, nil
 }
 
 func (b *build) output(ctx context.Context, dir, name string, args ...string) (string, error) {

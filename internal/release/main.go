@@ -41,6 +41,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.Version, "version", "", "build it as `VERSION`: 1.2.3, or 1.2.3-rc.1, -beta.1, -alpha.1 (default: what the commit's tag says)")
 	flags.StringVar(&o.Out, "out", "dist", "write to `DIR`, which is emptied first")
 	targets := flags.String("targets", "", "build only for these, as linux/amd64,darwin/arm64 (default: all)")
+	flags.StringVar(&o.Base, "base", os.Getenv("RELEASE_BASE"), "have install.sh take the files from `URL` if it is not told (RELEASE_BASE)")
+	flags.StringVar(&o.Previous, "previous", os.Getenv("PREVIOUS"), "keep the packages of earlier versions in `DIR` in the repositories, so that a machine can go back (PREVIOUS)")
 	check := flags.Bool("check", false, "build twice, in different folders and with different caches, and compare every byte; writes nothing")
 	flags.StringVar(&o.Keys.SSH, "ssh-key", os.Getenv("SIGN_SSH_KEY"), "sign the sums with the SSH key in `FILE` (SIGN_SSH_KEY)")
 	flags.StringVar(&o.Keys.PGP, "pgp-key", os.Getenv("SIGN_PGP_KEY"), "sign sums, rpm packages and repositories with the OpenPGP secret key in `FILE` (SIGN_PGP_KEY)")

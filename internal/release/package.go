@@ -15,11 +15,8 @@ var formats = []string{deb, rpm, apk, arch}
 // release is the number of the package of one version, where there is one.
 const release = "1"
 
-// What the packages say of themselves.
-const (
-	maintainer = "Wormbell maintainers <maintainers@wormbell.example>"
-	homepage   = "https://wormbell.example"
-)
+// maintainer is whom the packages name.
+const maintainer = "Wormbell maintainers <maintainers@wormbell.example>"
 
 var descriptions = map[string]string{
 	agentPackage: `alarm bell for npm worms on a developer's machine
@@ -84,6 +81,31 @@ func (b *build) pack(ctx context.Context, p pkg) error {
 	if err != nil {
 		return err
 	}
+	out := filepath.Join(abs(b.Out), b.fileName(p))
+	if b.signIn(config, p) { // what a rebuild is compared with
+		unsigned := filepath.Join(b.work, "unsigned")
+		if err := os.MkdirAll(unsigned, 0o755); err != nil {
+			return fmt.Errorf("make a folder: %w", err)
+		}
+		plain, err := b.config(p, entries, stage)
+		if err != nil {
+			return err
+		}
+		if err := b.nfpmPackage(ctx, plain, p.format, stage, filepath.Join(unsigned, b.fileName(p))); err != nil {
+			return err
+		}
+	}
+	if err := b.nfpmPackage(ctx, config, p.format, stage, out); err != nil {
+		return err
+	}
+	if p.format == arch {
+		return b.signer.pgp(ctx, out, out+".sig", "binary")
+	}
+	return nil
+}
+
+// nfpmPackage has nfpm write one file.
+func (b *build) nfpmPackage(ctx context.Context, config object, format, stage, out string) error {
 	text, err := json.MarshalIndent(config, "", "  ") // which is YAML, too
 	if err != nil {
 		return fmt.Errorf("write the package's settings: %w", err)
@@ -92,11 +114,7 @@ func (b *build) pack(ctx context.Context, p pkg) error {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return fmt.Errorf("write the package's settings: %w", err)
 	}
-	out, err := filepath.Abs(filepath.Join(b.Out, b.fileName(p)))
-	if err != nil {
-		return err
-	}
-	_, err = b.output(ctx, stage, b.nfpm, "package", "--config", file, "--packager", p.format, "--target", out)
+	_, err = b.output(ctx, stage, b.nfpm, "package", "--config", file, "--packager", format, "--target", out)
 	return err
 }
 
@@ -130,7 +148,7 @@ func (b *build) config(p pkg, entries []entry, stage string) (object, error) {
 	summary, text, _ := strings.Cut(descriptions[p.name], "\n")
 	c := object{
 		"name": p.name, "arch": p.target.Arch, "platform": "linux", "version": b.version.In(p.format), "version_schema": "none", "release": release,
-		"section": "utils", "priority": "optional", "maintainer": maintainer, "homepage": homepage,
+		"section": "utils", "priority": "optional", "maintainer": maintainer,
 		"description": summary + "\n" + text, "mtime": b.time, "contents": contents, "disable_globbing": true, "umask": 0o022,
 		"changelog": changelog,
 		"deb":       object{"compression": "gzip"},
@@ -158,7 +176,6 @@ func (b *build) config(p pkg, entries []entry, stage string) (object, error) {
 			c[key] = object{"scripts": value}
 		}
 	}
-	b.signIn(c, p)
 	return c, nil
 }
 
