@@ -242,6 +242,9 @@ func (b *build) scripts(p pkg, stage string) (map[string]object, error) {
 		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
 			return nil, fmt.Errorf("write the script %s: %w", ours, err)
 		}
+		if err := os.Chtimes(file, b.time, b.time); err != nil { // apk packages hold it
+			return nil, fmt.Errorf("date the script %s: %w", ours, err)
+		}
 		section, name, own := strings.Cut(theirs, " ")
 		if !own {
 			section, name = "scripts", theirs
