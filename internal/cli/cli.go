@@ -24,6 +24,7 @@ import (
 	"wormbell/installer"
 	"wormbell/internal/exposure"
 	"wormbell/internal/plain"
+	updates "wormbell/internal/update" // the tests have an "update"
 )
 
 // Exit statuses (docs/architecture.md).
@@ -46,6 +47,7 @@ type Streams struct {
 func Run(ctx context.Context, args []string, s Streams) int {
 	a := &app{streams: s, zone: time.Local, connect: connect, asks: true, look: installer.Look}
 	a.vouch = a.vouched
+	a.updates = func(ctx context.Context) updates.Result { return updates.Look(ctx, updates.Config{}) }
 	return a.run(ctx, args)
 }
 
@@ -122,6 +124,8 @@ type app struct {
 	target *installer.Machine
 	source string
 	asks   bool // expose is made by reach: the person's files and services may be asked
+	// updates says whether there is a newer version. nil: nobody is asked.
+	updates func(ctx context.Context) updates.Result
 	// expose fills in what services and files tell of an incident: Reach,
 	// Versions and Exported. nil: nobody is asked.
 	expose func(ctx context.Context, alert wormbell.Alert, x *exposure.Exposure) error

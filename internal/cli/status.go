@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/plain"
+	updates "wormbell/internal/update" // the tests have an "update"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -18,7 +20,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "What the agent sees, and what it does not",
 		Long: `Shows the agent's sensors (through which backend each looks, whether it knows who did
 something, how many events were lost), how well each detector sees with them, and what
-is wrong with the agent itself. Ends with status 0 whenever the agent answers.`,
+is wrong with the agent itself, and whether the package manager knows of a newer
+version. Ends with status 0 whenever the agent answers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.dial(cmd.Context())
@@ -29,13 +32,41 @@ is wrong with the agent itself. Ends with status 0 whenever the agent answers.`,
 			if err != nil {
 				return advise(err)
 			}
+			newer := a.lookForUpdate(cmd.Context())
 			if a.json {
-				return a.print(s)
+				return a.print(struct {
+					wormbell.Status
+					Update *updates.Result `json:"update,omitempty"`
+				}{s, newer})
 			}
-			a.printer().status(s)
+			p := a.printer()
+			p.status(s)
+			p.update(newer)
 			return nil
 		},
 	}
+}
+
+// lookForUpdate asks this machine's package manager, as the user; nil if nobody
+// is to be asked.
+func (a *app) lookForUpdate(ctx context.Context) *updates.Result {
+	if a.updates == nil {
+		return nil
+	}
+	r := a.updates(ctx)
+	return &r
+}
+
+func (p *printer) update(r *updates.Result) {
+	if r == nil {
+		return
+	}
+	text := "Updates: " + plain.Text(r.String())
+	p.line("")
+	if r.State == updates.Newer {
+		text = p.look(yellow, text)
+	}
+	p.line("%s", text)
 }
 
 func (p *printer) status(s wormbell.Status) {

@@ -21,16 +21,19 @@ func debs(version string) string {
 // fakeSystemd makes /run/systemd/system and puts a systemctl in front of the
 // real one that keeps a log and knows one service. What a real systemd does
 // with the packages is tested in a virtual machine; here the scripts are shown
-// states that such a machine does not get into on demand.
+// states that such a machine does not get into on demand. It takes the place of
+// the real one, as rpm gives scripts a PATH of its own.
 //
 // Files below /state: "active" if the agent runs; "refuses" if it does not
 // start; "log" is what was asked.
 const fakeSystemd = `
-mkdir -p /run/systemd/system /state /fake
-cat >/fake/systemctl <<'EOF'
+mkdir -p /run/systemd/system /state
+[ -e /state/systemctl ] || cp /usr/bin/systemctl /state/systemctl
+rm -f /usr/bin/systemctl /usr/bin/deb-systemd-invoke /usr/bin/sleep
+cat >/usr/bin/systemctl <<'EOF'
 #!/bin/sh
 case "$*" in
-*is-enabled*|*preset*|*"-reload enable"*|*"-reload disable"*) [ -z "$SYSTEMCTL_LOGS_ALL" ] || echo "$*" >>/state/log; exec /usr/bin/systemctl "$@" ;;
+*is-enabled*|*preset*|*"-reload enable"*|*"-reload disable"*|"enable "*|"disable "*|"mask "*) SYSTEMD_OFFLINE=1 exec /state/systemctl "$@" ;;
 esac
 echo "$*" >>/state/log
 case "$*" in
@@ -39,14 +42,14 @@ case "$*" in
 *stop*) rm -f /state/active ;;
 esac
 EOF
-cat >/fake/deb-systemd-invoke <<'EOF'
+cat >/usr/bin/deb-systemd-invoke <<'EOF'
 #!/bin/sh
 exec systemctl "$@"
 EOF
-cat >/fake/sleep <<'EOF'
+cat >/usr/bin/sleep <<'EOF'
 #!/bin/sh
 EOF
-chmod +x /fake/*; export PATH=/fake:$PATH DPKG_MAINTSCRIPT_NAME= 
+chmod +x /usr/bin/systemctl /usr/bin/deb-systemd-invoke /usr/bin/sleep; : >/state/log
 `
 
 // TestDebLife installs, upgrades, removes and purges the deb packages with the
@@ -129,10 +132,10 @@ func TestDebService(t *testing.T) {
 		"upgrade": {before: "dpkg -i " + debs(older), do: debs(newer), asked: []string{"daemon-reload", "restart wormbelld.service", "is-active"}, quiet: true},
 		"the new one does not start": {before: "dpkg -i " + debs(older) + "; : >/state/refuses", do: debs(newer), asked: []string{"restart wormbelld.service"},
 			says: []string{"the new agent did not start: this machine is NOT guarded", "journalctl -u wormbelld", "apt install wormbell=1.0.0~rc.1-1"}},
-		"the new one cannot run here": {before: "dpkg -i " + debs(older) + "; printf '#!/bin/sh\\nexit 1\\n' >/fake/timeout; chmod +x /fake/timeout", do: debs(newer), never: "restart",
+		"the new one cannot run here": {before: "dpkg -i " + debs(older) + "; rm /usr/bin/timeout; printf '#!/bin/sh\\nexit 1\\n' >/usr/bin/timeout; chmod +x /usr/bin/timeout", do: debs(newer), never: "restart",
 			says: []string{"the new agent cannot run on this machine; the previous one guards it"}},
-		"disabled and stopped": {before: "dpkg -i " + debs(older) + "; /usr/bin/systemctl disable wormbelld; rm -f /state/active", do: debs(newer), never: "start wormbelld", quiet: true},
-		"masked":               {before: "dpkg -i " + debs(older) + "; /usr/bin/systemctl mask wormbelld; rm -f /state/active", do: debs(newer), never: "start wormbelld", quiet: true},
+		"disabled and stopped": {before: "dpkg -i " + debs(older) + "; systemctl disable wormbelld; rm -f /state/active", do: debs(newer), never: "start wormbelld", quiet: true},
+		"masked":               {before: "dpkg -i " + debs(older) + "; systemctl mask wormbelld; rm -f /state/active", do: debs(newer), never: "start wormbelld", quiet: true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -271,7 +274,7 @@ func TestPacmanLife(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
 	}
-	j.run("pacman -R --noconfirm wormbell-tray wormbell; rm -rf /var/lib/wormbell /state /fake")
+	j.run("pacman -R --noconfirm wormbell-tray wormbell; rm -rf /var/lib/wormbell")
 	if diff := cmp.Diff(lines(j.tree()), lines(before)); diff != "" {
 		t.Errorf("after the removal (- left over, + missing):\n%s", diff)
 	}
@@ -327,8 +330,7 @@ func TestAPK(t *testing.T) {
 	}
 }
 
-// TestInstalledFilesAreOwned: no package claims a folder of others as a file
-// of its own, and each lists its licence.
+// TestPackagesHoldTheirLicence: each says under which licence it is.
 func TestPackagesHoldTheirLicence(t *testing.T) {
 	m := releases(t)
 	for name, want := range map[string]string{"wormbell_1.1.0-1_amd64.deb": "/usr/share/doc/wormbell/copyright", "wormbell-tray_1.1.0-1_amd64.deb": "/usr/share/doc/wormbell-tray/copyright"} {

@@ -188,12 +188,12 @@ func (j *jail) run(script string, args ...string) string {
 }
 
 // tree lists what lies in the jail outside of what package managers keep for
-// themselves, with types, modes, owners and sums.
+// themselves, with types, modes, owners and links.
 func (j *jail) tree() string {
 	j.t.Helper()
 	return j.run(`cd / && find etc usr/bin usr/lib/systemd usr/share/doc usr/share/man usr/share/applications usr/share/zsh usr/share/fish \
-			usr/share/bash-completion usr/share/lintian usr/share/licenses usr/local var/lib/systemd var/lib/wormbell var/log opt root -xdev \
-			! -name '*.cache' ! -path 'var/log/*' -printf '%p %y %m %U %G %l\n' 2>/dev/null | sort`)
+			usr/share/bash-completion usr/share/lintian usr/share/licenses usr/local var/lib/systemd var/lib/wormbell srv opt -xdev \
+			! -name '*.cache' -printf '%p %y %m %U %G %l\n' 2>/dev/null | sort`)
 }
 
 func lines(s string) []string { return strings.Split(strings.TrimRight(s, "\n"), "\n") }

@@ -160,7 +160,7 @@ func (b *build) config(p pkg, entries []entry, stage string) (object, error) {
 	}
 	if p.format == rpm { // where a description is no markup of its own
 		c["description"] = strings.ReplaceAll(text, "\n.\n", "\n\n")
-		c["rpm"] = object{"summary": summary, "buildhost": "localhost", "group": "Unspecified", "compression": "gzip:9"}
+		c["rpm"] = object{"summary": strings.ToUpper(summary[:1]) + summary[1:], "buildhost": "localhost", "group": "Applications/System", "compression": "gzip:9"}
 	}
 	b.relations(c, p)
 	scripts, err := b.scripts(p, stage)
@@ -187,7 +187,7 @@ func fileType(format, path string) string {
 		return "config|noreplace"
 	case strings.HasPrefix(path, "/etc/"):
 		return "config"
-	case format == rpm && strings.HasPrefix(path, "/usr/share/doc/"):
+	case format == rpm && (strings.HasPrefix(path, "/usr/share/doc/") || strings.HasPrefix(path, "/usr/share/man/")):
 		return "doc"
 	case format == rpm && strings.HasPrefix(path, "/usr/share/licenses/"):
 		return "license"
