@@ -194,7 +194,7 @@ func TestRPMLife(t *testing.T) {
 		t.Errorf("after the installation: %q", got)
 	}
 	if got := j.run(`rpm -q --qf '[%{FILENAMES} %{FILEMODES:octal} %{FILEFLAGS:fflags}\n]' wormbell | grep -E 'bin/|/etc/'`); got !=
-		"/etc/wormbell 040755 \n/etc/wormbell/conf.d 040755 \n/etc/wormbell/trust.d 040755 \n/usr/bin/wormbell 0100711 \n/usr/bin/wormbelld 0100755 \n" {
+		"/etc/wormbell 40755 \n/etc/wormbell/conf.d 40755 \n/etc/wormbell/trust.d 40755 \n/usr/bin/wormbell 100711 \n/usr/bin/wormbelld 100755 \n" {
 		t.Errorf("rpm has the files as:\n%s", got)
 	}
 	j.run("install -d -m 700 /var/lib/wormbell; systemctl disable wormbelld; rpm -U --nodeps " + rpms(newer))
