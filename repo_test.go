@@ -55,6 +55,10 @@ var forbidden = []struct{ from, to, why string }{
 	{"wormbell/cmd", "wormbell/internal/verdaccio", "it runs programs that are for tests"},
 	{"wormbell/cmd", "wormbell/internal/secretservice", "it runs programs that are for tests"},
 	{"wormbell/cmd", "wormbell/internal/vm", "it runs machines that are for tests"},
+	{"wormbell/cmd", "wormbell/internal/release", "it makes packages, on a machine of whoever releases"},
+	{"wormbell/cmd", "github.com/spf13/cobra/doc", "pages are made when packages are"},
+	{"wormbell/cmd/wormbelld", "wormbell/internal/update", "root starts no package manager"},
+	{"wormbell/cmd/wormbell-tray", "wormbell/internal/update", "the tray starts no package manager"},
 	{"wormbell/cmd", "wormbell/internal/executable", "it writes programs for tests to run"},
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -224,13 +223,4 @@ func (b *build) repositorySettings(ctx context.Context, repo string) error {
 		}
 	}
 	return nil
-}
-
-// gunzip is for tests and checks: what is in a compressed file of ours.
-func gunzip(data []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("read compressed data: %w", err)
-	}
-	return io.ReadAll(r)
 }
