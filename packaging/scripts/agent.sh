@@ -8,7 +8,12 @@ say() { echo "wormbell: $*" >&2; }
 
 # unguarded WHAT-HAPPENED HOW-TO-GO-BACK: nobody may believe that the machine is guarded when it is not.
 unguarded() {
-	say "$1"
+	if [ "$(systemctl show --property=SubState --value wormbelld.service 2>/dev/null)" = start ]; then
+		# Neither up nor failed: a store that is large takes its time to be brought to a new form.
+		say "the agent is still starting: this machine is NOT guarded until 'systemctl is-active wormbelld' says so"
+	else
+		say "$1"
+	fi
 	say "what it says:  journalctl -u wormbelld -n 50"
 	[ -z "$2" ] || say "to go back:    $2"
 }
@@ -50,8 +55,10 @@ agent_upgraded() {
 	agent_is_up || unguarded "the new agent did not start: this machine is NOT guarded" "$2"
 }
 
-# agent_removed: before its files go.
+# agent_removed: before its files go. The vault is the user's keychain, which root cannot look into: so whoever removes
+# the package is told, whether there is something in it or not.
 agent_removed() {
+	say "who moved tokens with 'wormbell vault' gets them back with 'wormbell vault npm --restore', before this or of a package installed again"
 	has_systemd || return 0
 	timeout 60 systemctl stop wormbelld.service >/dev/null 2>&1 || :
 }
