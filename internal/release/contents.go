@@ -83,6 +83,13 @@ func (b *build) contents(p pkg) ([]entry, error) {
 		l.file(doc+"/copyright", "packaging/share/copyright", 0o644)
 		l.file("/usr/share/lintian/overrides/"+p.name, "packaging/lintian/"+p.name, 0o644)
 	case rpm, arch:
+		if p.format == rpm { // which removes only the folders that it is told to be the package's
+			l.folder("/usr/share/licenses/"+p.name, 0o755)
+			if p.name == agentPackage {
+				l.folder(doc, 0o755)
+				l.folder(doc+"/examples", 0o755)
+			}
+		}
 		l.file("/usr/share/licenses/"+p.name+"/LICENSE", "LICENSE", 0o644)
 	default:
 		l.file(doc+"/LICENSE", "LICENSE", 0o644)

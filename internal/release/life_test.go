@@ -175,7 +175,7 @@ func TestRPMLife(t *testing.T) {
 	}
 	releases(t)
 	j := newJail(t)
-	j.run("mkdir -p /var/lib/rpm && rpm --initdb && rpm --import /share/" + newer + "/repo/wormbell.asc")
+	j.run("mkdir -p /var/lib/rpm /usr/share/licenses /usr/share/zsh/site-functions && rpm --initdb && rpm --import /share/" + newer + "/repo/wormbell.asc")
 	before := j.tree()
 	rpms := func(version string) string {
 		return fmt.Sprintf("/share/%s/wormbell-%s-1.x86_64.rpm /share/%s/wormbell-tray-%s-1.x86_64.rpm", version, parse(t, version).In(rpm), version, parse(t, version).In(rpm))
