@@ -38,8 +38,11 @@ func (b *build) changes() ([]change, error) {
 			return all, nil
 		}
 	}
-	what := "Built from commit " + b.commit[:12] + "."
-	return append([]change{{b.version.String(), b.time, []string{what}}}, all...), nil
+	what, at := "Built from commit "+b.commit[:12]+".", b.time
+	if len(all) > 0 && !all[0].Date.Before(at) { // a changelog goes forward in time
+		at = all[0].Date.Add(time.Second)
+	}
+	return append([]change{{b.version.String(), at, []string{what}}}, all...), nil
 }
 
 // debianChangelog is what deb-changelog(5) says, with the packages' versions.

@@ -257,7 +257,8 @@ func TestPacmanLife(t *testing.T) {
 	pkgs := func(version string) string {
 		return fmt.Sprintf("/share/%s/wormbell-%s-1-x86_64.pkg.tar.zst /share/%s/wormbell-tray-%s-1-x86_64.pkg.tar.zst", version, parse(t, version).In(arch), version, parse(t, version).In(arch))
 	}
-	j.run("mkdir -p /var/lib/pacman /etc/pacman.d/gnupg && printf '[options]\nArchitecture = auto\nSigLevel = Never\nLocalFileSigLevel = Never\n' >/etc/pacman.conf")
+	// Where pacman is at home, sh is bash, and what nfpm writes around the scripts needs that.
+	j.run("ln -sf bash /usr/bin/sh; mkdir -p /var/lib/pacman /usr/share/licenses /usr/share/zsh/site-functions /etc/pacman.d/gnupg && printf '[options]\nArchitecture = auto\nSigLevel = Never\nLocalFileSigLevel = Never\n' >/etc/pacman.conf")
 	before := j.tree()
 	j.run("pacman -U --noconfirm " + pkgs(older))
 	if got := j.run("pacman -Qkk wormbell wormbell-tray | grep -o '[0-9]* altered files'; systemctl is-enabled wormbelld; systemctl --global is-enabled wormbell-tray; wormbell --version; stat -c %a /usr/bin/wormbell"); got !=
@@ -340,6 +341,26 @@ func TestPackagesHoldTheirLicence(t *testing.T) {
 		}
 		if !slices.ContainsFunc(lines(string(out)), func(l string) bool { return strings.HasSuffix(l, "."+want) }) {
 			t.Errorf("%s has no %s", name, want)
+		}
+	}
+}
+
+// TestPackagesHoldTheirPages: every program has a page in the package that
+// brings it.
+func TestPackagesHoldTheirPages(t *testing.T) {
+	if _, err := exec.LookPath("rpm"); err != nil {
+		t.Skip("needs rpm, which is not installed")
+	}
+	m := releases(t)
+	for name, programs := range map[string][]string{"wormbell": {"wormbell", "wormbelld"}, "wormbell-tray": {"wormbell-tray"}} {
+		out, err := exec.Command("rpm", "-qpl", filepath.Join(m.out[newer], name+"-1.1.0-1.x86_64.rpm")).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range programs {
+			if files := lines(string(out)); !slices.Contains(files, "/usr/bin/"+p) || !slices.Contains(files, "/usr/share/man/man1/"+p+".1.gz") {
+				t.Errorf("%s has no program %s, or no page of it", name, p)
+			}
 		}
 	}
 }

@@ -21,6 +21,9 @@ func TestLintian(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, line := range lines(string(out)) {
+		if strings.Contains(line, "unused-override initial-upload-closes-no-bugs") {
+			continue // it is of use where the changelog has one entry
+		}
 		if strings.HasPrefix(line, "E:") || strings.HasPrefix(line, "W:") || strings.Contains(line, "unused-override") || strings.Contains(line, "mismatched-override") {
 			t.Error(line)
 		}
