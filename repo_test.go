@@ -214,7 +214,7 @@ func TestNoRegistryHosts(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if d.Name() == ".git" || d.Name() == "bin" || d.Name() == "node_modules" {
+			if d.Name() == ".git" || d.Name() == "bin" || d.Name() == "dist" || d.Name() == "node_modules" {
 				return fs.SkipDir
 			}
 			return nil
