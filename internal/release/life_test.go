@@ -258,7 +258,9 @@ func TestPacmanLife(t *testing.T) {
 		return fmt.Sprintf("/share/%s/wormbell-%s-1-x86_64.pkg.tar.zst /share/%s/wormbell-tray-%s-1-x86_64.pkg.tar.zst", version, parse(t, version).In(arch), version, parse(t, version).In(arch))
 	}
 	// Where pacman is at home, sh is bash, and what nfpm writes around the scripts needs that.
-	j.run("ln -sf bash /usr/bin/sh; mkdir -p /var/lib/pacman /usr/share/licenses /usr/share/zsh/site-functions /etc/pacman.d/gnupg && printf '[options]\nArchitecture = auto\nSigLevel = Never\nLocalFileSigLevel = Never\n' >/etc/pacman.conf")
+	j.run("ln -sf bash /usr/bin/sh; mkdir -p /var/lib/pacman /usr/share/licenses /usr/share/zsh/site-functions /usr/share/fish/vendor_completions.d /etc/pacman.d/gnupg && printf '[options]\nArchitecture = auto\nSigLevel = Never\nLocalFileSigLevel = Never\n' >/etc/pacman.conf")
+	// Folders of other packages, which no other package of pacman's holds here.
+	j.run("touch /usr/share/licenses/keep /usr/share/zsh/site-functions/keep /usr/share/fish/vendor_completions.d/keep")
 	before := j.tree()
 	j.run("pacman -U --noconfirm " + pkgs(older))
 	if got := j.run("pacman -Qkk wormbell wormbell-tray | grep -o '[0-9]* altered files'; systemctl is-enabled wormbelld; systemctl --global is-enabled wormbell-tray; wormbell --version; stat -c %a /usr/bin/wormbell"); got !=
