@@ -5,12 +5,14 @@ import (
 	"wormbell/agent/detect"
 	"wormbell/agent/respond"
 	"wormbell/agent/settings"
+	"wormbell/internal/cli"
 )
 
 // All returns the generated pages: their text by file name, from the top of
 // the repository.
 func All() map[string]string {
 	return map[string]string{
+		"docs/commands.md":  cli.Markdown(),
 		"docs/config.md":    settings.Markdown(),
 		"docs/detectors.md": detect.Markdown(),
 		"docs/tokens.md":    respond.Markdown(),
