@@ -42,6 +42,7 @@ var lines = map[string]told{
 	"wormbell alert trust ID":          {exit: 2},
 	"wormbell alerts --follow":         {until: "A program collects credentials"},
 	"wormbell respond ID":              {exit: 2, answer: "n"},
+	"wormbell revoke npm":              {exit: 2, answer: "n"},
 	"wormbell rotate npm":              {exit: 2, answer: "n"},
 	"wormbell exec -- npm publish":     {elsewhere: "internal/e2e/offdisk_linux_test.go:TestOffDisk", why: "it wants a keychain"},
 	"go test ./internal/words -update": {elsewhere: "internal/docs/detector_test.go:TestWriteADetector", why: "it writes into the repository"},
