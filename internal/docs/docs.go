@@ -28,6 +28,8 @@ type Block struct {
 	Lang  string // what it says it is, such as "sh"; "" if it says nothing
 	Line  int    // of its first fence, from 1
 	Lines []string
+	By    string // the test that runs it, FILE or FILE:Test, where that is another than of internal/e2e
+	Why   string // what keeps it from being run there
 }
 
 // Command is one line that a reader is told to type.
@@ -36,7 +38,9 @@ type Command struct {
 	Line   int    // where it stands, from 1
 	Text   string // without the prompt, and without what is said beside it
 	Output []string
-	Shows  bool // the page shows what it prints: Output, which may be nothing
+	Shows  bool   // the page shows what it prints: Output, which may be nothing
+	By     string // as of its [Block]
+	Why    string
 }
 
 // Link is a link in a page.
@@ -103,6 +107,9 @@ func Pages(root string) ([]Page, error) {
 	return pages, nil
 }
 
+// runBy stands in the line before a block that another test runs.
+var runBy = regexp.MustCompile(`^\s*<!-- run by ([\w./:-]+?): (.+) -->$`)
+
 // Parse reads one page. A fence that is never closed is an error: what comes
 // after it would be looked at by nobody.
 func Parse(path, text string) (Page, error) {
@@ -113,7 +120,11 @@ func Parse(path, text string) (Page, error) {
 		switch {
 		case fence && !open:
 			open, indent = true, len(line)-len(strings.TrimLeft(line, " "))
-			p.Blocks = append(p.Blocks, Block{Lang: strings.TrimSpace(rest), Line: i + 1})
+			b := Block{Lang: strings.TrimSpace(rest), Line: i + 1}
+			if m := runBy.FindStringSubmatch(p.Lines[max(i-1, 0)]); m != nil {
+				b.By, b.Why = m[1], m[2]
+			}
+			p.Blocks = append(p.Blocks, b)
 		case fence && strings.TrimSpace(rest) == "":
 			open = false
 		case open:
@@ -241,9 +252,9 @@ func (p Page) Commands() (list []Command) {
 			case b.Lang == "sh" && (strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#")):
 				continue
 			case b.Lang == "sh":
-				list = append(list, Command{Page: p.Path, Line: n, Text: line})
+				list = append(list, Command{Page: p.Path, Line: n, Text: line, By: b.By, Why: b.Why})
 			case strings.HasPrefix(line, "$ "):
-				list = append(list, Command{Page: p.Path, Line: n, Text: line[2:], Shows: true})
+				list = append(list, Command{Page: p.Path, Line: n, Text: line[2:], Shows: true, By: b.By, Why: b.Why})
 			default:
 				if i == 0 {
 					list = append(list, Command{Page: p.Path, Line: n, Text: line}) // the tests say that it is not there

@@ -176,6 +176,10 @@ install -m 644 a \
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	p, err = Parse("a.md", "<!-- run by x/y_test.go:TestZ: it needs a package -->\n```sh\nls\n```\n<!-- other -->\n```sh\nls\n```\n")
+	if c := p.Commands(); err != nil || len(c) != 2 || c[0].By != "x/y_test.go:TestZ" || c[0].Why != "it needs a package" || c[1].By != "" {
+		t.Errorf("%+v, %v", c, err)
+	}
 	if _, err := Parse("a.md", "```sh\nls\n"); err == nil {
 		t.Error("a fence that is not closed was taken")
 	}

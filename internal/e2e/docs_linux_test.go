@@ -54,6 +54,47 @@ var pagesElsewhere = map[string]string{
 	"docs/write-a-detector.md": "internal/docs/detector_test.go:TestWriteADetector",
 }
 
+// TestDocsLimits: the table of docs/limits.md says of each detector what the
+// agent says of itself, as root and as a user.
+func TestDocsLimits(t *testing.T) {
+	needRoot(t)
+	root, err := docs.Folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/limits.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for column, uid := range []int{0, person} {
+		m := start(t, options{user: uid})
+		for _, d := range m.status().Detectors {
+			i := strings.Index(string(page), "`"+d.ID+"`")
+			if i < 0 {
+				t.Errorf("%s is not in the table", d.ID)
+				continue
+			}
+			row, _, _ := strings.Cut(string(page)[i:], "\n")
+			cells := strings.Split(row, "|")
+			if len(cells) < 4 {
+				t.Errorf("%s is first named in %q, which is no row of a table", d.ID, row)
+				continue
+			}
+			cell := strings.TrimSpace(cells[1+column])
+			got := "blind"
+			switch {
+			case cell == "ring" || cell == "rings":
+				got = "sees"
+			case strings.Contains(cell, "who"):
+				got = "cannot see who"
+			}
+			if got != d.Sees {
+				t.Errorf("as uid %d, %s says %q, and the table %q", uid, d.ID, d.Sees, cell)
+			}
+		}
+	}
+}
+
 // TestDocs: every line that the documentation tells a reader to type does what
 // the page says, and what it shows is what is printed.
 func TestDocs(t *testing.T) {
@@ -82,13 +123,20 @@ func TestDocs(t *testing.T) {
 			continue
 		}
 		t.Run(p.Path, func(t *testing.T) {
-			r := newReader(t)
+			var r *reader
 			for _, c := range commands {
-				if say := lines[c.Text]; say.elsewhere != "" {
+				say := lines[c.Text]
+				if c.By != "" { // the page says so itself
+					say = told{elsewhere: c.By, why: c.Why}
+				}
+				if say.elsewhere != "" {
 					there(t, root, c, say)
 					continue
 				}
-				r.follow(c, lines[c.Text])
+				if r == nil {
+					r = newReader(t)
+				}
+				r.follow(c, say)
 				ran++
 			}
 		})
