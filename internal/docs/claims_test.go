@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,6 +55,46 @@ func TestFigures(t *testing.T) {
 			return err == nil && regexp.MustCompile(f.code).Match(b)
 		}) {
 			t.Errorf("%s says %q, and %s has no %s", f.page, f.says, f.file, f.code)
+		}
+	}
+}
+
+// kept finds the names of what is kept in a folder of state.
+var kept = regexp.MustCompile(`Join\((?:\w+\.)*(?:State|state), "([\w.-]+)"`)
+
+// TestKept: docs/privacy.md names everything that is kept, by its file or folder.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	root, err := Folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/privacy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, dir := range []string{"agent", "cmd", "watchers", "internal/vault", "internal/cli", "internal/dashboard", "tray"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			b, err := os.ReadFile(name)
+			for _, m := range kept.FindAllStringSubmatch(string(b), -1) {
+				found[m[1]] = true
+				if !strings.HasSuffix(m[1], ".lock") && !strings.Contains(string(page), m[1]) {
+					t.Errorf("%s keeps %q, which docs/privacy.md does not name", name, m[1])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"rotations", "quarantine", "enrolled-tools.json"} {
+		if !found[name] {
+			t.Errorf("%q was not found: the test does not look any more", name)
 		}
 	}
 }

@@ -23,6 +23,14 @@ func TestMakeRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a minute: it builds all programs anew, in another folder")
 	}
+	// What is to be mounted, tried first.
+	const mounts = "mount -t tmpfs none /run && mkdir /run/upper /run/work && mount -t overlay -o lowerdir=/var/lib,upperdir=/run/upper,workdir=/run/work none /var/lib"
+	if out, err := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", mounts).CombinedOutput(); err != nil {
+		t.Skipf("needs a mount namespace with an overlay, refused: %v %s", err, out)
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Skip("needs npm: no npm here")
+	}
 	dir, home := copied(t), t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "passwd"), []byte("root:x:0:0:root:"+home+":/bin/bash\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -40,9 +48,7 @@ func TestMakeRun(t *testing.T) {
 	cache := strings.Fields(caches)
 	// Both terminals are in one namespace. The first one ends as with Ctrl-C.
 	script := `set -e
-mount -t tmpfs none /run
-mkdir /run/upper /run/work
-mount -t overlay -o lowerdir=/var/lib,upperdir=/run/upper,workdir=/run/work none /var/lib
+` + mounts + `
 mount --bind passwd /etc/passwd
 set -m
 make run >first 2>&1 </dev/null &
