@@ -66,26 +66,20 @@ func Folder() (string, error) {
 	}
 }
 
-// Pages reads README*.md and docs/**.md below root, and the pages of packaging
-// and installer, sorted by path.
+// Pages reads README*.md and docs/**.md below root, sorted by path.
 func Pages(root string) ([]Page, error) {
 	names, err := filepath.Glob(filepath.Join(root, "*.md"))
 	if err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"docs", "packaging", "installer"} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(name string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && strings.HasSuffix(name, ".md") {
-				names = append(names, name)
-			}
-			if os.IsNotExist(err) {
-				return nil
-			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list the pages in %q: %w", dir, err)
+	err = filepath.WalkDir(filepath.Join(root, "docs"), func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(name, ".md") {
+			names = append(names, name)
 		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the pages: %w", err)
 	}
 	var pages []Page
 	for _, name := range names {
