@@ -212,7 +212,9 @@ func (r *reader) follow(c docs.Command, say told) {
 	if err := os.WriteFile(base+".sh", []byte(line+"\necho $? >"+base+".code\n"), 0o644); err != nil {
 		r.t.Fatal(err)
 	}
-	r.term.types(". " + base + ".sh")
+	// A demonstration alone may take a minute and a half.
+	r.term.pty.WriteString(" . " + base + ".sh\n")
+	r.until("the terminal to finish "+at, 4*time.Minute, func() bool { b, _ := os.ReadFile(base + ".code"); return bytes.HasSuffix(b, []byte("\n")) })
 	var code int
 	got, err1 := os.ReadFile(base + ".out")
 	errors, err2 := os.ReadFile(base + ".err")
