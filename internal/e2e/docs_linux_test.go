@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,6 +54,39 @@ var lines = map[string]told{
 var pagesElsewhere = map[string]string{
 	"README.ja.md":             "internal/docs/japanese_test.go:TestJapanese", // and with that here, as README.md
 	"docs/write-a-detector.md": "internal/docs/detector_test.go:TestWriteADetector",
+}
+
+// TestDocsAgent: every flag of the agent that a page names is there.
+func TestDocsAgent(t *testing.T) {
+	root, err := docs.Folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := docs.Pages(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := exec.Command(filepath.Join(bin, "wormbelld"), "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("wormbelld --help: %v\n%s", err, help)
+	}
+	flag := regexp.MustCompile(`--[a-z-]+`)
+	known := flag.FindAllString(string(help), -1)
+	if len(known) < 4 {
+		t.Fatalf("wormbelld --help names %q", known)
+	}
+	for _, p := range pages {
+		for _, c := range append(p.Spans(), p.Commands()...) {
+			if !strings.HasPrefix(strings.TrimPrefix(c.Text, "sudo "), "wormbelld ") {
+				continue
+			}
+			for _, f := range flag.FindAllString(c.Text, -1) {
+				if !slices.Contains(known, f) {
+					t.Errorf("%s:%d: %s: the agent has no %s", c.Page, c.Line, c.Text, f)
+				}
+			}
+		}
+	}
 }
 
 // TestDocsLimits: the table of docs/limits.md says of each detector what the
