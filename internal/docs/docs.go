@@ -159,11 +159,17 @@ var (
 // Links returns the links of p, and the addresses that stand in its text and
 // in its blocks.
 func (p Page) Links() (links []Link) {
+	// A link's text may go over the end of a line, so all lines are looked at together.
+	var text strings.Builder
+	var starts, numbers []int
 	p.prose(func(n int, line string) {
-		for _, m := range linked.FindAllStringSubmatch(codeSpan.ReplaceAllStringFunc(line, blank), -1) {
-			links = append(links, Link{n, m[1]})
-		}
+		starts, numbers = append(starts, text.Len()), append(numbers, n)
+		text.WriteString(codeSpan.ReplaceAllStringFunc(line, blank) + "\n")
 	})
+	for _, m := range linked.FindAllStringSubmatchIndex(text.String(), -1) {
+		at, _ := slices.BinarySearch(starts, m[2]+1)
+		links = append(links, Link{numbers[at-1], text.String()[m[2]:m[3]]})
+	}
 	for i, line := range p.Lines {
 		for _, url := range plainURL.FindAllString(line, -1) {
 			if l := (Link{i + 1, strings.TrimRight(url, ".,;:")}); !slices.Contains(links, l) {

@@ -113,6 +113,7 @@ func TestFaults(t *testing.T) {
 	for _, c := range []struct{ name, readme, other, want string }{
 		{"fine", "# A\n[b](docs/b.md#what-it-sees) [c](#a)\n", "## What it `sees`\n", ""},
 		{"no page", "[b](docs/b.md) [c](docs/c.md)", "", "docs/c.md, which is not there"},
+		{"over two lines", "x\n[b\nc](docs/c.md) [b](docs/b.md)", "", "README.md:3: \"docs/c.md\""},
 		{"no heading", "[b](docs/b.md#what)", "## Where\n", `no heading "what"`},
 		{"a heading in a block", "[b](docs/b.md#what)", fence + "sh\n# what\n" + fence, `no heading "what"`},
 		{"the second of a name", "[b](docs/b.md#x-1)", "# x\n# x\n", ""},

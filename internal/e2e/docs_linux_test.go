@@ -32,6 +32,8 @@ type told struct {
 // agent of this build.
 var lines = map[string]told{
 	"make run":               {elsewhere: "internal/docs/make_linux_test.go:TestMakeRun", why: "it would guard this machine's homes"},
+	"make build":             {elsewhere: "internal/docs/make_linux_test.go:TestMakeRun", why: "it writes into the repository"},
+	"sudo bin/wormbell run":  {elsewhere: "internal/docs/make_linux_test.go:TestMakeRun", why: "it would guard this machine's homes"},
 	"make test":              {elsewhere: ".ci/run", why: "it runs this test"},
 	"make generate":          {elsewhere: "internal/docs/detector_test.go:TestWriteADetector", why: "it writes into the repository"},
 	"make vet":               {elsewhere: "Makefile:test", why: "make test runs it"},
