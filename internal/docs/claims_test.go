@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -59,8 +60,9 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// kept finds the names of what is kept in a folder of state.
-var kept = regexp.MustCompile(`Join\((?:\w+\.)*(?:State|state), "([\w.-]+)"`)
+// kept finds the names of what is kept in a folder of state: themselves, or the
+// constants that hold them.
+var kept = regexp.MustCompile(`Join\((?:\w+\.)*(?:(?:State|state), "([\w.-]+)"|(?:State|state|dir), (\w+Name)\b)`)
 
 // TestKept: docs/privacy.md names everything that is kept, by its file or folder.
 func TestKept(t *testing.T) {
@@ -74,15 +76,23 @@ func TestKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
-	for _, dir := range []string{"agent", "cmd", "watchers", "internal/vault", "internal/cli", "internal/dashboard", "tray"} {
+	for _, dir := range []string{"agent", "cmd", "watchers", "installer", "internal/vault", "internal/cli", "internal/dashboard", "tray"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
 				return err
 			}
 			b, err := os.ReadFile(name)
 			for _, m := range kept.FindAllStringSubmatch(string(b), -1) {
+				if m[2] != "" {
+					if m[1] = constant(filepath.Dir(name), m[2]); m[1] == "" {
+						continue // a name that a function was given
+					}
+				}
 				found[m[1]] = true
-				if !strings.HasSuffix(m[1], ".lock") && !strings.Contains(string(page), m[1]) {
+				if !strings.HasSuffix(m[1], ".lock") && !strings.HasSuffix(m[1], ".sock") && !strings.Contains(string(page), m[1]) {
 					t.Errorf("%s keeps %q, which docs/privacy.md does not name", name, m[1])
 				}
 			}
@@ -97,6 +107,19 @@ func TestKept(t *testing.T) {
 			t.Errorf("%q was not found: the test does not look any more", name)
 		}
 	}
+}
+
+// constant returns what a constant of the package in dir holds, "" if there is
+// none of that name.
+func constant(dir, name string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if m := regexp.MustCompile(`\b` + name + `\s*=\s*"([\w.-]+)"`).FindSubmatch(b); err == nil && m != nil {
+			return string(m[1])
+		}
+	}
+	return ""
 }
 
 // outgoing says in what a file can begin a connection to somewhere else, or

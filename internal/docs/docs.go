@@ -8,7 +8,9 @@ package docs
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -41,6 +43,7 @@ type Command struct {
 	Shows  bool   // the page shows what it prints: Output, which may be nothing
 	By     string // as of its [Block]
 	Why    string
+	Files  map[string]string // what it reads of what the page shows: text by name
 }
 
 // Link is a link in a page.
@@ -106,8 +109,8 @@ var runBy = regexp.MustCompile(`^\s*<!-- run by ([\w./:-]+?): (.+) -->$`)
 
 // Parse reads one page. A fence that is never closed is an error: what comes
 // after it would be looked at by nobody.
-func Parse(path, text string) (Page, error) {
-	p := Page{Path: path, Lines: strings.Split(strings.TrimSuffix(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")}
+func Parse(name, text string) (Page, error) {
+	p := Page{Path: name, Lines: strings.Split(strings.TrimSuffix(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")}
 	open, indent := false, 0
 	for i, line := range p.Lines {
 		rest, fence := strings.CutPrefix(strings.TrimLeft(line, " "), "```")
@@ -128,7 +131,7 @@ func Parse(path, text string) (Page, error) {
 		}
 	}
 	if open {
-		return Page{}, fmt.Errorf("%s:%d: the fence is not closed", path, p.Blocks[len(p.Blocks)-1].Line)
+		return Page{}, fmt.Errorf("%s:%d: the fence is not closed", name, p.Blocks[len(p.Blocks)-1].Line)
 	}
 	return p, nil
 }
@@ -237,8 +240,25 @@ func (p Page) Spans() (list []Command) {
 // Commands returns what a reader is told to type: every line of a block of
 // "sh", and every line after "$ " or "# " (for root) of a block of "console",
 // with what is shown to be printed. A line that ends in a backslash goes on.
+//
+// A block of settings that begins with "# /FOLDER/NAME" is a file; a command
+// that names it by NAME reads the one that stands nearest above.
 func (p Page) Commands() (list []Command) {
+	files := map[string]string{}
+	defer func() {
+		for i := range list {
+			for name := range list[i].Files {
+				if !strings.Contains(list[i].Text, name) {
+					delete(list[i].Files, name)
+				}
+			}
+		}
+	}()
 	for _, b := range p.Blocks {
+		if len(b.Lines) > 0 && strings.HasPrefix(b.Lines[0], "# /") && b.Lang != "sh" {
+			files[path.Base(b.Lines[0])] = strings.Join(b.Lines, "\n") + "\n"
+		}
+		before := len(list)
 		if b.Lang != "sh" && b.Lang != "console" {
 			continue
 		}
@@ -269,6 +289,9 @@ func (p Page) Commands() (list []Command) {
 			if !more {
 				last.Text = aside(last.Text)
 			}
+		}
+		for i := range list[before:] {
+			list[before+i].Files = maps.Clone(files)
 		}
 	}
 	return list

@@ -187,6 +187,10 @@ install -m 644 a \
 	if c := p.Commands(); err != nil || len(c) != 2 || c[0].By != "x/y_test.go:TestZ" || c[0].Why != "it needs a package" || c[1].By != "" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	p, err = Parse("a.md", strings.ReplaceAll("|toml\n# /etc/x/50-a.toml\na=1\n|\n|sh\ncheck 50-a.toml\ncheck\n|\n|toml\n# /etc/y/50-a.toml\na=2\n|\n|sh\ncheck 50-a.toml\n|\n", "|", "```"))
+	if c := p.Commands(); err != nil || len(c) != 3 || !strings.HasSuffix(c[0].Files["50-a.toml"], "a=1\n") || len(c[1].Files) != 0 || !strings.HasSuffix(c[2].Files["50-a.toml"], "a=2\n") {
+		t.Errorf("%+v, %v", c, err)
+	}
 	if _, err := Parse("a.md", "```sh\nls\n"); err == nil {
 		t.Error("a fence that is not closed was taken")
 	}

@@ -218,7 +218,8 @@ func newReader(t *testing.T) *reader {
 	r := &reader{machine: m, term: m.login("HTTPS_PROXY=http://127.0.0.1:9", "NO_PROXY=127.0.0.1,localhost")}
 	m.launch(options{})
 	m.ready()
-	r.term.types(fmt.Sprintf("wormbell() { %s --socket %s \"$@\"; }; sudo() { \"$@\"; }", quoted(filepath.Join(m.bin, "wormbell")), quoted(m.socket)))
+	r.term.types(fmt.Sprintf("wormbell() { %s --socket %s \"$@\"; }; wormbelld() { %s \"$@\"; }; sudo() { \"$@\"; }",
+		quoted(filepath.Join(m.bin, "wormbell")), quoted(m.socket), quoted(filepath.Join(m.bin, "wormbelld"))))
 	r.term.types("cd ~/app && npm install colour-strings; cd ~")
 	alert, _ := m.rings("credential-sweep")
 	m.settle()
@@ -241,6 +242,9 @@ func (r *reader) follow(c docs.Command, say told) {
 	if say.until != "" {
 		r.untilPrints(at, base, text, say.until)
 		return
+	}
+	for name, text := range c.Files {
+		r.write("~/"+name, text)
 	}
 	line := "{ " + text + "\n} >" + base + ".out 2>" + base + ".err"
 	if say.answer != "" {
