@@ -170,19 +170,24 @@ func (m *VM) Wait(what string, limit time.Duration, ok func() bool) {
 	}
 }
 
-// Reboot restarts the machine in order, with what is on its disks, and returns
-// when it takes sign-ins again.
+// Reboot shuts the machine down in order and starts it again, with what is on
+// its first disk (Config.Keeps). It returns when it takes sign-ins. The new
+// start is another QEMU: one that goes on after a restart is far slower.
 func (m *VM) Reboot(ctx context.Context) {
 	m.t.Helper()
+	if !m.config.Keeps {
+		m.t.Fatal("this machine keeps nothing over a restart: set Config.Keeps")
+	}
 	ctx, cancel := context.WithTimeout(ctx, booting)
 	defer cancel()
-	was := strings.TrimSpace(m.Run(ctx, "root", "cat /proc/sys/kernel/random/boot_id"))
-	// The connection ends, but ssh may not hear of it. The network that QEMU plays keeps it up.
-	m.Command(ctx, "root", "systemctl reboot", Options{}).Run()
-	m.signOut()
-	if err := m.reach(ctx, was); err != nil {
-		m.t.Fatalf("restart the machine: %v", err)
+	m.Command(ctx, "root", "systemctl poweroff", Options{}).Run() // the connection ends, sooner or later
+	select {
+	case <-m.ended:
+	case <-ctx.Done():
+		m.t.Fatalf("it does not shut down: %v", ctx.Err())
 	}
+	m.signOut()
+	m.start(ctx)
 }
 
 // Slowness is how many times longer a processor of the machine takes than this

@@ -29,6 +29,7 @@ type Config struct {
 	Image  string   // the folder that Image returned
 	Memory int      // MiB; 1536 if 0
 	CPUs   int      // 2 if 0
+	Keeps  bool     // what is written to its first disk is there after a Reboot; else it cannot be restarted
 	Disks  []string // files of further disks, /dev/vdb and so on; see Disk. Nothing is written to them
 }
 
@@ -87,18 +88,30 @@ func Start(t testing.TB, c Config) *VM {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), booting)
 	defer cancel()
-	began := time.Now()
-	// A port is free only until it is tried: QEMU cannot be handed a listener.
-	for try := 1; ; try++ {
-		if err = m.boot(ctx); err == nil {
-			break
-		}
-		if !errors.Is(err, errPort) || try == 5 {
-			t.Fatalf("boot a virtual machine: %v\n%s", err, m.Console())
+	if c.Keeps {
+		cp := exec.CommandContext(ctx, "cp", "--sparse=always", filepath.Join(c.Image, "disk"), filepath.Join(dir, "disk"))
+		if out, err := cp.CombinedOutput(); err != nil {
+			t.Fatalf("copy the disk: %v\n%s", err, out)
 		}
 	}
+	began := time.Now()
+	m.start(ctx)
 	t.Logf("the machine took sign-ins after %v", time.Since(began).Round(100*time.Millisecond))
 	return m
+}
+
+func (m *VM) start(ctx context.Context) {
+	m.t.Helper()
+	// A port is free only until it is tried: QEMU cannot be handed a listener.
+	for try := 1; ; try++ {
+		err := m.boot(ctx)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errPort) || try == 5 {
+			m.t.Fatalf("boot a virtual machine: %v", err)
+		}
+	}
 }
 
 var errPort = errors.New("the port was taken")
@@ -111,12 +124,16 @@ func (m *VM) boot(ctx context.Context) error {
 	}
 	c := m.config
 	args := []string{"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", strconv.Itoa(c.Memory), "-smp", strconv.Itoa(c.CPUs),
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-device", "virtio-rng-pci",
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio", "-device", "virtio-rng-pci",
 		"-kernel", filepath.Join(c.Image, "vmlinuz"), "-initrd", filepath.Join(c.Image, "initrd"),
-		"-append", "root=/dev/vda rw console=ttyS0 quiet panic=0",
+		"-append", "root=/dev/vda rw console=ttyS0 quiet panic=0 no_timer_check module_blacklist=kvm_amd,kvm_intel,powernow_k8",
 		"-nic", "user,model=virtio-net-pci,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:" + m.port + "-:22"}
-	for _, disk := range append([]string{filepath.Join(c.Image, "disk")}, c.Disks...) {
-		args = append(args, "-drive", "if=virtio,format=raw,snapshot=on,file="+strings.ReplaceAll(disk, ",", ",,"))
+	for i, disk := range append([]string{filepath.Join(c.Image, "disk")}, c.Disks...) {
+		options := "if=virtio,format=raw,snapshot=on,file="
+		if i == 0 && c.Keeps {
+			options, disk = "if=virtio,format=raw,cache=unsafe,file=", filepath.Join(m.dir, "disk")
+		}
+		args = append(args, "-drive", options+strings.ReplaceAll(disk, ",", ",,"))
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(m.test.Context()), "qemu-system-x86_64", args...)
 	m.console = &tail{}
@@ -131,17 +148,17 @@ func (m *VM) boot(ctx context.Context) error {
 		cmd.Process.Kill()
 		<-ended
 	})
-	return m.reach(ctx, "")
+	return m.reach(ctx)
 }
 
-// reach waits until root can sign in, to another boot than the one named.
-func (m *VM) reach(ctx context.Context, not string) error {
+// reach waits until root can sign in.
+func (m *VM) reach(ctx context.Context) error {
 	for {
 		// Each try has its own bound: what answers while it boots may never answer.
 		try, cancel := context.WithTimeout(ctx, 30*time.Second)
-		out, err := m.command(try, "root", "cat /proc/sys/kernel/random/boot_id", Options{Login: true}).CombinedOutput()
+		out, err := m.command(try, "root", "true", Options{Login: true}).CombinedOutput()
 		cancel()
-		if id := strings.TrimSpace(string(out)); err == nil && id != not {
+		if err == nil {
 			return nil
 		}
 		select {

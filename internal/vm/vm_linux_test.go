@@ -17,7 +17,7 @@ import (
 func TestMachine(t *testing.T) {
 	extra := t.TempDir()
 	write(t, filepath.Join(extra, "of-root"), "large\n", 0o640)
-	m := vm.Start(t, vm.Config{Image: vm.Image(t), Disks: []string{vm.Disk(t, extra, 16)}})
+	m := vm.Start(t, vm.Config{Image: vm.Image(t), Keeps: true, Disks: []string{vm.Disk(t, extra, 16)}})
 	t.Logf("its processor is slower by %.0f", m.Slowness(t.Context()))
 
 	t.Run("commands", func(t *testing.T) {
