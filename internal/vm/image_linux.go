@@ -78,6 +78,10 @@ func Image(t testing.TB, packages ...string) string {
 	list := strings.Join(slices.Compact(all), ",")
 	image := filepath.Join(Cache, fmt.Sprintf("image-%x", sha256.Sum256([]byte(recipe+"\x00"+suite+"\x00"+list)))[:30])
 
+	now := time.Now()
+	if os.Chtimes(image, now, now) == nil { // it is there, and is not swept away
+		return image
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), building)
 	defer cancel()
 	unlock, err := lock(ctx, filepath.Join(Cache, "lock"))
@@ -85,11 +89,7 @@ func Image(t testing.TB, packages ...string) string {
 		t.Fatal(err)
 	}
 	defer unlock()
-	now := time.Now()
-	if _, err := os.Stat(image); err == nil {
-		if err := os.Chtimes(image, now, now); err != nil {
-			t.Fatal(err)
-		}
+	if os.Chtimes(image, now, now) == nil { // somebody else made it meanwhile
 		return image
 	}
 	if err := sweep(now); err != nil {

@@ -23,7 +23,7 @@ X
 echo "guest $(cut -d' ' -f1,2 "$root/etc/ssh/ssh_host_ed25519_key.pub")" >"$out/known_hosts"
 chroot "$root" useradd --create-home --shell /bin/bash dev
 
-echo 'SYSTEMD_PAGER=' >>"$root/etc/environment" # nobody reads on at the terminals here
+echo 'SYSTEMD_PAGER=cat' >>"$root/etc/environment" # nobody reads on at the terminals here
 echo guest >"$root/etc/hostname"
 echo '127.0.0.1 localhost guest' >"$root/etc/hosts"
 echo '/dev/vda / ext4 rw 0 1' >"$root/etc/fstab"

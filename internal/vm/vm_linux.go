@@ -22,7 +22,7 @@ import (
 
 // booting bounds a start, from QEMU's to the first sign-in. It takes 15 s on a
 // machine that does nothing else.
-const booting = 5 * time.Minute
+const booting = 10 * time.Minute
 
 // Config says what machine it is.
 type Config struct {

@@ -100,9 +100,9 @@ func TestEnds(t *testing.T) {
 		<-t.Context().Done() // never
 	}
 	before := machines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEnds$", "-test.timeout=5m")
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEnds$", "-test.timeout=20m")
 	child.Env = append(os.Environ(), "WORMBELL_VM_CHILD=1", "TMPDIR="+t.TempDir())
 	out, err := child.StdoutPipe()
 	if err != nil {
