@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e cross vet generate bench bench-notify packages packages-check clean
+.PHONY: all build run test test-long test-all unit race fuzz e2e machine cross vet generate bench bench-notify packages packages-check clean
 
 all: build
 
@@ -47,6 +47,7 @@ test-long:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=50000x
 	@if command -v gcc >/dev/null; then $(TOOLS) $(RACE) $(call gotest,-race -short -timeout 20m,./agent/respond,quiet); fi
 	$(TOOLS) $(call gotest,-count=1 -timeout 40m -args -long,./internal/e2e,quiet)
+	@$(MAKE) --no-print-directory machine
 
 test-all: test test-long
 
@@ -66,7 +67,7 @@ cross:
 # time: several watch the whole file system, and each would see the files of the others.
 unit:
 	@log=$$(mktemp); failed=0; \
-	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 10m,$$($(GO) list ./... | grep -v /internal/e2e),verbose) >$$log 2>&1 || failed=1; \
+	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 10m,$$($(GO) list ./... | grep -vE '/internal/(e2e|vm)(/|$$)'),verbose) >$$log 2>&1 || failed=1; \
 	if [ $$failed = 1 ]; then grep -vE '^ *(=== |--- PASS|PASS$$)' $$log; else grep -E '^(ok|\?)' $$log; sed -n '/^=== Failed/,$$p' $$log; fi; \
 	n=$$(grep -cE '^ *--- SKIP' $$log); [ "$$n" = 0 ] || { echo "skipped $$n tests, for these reasons:"; \
 	  grep -E '_test\.go:[0-9]+: .*(needs|need root|no npm|no node|not installed|refused|for fanotify|no file systems|cannot (re)?mount)' $$log | \
@@ -87,6 +88,11 @@ fuzz:
 # The real programs against the real npm and a registry on loopback.
 e2e:
 	$(TOOLS) $(call gotest,-count=1 -timeout 12m,./internal/e2e,verbose) | grep -Ev '^(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+
+# Packages and units on a machine of their own with systemd (internal/vm), as root; it takes minutes. -v: what each part took.
+machine:
+	@bash .ci/deps
+	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 40m,./internal/vm ./internal/e2e/machine,verbose) | grep -Ev '^ *(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
 
 generate:
 	$(GO) run ./internal/generate
