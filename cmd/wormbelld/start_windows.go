@@ -22,9 +22,9 @@ const exitAnew = 1
 
 // start runs the agent: in the foreground, or as the service that Windows has
 // started. Without permission marks nobody waits for it, so it needs no watchdog.
-func start(ctx context.Context, _ flags, c agent.Config, log *slog.Logger) error {
+func start(ctx context.Context, _ flags, c agent.Config, o agent.Options) error {
 	if service.Interactive() {
-		return runAgent(ctx, c, agent.Options{Log: log})
+		return runAgent(ctx, c, o)
 	}
 	s := &served{ended: make(chan error, 1), exit: os.Exit}
 	// The name is not looked at for a process that is one service.
@@ -34,12 +34,12 @@ func start(ctx context.Context, _ flags, c agent.Config, log *slog.Logger) error
 	}
 	// A service has no standard error output; the event log has a place for its log.
 	if events, err := it.SystemLogger(nil); err == nil {
-		log = slog.New(slog.NewTextHandler(eventLog{events}, nil))
+		o.Log = slog.New(slog.NewTextHandler(eventLog{events}, nil))
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	defer s.cancel()
 	s.run = func() error {
-		err := runAgent(ctx, c, agent.Options{Log: log})
+		err := runAgent(ctx, c, o)
 		if ctx.Err() != nil {
 			return nil // it was told to; what went wrong meanwhile is in the log
 		}
