@@ -67,7 +67,7 @@ cross:
 # time: several watch the whole file system, and each would see the files of the others.
 unit:
 	@log=$$(mktemp); failed=0; \
-	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 10m,$$($(GO) list ./... | grep -vE '/internal/(e2e|vm)(/|$$)'),verbose) >$$log 2>&1 || failed=1; \
+	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 20m,$$($(GO) list ./... | grep -vE '/internal/(e2e|vm)(/|$$)'),verbose) >$$log 2>&1 || failed=1; \
 	if [ $$failed = 1 ]; then grep -vE '^ *(=== |--- PASS|PASS$$)' $$log; else grep -E '^(ok|\?)' $$log; sed -n '/^=== Failed/,$$p' $$log; fi; \
 	n=$$(grep -cE '^ *--- SKIP' $$log); [ "$$n" = 0 ] || { echo "skipped $$n tests, for these reasons:"; \
 	  grep -E '_test\.go:[0-9]+: .*(needs|need root|no npm|no node|not installed|refused|for fanotify|no file systems|cannot (re)?mount)' $$log | \
