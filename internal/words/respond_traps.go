@@ -99,6 +99,7 @@ var lookForms = []form{
 	{En: "it is connected to %[1]w", Ja: "%[1]s に接続している"},
 	{En: "its file %[1]s has been removed while it runs", Ja: "実行中にファイル %[1]s が削除された"},
 	{En: "it runs on its own, without a terminal", Ja: "ターミナルなしで単独で動いている"},
+	{En: "but a build tool or a shell of yours has started it, and waits for it", Ja: "ただし、ビルドツールかご自身のシェルが起動し、その終了を待っている"},
 	{En: "it is a compiled program, which can do more than its texts tell", Ja: "コンパイル済みのプログラムで、文字列から分かる以上のことができる"},
 	{En: "it is too large to be looked through as a whole", Ja: "大きすぎて全体を調べられない"},
 	{En: "it cannot be looked into: %[1]s", Ja: "中を調べられない（%[1]s）"},

@@ -21,6 +21,7 @@ type program struct {
 	changed time.Time
 	shows   evidence
 	opaque  string // why nobody can tell what it does, ""
+	binary  bool   // it is compiled: what its texts say need not be what it does
 	gone    bool
 	links   []string // files that it names
 	done    bool     // it has been read
@@ -82,7 +83,7 @@ func (s *scan) read(g *program) {
 		s.skip("%s: only its first %d MiB", s.files.tilde(g.path), maxProgram>>20)
 	}
 	binary := !printable(data[:min(len(data), 4000)]) || bytes.IndexByte(data, 0) >= 0
-	if binary {
+	if g.binary = binary; binary {
 		g.opaque = "it is a compiled program, which can do more than its texts tell"
 	}
 	text := ""
@@ -364,6 +365,11 @@ func (j *judgement) decide(own []*program) verdict {
 		blocks = true // a hidden thing that waits for the revocation
 	}
 	switch {
+	case blocks && j.builds(own):
+		// Programs of those who work against worms hold a worm's words, and so do their tests.
+		v.weight = Note
+		j.why = append(j.why, "but a build tool or a shell of yours has started it, and waits for it")
+		blocks = false
 	case blocks:
 		v.weight = Blocks
 	case j.untold != "":

@@ -42,6 +42,46 @@ func (p *process) peer() string {
 	return p.peers[0]
 }
 
+// buildTools are programs that run what they have compiled, and wait for it.
+var buildTools = []string{"go", "cargo", "cargo-nextest", "make", "gmake", "ninja", "ctest", "dlv", "gdb", "lldb"}
+
+// builds reports whether all processes of the entry are compiled programs that a
+// person is at work with: a tool that compiles, or an interactive shell, waits for
+// each. A monitor that is to outlive the installation that started it has no such parent.
+func (j *judgement) builds(own []*program) bool {
+	if j.what != Running || len(j.inline) > 0 || len(own) == 0 {
+		return false
+	}
+	for _, g := range own {
+		if !g.binary {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(j.live, func(p *process) bool { return !j.attended(p) })
+}
+
+// attended reports whether a build tool or a person's shell waits for p.
+func (s *scan) attended(p *process) bool {
+	if p.manager || p.sid == p.pid {
+		return false
+	}
+	i := slices.IndexFunc(s.processes, func(q *process) bool { return q.pid == p.ppid })
+	if i < 0 {
+		return false
+	}
+	parent := s.processes[i]
+	name := base(parent.exe)
+	switch {
+	case slices.Contains(buildTools, name):
+		return !parent.loose()
+	case shell.MatchString(name): // an interactive one: it has no script
+		return p.tty && parent.tty && parent.types && !slices.ContainsFunc(parent.args[min(1, len(parent.args)):], func(a string) bool { return !strings.HasPrefix(a, "-") || a == "-c" })
+	}
+	return false
+}
+
+var shell = regexp.MustCompile(`^(ba|z|da|k|fi)?sh$`)
+
 // lookProcesses lists the user's processes. They are matched with the entries
 // when all of these are known.
 func lookProcesses(ctx context.Context, s *scan) {

@@ -2,6 +2,7 @@ package persistence_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -125,6 +126,60 @@ func TestProcessesThatNothingStarts(t *testing.T) {
 			// What is below another root is nobody's to stop.
 			if _, err := f.Disable(t.Context(), m.config); !errors.Is(err, persistence.ErrLeft) {
 				t.Errorf("got %v, want ErrLeft", err)
+			}
+		})
+	}
+}
+
+// TestBuiltByHand: a test of somebody who works against worms holds a worm's
+// words. While a build tool or a person's shell waits for it, that is for them to
+// judge; what merely looks like it blocks.
+func TestBuiltByHand(t *testing.T) {
+	t.Parallel()
+	words := compiled("https://"+site+"/user", "Authorization: token %s", "HTTP/1.1 401", "rm -rf ~/", "while true; do sleep 60; done")
+	for _, test := range []struct {
+		name    string
+		place   string
+		parent  proc
+		own     proc
+		content string
+		blocks  bool
+	}{
+		{name: "go test in an editor", place: "/tmp/go-build123/b001/app.test", parent: proc{exe: "/usr/local/go/bin/go", args: []string{"go", "test"}, ppid: 3000, sid: 3000}, own: proc{sid: 3000}},
+		{name: "go run, from the cache", place: "~/.cache/go-build/ab/abcd-d/app", parent: proc{exe: "/usr/lib/go/bin/go", args: []string{"go", "run", "."}, ppid: 3000, sid: 3000, tty: 34816}, own: proc{sid: 3000, tty: 34816}},
+		{name: "cargo test", place: "~/work/app/target/debug/deps/app-1", parent: proc{exe: "/usr/bin/cargo", args: []string{"cargo", "test"}, ppid: 3000, sid: 3000}, own: proc{sid: 3000}},
+		{name: "typed into a shell", place: "/tmp/build/app", parent: proc{exe: "/usr/bin/bash", args: []string{"-bash"}, ppid: 3000, sid: 4000, tty: 34816, stdin: "/dev/pts/0"}, own: proc{sid: 4000, tty: 34816}},
+		{name: "started by a script at a terminal", place: "/tmp/build/app", parent: proc{exe: "/usr/bin/bash", args: []string{"bash", "/usr/bin/x.sh"}, ppid: 3000, sid: 3000, tty: 34816, stdin: "/dev/pts/0"}, own: proc{sid: 3000, tty: 34816}, blocks: true},
+		{name: "go run, cut loose", place: "/tmp/go-build123/b001/exe/app", parent: proc{exe: "/usr/bin/go", args: []string{"go", "run", "."}, ppid: 1, sid: 4000}, own: proc{sid: 4000}, blocks: true},
+		{name: "what a test has left behind, or looks like it", place: "/tmp/go-build123/b001/app.test", parent: proc{exe: "/usr/bin/go", args: []string{"go", "test"}, ppid: 3000, sid: 3000}, own: proc{ppid: 1, sid: 3000}, blocks: true},
+		{name: "a session of its own", place: "/tmp/go-build123/b001/app.test", parent: proc{exe: "/usr/bin/go", args: []string{"go", "test"}, ppid: 3000, sid: 3000}, own: proc{sid: 4711}, blocks: true},
+		{name: "a script below go", place: "/tmp/go-build123/b001/app.sh", parent: proc{exe: "/usr/bin/go", args: []string{"go", "test"}, ppid: 3000, sid: 3000}, own: proc{sid: 3000}, content: wiper(), blocks: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			content := cmp.Or(test.content, words)
+			m.put(map[string]string{strings.TrimPrefix(test.place, "~/"): content})
+			exe := test.place
+			if rest, ok := strings.CutPrefix(exe, "~/"); ok {
+				exe = m.path(rest)
+			}
+			p, parent := test.own, test.parent
+			p.pid, p.start, p.exe, p.args, p.name = 4711, 60, exe, []string{exe}, "app"
+			if test.content != "" {
+				p.exe, p.args = "/usr/bin/sh", []string{"sh", exe}
+			}
+			parent.pid, parent.start, parent.name = 4000, 50, "parent"
+			p.ppid = cmp.Or(p.ppid, 4000)
+			m.proc(parent)
+			m.proc(p)
+			if test.blocks {
+				m.blocking(persistence.Running)
+				return
+			}
+			r := m.quiet()
+			if len(r.Traps) != 1 || r.Traps[0].Weight != persistence.Note || !strings.Contains(r.Traps[0].String(), "waits for it") {
+				t.Errorf("a person is not told of it, or not why it passes:\n%s", strings.Join(r.Summary(), "\n"))
 			}
 		})
 	}
