@@ -68,6 +68,11 @@ func (s *Server) itWasMe(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := wasMe{alertView: s.head(r, a)}
 	v.Rows, v.Why, v.Hours = s.suggest(r, a)
+	if st, err := s.status(r.Context()); err == nil && len(v.Rows) > 0 {
+		if file := st.Locked("trust"); file != "" { // the agent would refuse each
+			v.Rows, v.Why = nil, s.c.Words.Say(words.DashTrustLocked, file)
+		}
+	}
 	v.Seen = seen(a, v.Rows)
 	s.show(w, r, http.StatusOK, "itwasme", page{Title: s.c.Words.Say("dash-was-title") + " " + v.Told.Title, Nav: "alerts", Data: v})
 	return nil

@@ -160,7 +160,22 @@ func TestRefusedItWasMe(t *testing.T) {
 	}
 }
 
-// would let in what they do themselves.
+// TestLockedItWasMe: what the agent would refuse is not offered.
+func TestLockedItWasMe(t *testing.T) {
+	t.Parallel()
+	const file = "/etc/wormbell/conf.d/50-fleet.toml"
+	for _, lock := range []string{"", file} {
+		a := sample()
+		a.status.Settings = []wormbell.Setting{{Key: "trust", Locked: lock != "", LockedBy: lock}}
+		page := visit(t, serve(t, a, nil), "/").get("/alerts/backup23/it-was-me", nil).body
+		if offered, said := rowField.MatchString(page), strings.Contains(page, file); offered != (lock == "") || said != (lock != "") {
+			t.Errorf("lock %q: rows offered: %v, file named: %v", lock, offered, said)
+		}
+	}
+}
+
+// TestForeignItWasMe: for another user's alert no rows are offered: they would let in
+// what the person who looks does.
 func TestForeignItWasMe(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

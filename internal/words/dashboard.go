@@ -56,6 +56,7 @@ const (
 	DashDidTrust      Key = "dash-did-trust"
 	DashDidRemove     Key = "dash-did-remove"
 	DashReasonMe      Key = "dash-reason-me"
+	DashTrustLocked   Key = "dash-trust-locked" // file
 	DashNothingChosen Key = "dash-nothing-chosen"
 	DashChartCPU      Key = "dash-chart-cpu"
 	DashChartMemory   Key = "dash-chart-memory"
@@ -243,6 +244,7 @@ var dashboardTexts = map[Key]text{
 	"dash-was-do":        {En: "It was me: allow this and close the alert", Ja: "自分の操作です：許可して対応済みにする"},
 	"dash-was-not":       {En: "It was not me", Ja: "自分ではない"},
 	"dash-was-none":      {En: "This cannot be allowed for the future. If it was you all the same, close the alert.", Ja: "今後の許可はできません。ご自身の操作であれば、警告を対応済みにしてください。"},
+	DashTrustLocked:      {En: "What may be read is locked by your administrator: %[1]s.", Ja: "読み取りの許可の追加は、管理者によってロックされています（%[1]s）。"},
 	DashNothingChosen:    {En: "Nothing was chosen, so nothing was changed.", Ja: "何も選ばれていないため、変更していません。"},
 	DashReasonMe:         {En: "it was me", Ja: "自分の操作"},
 	DashDidTrust:         {En: "%[1]d things are allowed from now on, and the alert is closed. You can take them back on the page Trust.", One: "This is allowed from now on, and the alert is closed. You can take it back on the page Trust.", Ja: "%[1]d 件を許可し、警告を対応済みにしました。「許可」ページで取り消せます。"},
