@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -175,7 +178,7 @@ func (a *app) checkupAs(ctx context.Context, o checkupOptions, homes []personHom
 		if o.noQuestions || len(homes) > 1 {
 			args = append(args, "--no-questions")
 		}
-		out, status, err := a.runAs(ctx, h, exe, args)
+		out, status, err := a.checkupOf(ctx, h, exe, args)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -205,6 +208,25 @@ func (a *app) checkupAs(ctx context.Context, o checkupOptions, homes []personHom
 		return fmt.Errorf("could not look at %d of %d homes", len(failed), len(homes))
 	}
 	return nil
+}
+
+// checkupOf runs this program as the owner of the home h, with that home. With
+// --json its output is returned, else it goes where ours goes.
+func (a *app) checkupOf(ctx context.Context, h personHome, exe string, args []string) (out []byte, status int, err error) {
+	if h.uid < 0 || h.gid < 0 {
+		return nil, exitCannot, errors.New("it cannot be told whose home it is")
+	}
+	c := child{program: exe, args: args, env: []string{handedOn + "=1"}}
+	var buf bytes.Buffer
+	if a.json {
+		c.out = &buf
+	}
+	owner := &user.User{Uid: strconv.Itoa(h.uid), Gid: strconv.Itoa(h.gid), Username: h.name, HomeDir: h.dir}
+	if u, err := user.LookupId(owner.Uid); err == nil && h.name == "" {
+		owner.Username = u.Username // for the groups
+	}
+	status, err = a.asUser(ctx, owner, c)
+	return buf.Bytes(), status, err
 }
 
 // checkup writes a report for a person.

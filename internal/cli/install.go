@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -285,6 +286,14 @@ func vaultsLeft(vaults *installer.VaultsError) error {
 	return hint(vaults, "put them back first: 'wormbell vault npm --restore', as that user", "--leave-vaults goes on without: they stay in the keychain")
 }
 
+// child is a program to run as another user.
+type child struct {
+	program string
+	args    []string
+	env     []string  // more of it, NAME=VALUE
+	out     io.Writer // takes what it writes instead of our output; it then has no input
+}
+
 // emptyVaults offers to put the tokens of vaults back where they stood.
 func (a *app) emptyVaults(ctx context.Context, i installing, vaults *installer.VaultsError) error {
 	refuse := vaultsLeft(vaults)
@@ -301,7 +310,14 @@ func (a *app) emptyVaults(ctx context.Context, i installing, vaults *installer.V
 		if err != nil || !yes {
 			return refuse
 		}
-		if err := a.asUser(ctx, v.User, self, "vault", "npm", "--restore"); err != nil {
+		u, err := user.Lookup(v.User)
+		if err == nil {
+			var status int
+			if status, err = a.asUser(ctx, u, child{program: self, args: []string{"vault", "npm", "--restore"}}); err == nil && status != exitFine {
+				err = exitStatus(status)
+			}
+		}
+		if err != nil {
 			return hint(fmt.Errorf("put the tokens of %s back: %w", v.User, err), "nothing was removed", "put them back as that user, where the keychain is open: 'wormbell vault npm --restore'")
 		}
 	}
@@ -324,8 +340,11 @@ func (a *app) firstLook(ctx context.Context, root *cobra.Command, program string
 		return nil
 	}
 	a.printer().line("")
-	var ended exitStatus
-	if err := a.asUser(ctx, name, program, firstLookCommand); err != nil && !errors.As(err, &ended) {
+	u, err := user.Lookup(name)
+	if err == nil {
+		_, err = a.asUser(ctx, u, child{program: program, args: []string{firstLookCommand}})
+	}
+	if err != nil {
 		// The installation went well all the same.
 		fmt.Fprintf(a.streams.Err, "wormbell: run %s as %s: %s\n", firstLookCommand, plain.Text(name), plain.Text(err.Error()))
 	}

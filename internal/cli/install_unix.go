@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"syscall"
+	"time"
 
 	"wormbell/installer"
 )
@@ -26,29 +27,33 @@ func behindSudo() string {
 	return u.Username
 }
 
-// asUser runs one of our programs as that user, with our streams, the user's bus
-// and nothing else of ours in its environment. An [exitStatus] is an error.
-func (a *app) asUser(ctx context.Context, name, program string, args ...string) error {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return err
-	}
+// asUser runs one of our programs as u, with our streams or what c has instead,
+// the user's bus and nothing else of ours in its environment. It returns the exit
+// status of a program that ended by itself; else there is an error.
+func (a *app) asUser(ctx context.Context, u *user.User, c child) (status int, err error) {
 	cred, err := installer.Credential(u)
 	if err != nil {
-		return err
+		return exitCannot, err
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, c.program, c.args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.Env = installer.Environ(u)
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Env = append(installer.Environ(u), c.env...)
 	cmd.Dir = "/" // the one we are in may be closed to that user
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.streams.In, a.streams.Out, a.streams.Err
-	if os.Geteuid() == 0 {
+	if c.out != nil {
+		cmd.Stdin, cmd.Stdout = nil, c.out
+	}
+	if int(cred.Uid) != os.Geteuid() {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
 	}
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
-		return exitStatus(exit.ExitCode())
+		return exit.ExitCode(), nil
 	}
-	return err
+	if err != nil {
+		return exitCannot, err
+	}
+	return exitFine, nil
 }
