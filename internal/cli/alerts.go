@@ -137,6 +137,7 @@ func followLoop(ctx context.Context, c Agent, each func(wormbell.Alert) error) e
 // line when it only grew.
 func followText(ctx context.Context, c Agent, p *printer, wanted func(wormbell.Alert) bool) error {
 	shown := map[string]wormbell.Alert{}
+	p.again = true
 	return followLoop(ctx, c, func(x wormbell.Alert) error {
 		before, known := shown[x.ID]
 		if !wanted(x) && !known {

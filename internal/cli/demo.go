@@ -41,7 +41,7 @@ expected did not ring, and says why.`,
 				Names: args, Fast: fast, Keep: keep, Socket: a.socket, Out: a.streams.Out,
 				Dial: func(socket string) (demo.Agent, error) { return a.connect(socket) },
 				Show: func(w io.Writer, alert wormbell.Alert, passing bool) {
-					(&printer{w: w, width: p.width - 2, colour: p.colour, zone: p.zone, passing: passing}).alert(alert)
+					(&printer{w: w, width: p.width - 2, colour: p.colour, zone: p.zone, again: true, passing: passing}).alert(alert)
 				},
 				Replay: func(w io.Writer, scene []byte) error { return a.replay(w, scene) },
 			})

@@ -22,6 +22,7 @@ type printer struct {
 	width   int            // columns to fill at most
 	colour  bool           // the output is a terminal that wants colour
 	zone    *time.Location // in which times are shown
+	again   bool           // alerts are told in passing: 'alert show' has them once more
 	passing bool           // alerts are gone soon: there is nothing to do about them
 	// exposure is what the alert laid open; nil where that is not shown.
 	exposure *exposure.Exposure
@@ -303,8 +304,10 @@ func (p *printer) advice(a wormbell.Alert) {
 	next := [][2]string{
 		{"respond", respond},
 		{"alert freeze", "stop everything it started, for now"},
-		{"alert show", "all of it again"},
 		{"alert close", "when it is dealt with"},
+	}
+	if p.again {
+		next = slices.Insert(next, 2, [2]string{"alert show", "all of it again"})
 	}
 	for _, n := range next {
 		cmd := "wormbell " + n[0] + " " + plain.Text(a.ID)

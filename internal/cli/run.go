@@ -102,5 +102,13 @@ func (p *printer) greeting(s wormbell.Status) {
 	for _, problem := range s.Problems {
 		p.line("  %s %s", p.look(red, "✗"), plain.Text(problem))
 	}
-	p.line("Alerts as they come; Ctrl-C ends it. 'wormbell demo' in another terminal rings the bell.")
+	p.line("Alerts as they come; Ctrl-C ends it.")
+	for _, sensor := range s.Sensors {
+		if sensor.Name == "credentials" && !sensor.Who {
+			// The demonstration of a read says so too, and ends with status 2.
+			p.line("It does not see who reads a credential, so it does not ring for that: root's agent does.")
+			return
+		}
+	}
+	p.line("'wormbell demo' in another terminal rings the bell.")
 }
