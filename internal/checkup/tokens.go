@@ -322,7 +322,7 @@ func (k *checkup) environments(ctx context.Context, s *Section, holds map[string
 			more++
 			continue
 		}
-		f := Finding{Level: Note, Kind: "env", What: plural(names, "variable") + " that " + verb(names, "looks", "look") + " like secrets", Where: p,
+		f := Finding{Level: Note, Kind: "env", What: plural(names, "variable") + " that " + verb(names, "looks like a secret", "look like secrets"), Where: p,
 			SoWhat: "every program that you start can read it, and every install script below it"}
 		if len(kinds) > 0 {
 			slices.Sort(kinds)

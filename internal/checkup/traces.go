@@ -7,14 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"wormbell/internal/plain"
-	"wormbell/internal/stores"
 )
 
 // traces looks for what worms leave behind, by what it is and does: names change
@@ -29,111 +27,7 @@ func (k *checkup) traces(ctx context.Context, s *Section) {
 	s.Looked = fmt.Sprintf("%s, %s with install scripts, npm's logs, %s, folders for temporary files", plural(len(k.projects), "project"), plural(packages, "package"), plural(len(k.workflows), "workflow"))
 }
 
-const (
-	maxLogs  = 200
-	maxLog   = 4 << 20
-	looping  = 3 // packages published from one folder, or from folders for temporary files
-	lookAway = "do not open or run it; look at it from another machine"
-)
-
-// published is a publish as npm's log of it says.
-type published struct {
-	name, version, dir string
-}
-
-var (
-	logPut  = regexp.MustCompile(`^\d+ http fetch PUT 20\d `)
-	logName = regexp.MustCompile(`^\d+ notice name:\s+(\S+)`)
-	logVer  = regexp.MustCompile(`^\d+ notice version:\s+(\S+)`)
-	logCwd  = regexp.MustCompile(`^\d+ verbose cwd (.+)`)
-	logArgv = regexp.MustCompile(`^\d+ verbose argv "publish"(?: "([^"-][^"]*)")?`)
-)
-
-// parseLog reads one debug log of npm's; ok says that something was published.
-func parseLog(b []byte) (p published, ok bool) {
-	argument, publish, put := "", false, false
-	lines(b, func(_ int, line string) bool {
-		switch {
-		case strings.Contains(line, " verbose argv "):
-			if m := logArgv.FindStringSubmatch(line); m != nil {
-				publish, argument = true, m[1]
-			}
-		case logPut.MatchString(line):
-			put = true
-		case p.name == "" && logName.MatchString(line):
-			p.name = logName.FindStringSubmatch(line)[1]
-		case p.version == "" && logVer.MatchString(line):
-			p.version = logVer.FindStringSubmatch(line)[1]
-		case logCwd.MatchString(line):
-			p.dir = logCwd.FindStringSubmatch(line)[1]
-		}
-		return true
-	})
-	if strings.HasPrefix(argument, "/") {
-		p.dir = path.Dir(argument)
-	}
-	return p, publish && put && p.name != ""
-}
-
-// inTemp reports whether a path is in a folder for temporary files, and not in
-// the home.
-func (k *checkup) inTemp(p string) bool {
-	if strings.HasPrefix(p, k.home.dir+"/") {
-		return false
-	}
-	for _, dir := range []string{"/tmp/", "/var/tmp/", "/dev/shm/", "/private/tmp/", "/private/var/folders/", "/var/folders/"} {
-		if strings.HasPrefix(p, dir) {
-			return true
-		}
-	}
-	return false
-}
-
-// logs looks whether what npm logged of its last ten runs is a publish loop.
-func (k *checkup) logs(s *Section) {
-	const dir = ".npm/_logs"
-	names, _, err := k.home.names(dir, maxLogs)
-	if err != nil {
-		if why := could(tilde(dir), err); why != "" {
-			s.skip("%s", why)
-		}
-		return
-	}
-	here, temp := map[string][]string{}, []string{}
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".log") {
-			continue
-		}
-		b, err := k.home.read(path.Join(dir, name), maxLog)
-		if err != nil {
-			if why := could(tilde(path.Join(dir, name)), err); why != "" {
-				s.skip("%s", why)
-			}
-			continue
-		}
-		p, ok := parseLog(b)
-		if !ok {
-			continue
-		}
-		if k.inTemp(p.dir) && !slices.Contains(temp, p.name) {
-			temp = append(temp, p.name)
-		}
-		if !slices.Contains(here[p.dir], p.name) {
-			here[p.dir] = append(here[p.dir], p.name)
-		}
-	}
-	const do = "look at what your npm account has published; if it was not you, deprecate and unpublish it, and revoke the npm token once nothing else is found"
-	for dir, names := range here {
-		if len(names) >= looping && !k.inTemp(dir) {
-			s.add(Finding{Level: Sign, Kind: "publish-loop", What: fmt.Sprintf("npm has published one folder under %d different names", len(names)), Where: "~/.npm/_logs, folder " + k.short(dir),
-				SoWhat: "that is how token farms and worms publish: " + plain.Cut(strings.Join(names[:3], ", "), 120), Do: do})
-		}
-	}
-	if len(temp) >= looping {
-		s.add(Finding{Level: Sign, Kind: "publish-loop", What: fmt.Sprintf("npm has published %d packages from folders for temporary files", len(temp)), Where: "~/.npm/_logs",
-			SoWhat: "worms change what you maintain there and publish it: " + plain.Cut(strings.Join(temp[:3], ", "), 120), Do: do})
-	}
-}
+const lookAway = "do not open or run it; look at it from another machine"
 
 // short is a path of this machine as a person reads it.
 func (k *checkup) short(p string) string {
@@ -179,112 +73,6 @@ func (k *checkup) loot(s *Section) {
 			}
 		}
 	}
-}
-
-// temporary looks through the folders for temporary files.
-func (k *checkup) temporary(ctx context.Context, s *Section) {
-	for _, dir := range []string{"/tmp", "/var/tmp", "/dev/shm"} {
-		root, err := os.OpenRoot(k.Root + dir)
-		if err != nil {
-			continue // not on every system
-		}
-		t := &home{dir: dir, root: root}
-		if k.Root == "" {
-			if b, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
-				t.hangs = slowMounts(b, dir)
-			}
-		}
-		k.temp(ctx, s, t)
-		root.Close()
-	}
-}
-
-func (k *checkup) temp(ctx context.Context, s *Section, t *home) {
-	names, more, err := t.names(".", maxInFolder)
-	if err != nil {
-		s.skip("%s: %s", t.dir, reason(err))
-		return
-	}
-	if more {
-		s.skip("%s: only %d of its names", t.dir, maxInFolder)
-	}
-	read := 0
-	for _, name := range names {
-		if ctx.Err() != nil {
-			s.skip("%s: the time was over", t.dir)
-			return
-		}
-		info, err := t.root.Lstat(strings.TrimSuffix(name, "/"))
-		if err != nil || !ownedBy(info, k.UID) {
-			continue // others' files are theirs
-		}
-		at := path.Join(t.dir, name)
-		if !strings.HasSuffix(name, "/") {
-			if !info.Mode().IsRegular() || info.Size() > maxSettings || !isListName(name) || read >= 300 {
-				continue
-			}
-			read++
-			b, err := t.read(name, maxSettings)
-			if err == nil && isInventory(b) {
-				s.add(Finding{Level: Sign, Kind: "loot", What: "A list of credential files lies in a folder for temporary files", Where: at,
-					SoWhat: "thieves write down what there is before they take it", Do: "if it is not yours: " + lookAway})
-			}
-			continue
-		}
-		inside, _, err := t.names(strings.TrimSuffix(name, "/"), 100)
-		if err != nil {
-			continue
-		}
-		switch has := func(name string) bool { return slices.Contains(inside, name) }; {
-		case has("package.tar") && has("updated.tgz"), has("package.tgz") && has("updated.tgz"):
-			s.add(Finding{Level: Sign, Kind: "repacked", What: "A package was unpacked and packed anew in a folder for temporary files", Where: at,
-				SoWhat: "worms put themselves into what you publish so", Do: "look at what your npm account has published"})
-		case has("bun") || has("bun.exe"):
-			s.add(Finding{Level: Risk, Kind: "runtime", What: "A bun lies in a folder for temporary files", Where: at,
-				SoWhat: "worms download one to run without npm's traces; so do some tools", Do: "look whether you know where it is from"})
-		}
-	}
-}
-
-func isListName(name string) bool {
-	for _, s := range []string{".txt", ".json", ".log", ".bak", ".csv"} {
-		if strings.HasSuffix(name, s) {
-			return true
-		}
-	}
-	return !strings.Contains(name, ".")
-}
-
-// isInventory reports whether a text is a list of credential files: it names
-// those of several stores, and little else.
-func isInventory(b []byte) bool {
-	if bytes.IndexByte(b, 0) >= 0 {
-		return false
-	}
-	paths, all := 0, 0
-	kinds := map[string]bool{}
-	lines(b, func(n int, line string) bool {
-		line = strings.Trim(strings.TrimSpace(line), `",`)
-		if line == "" {
-			return n < 20_000
-		}
-		all++
-		for _, home := range []string{"/home/", "/Users/", "/root/", "~/"} {
-			rest, ok := strings.CutPrefix(line, home)
-			if !ok {
-				continue
-			}
-			if home == "/home/" || home == "/Users/" {
-				_, rest, _ = strings.Cut(rest, "/")
-			}
-			if st := stores.Of("~/" + rest); st != nil {
-				kinds[st.ID] = true
-				paths++
-			}
-		}
-		return n < 20_000
-	})
-	return len(kinds) >= 3 && paths >= 4 && paths*3 >= all
 }
 
 // What is looked at of packages.
