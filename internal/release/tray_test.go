@@ -34,15 +34,16 @@ esac
 EOF
 chmod +x /usr/bin/systemctl; : >/state/log
 `
+	const silent = "The session of user 1003 does not answer: the tray there stays as it is until the next login.\n"
 	for name, c := range map[string]struct{ enabled, do, want string }{
 		"installed": {"enabled", "tray_installed",
-			"--user -M 1000@.host --no-block start wormbell-tray.service\n--user -M 1002@.host --no-block start wormbell-tray.service\n--user -M 1003@.host daemon-reload\n"},
+			silent + "--user -M 1000@.host --no-block start wormbell-tray.service\n--user -M 1002@.host --no-block start wormbell-tray.service\n--user -M 1003@.host daemon-reload\n"},
 		"disabled by a preset": {"disabled", "tray_installed", ""},
 		"upgraded": {"enabled", "tray_upgraded",
-			"--user -M 1000@.host --no-block try-restart wormbell-tray.service\n--user -M 1002@.host --no-block try-restart wormbell-tray.service\n--user -M 1003@.host daemon-reload\n"},
+			silent + "--user -M 1000@.host --no-block try-restart wormbell-tray.service\n--user -M 1002@.host --no-block try-restart wormbell-tray.service\n--user -M 1003@.host daemon-reload\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := j.run(machine+`echo "$2" >/state/enabled; set -e; eval "$1"; `+c.do+`; cat /state/log`, string(functions), c.enabled)
+			got := j.run(machine+`echo "$2" >/state/enabled; set -e; eval "$1"; patience=1; `+c.do+`; cat /state/log`, string(functions), c.enabled)
 			if diff := cmp.Diff(got, c.want); diff != "" {
 				t.Errorf("systemd was asked (- got, + want):\n%s", diff)
 			}

@@ -3,17 +3,39 @@
 
 has_systemd() { [ -d /run/systemd/system ]; }
 
-# in_sessions VERB…: has each logged-in user's manager do that with the tray, if the user has a desktop.
+# Seconds for one request, and for all of one installation: a manager that is busy, or on a slow machine, may take long.
+patience=30 altogether=60
+
+# ask UID VERB…: has the user's manager do that. 124 if it takes too long (timeout(1)).
+ask() {
+	left=$((end - $(date +%s))) user=$1
+	shift
+	[ "$left" -gt 0 ] || return 124
+	[ "$left" -lt "$patience" ] || left=$patience
+	timeout "$left" systemctl --user -M "$user@.host" "$@" 2>/dev/null
+}
+
+# in_session UID VERB…: has the user's manager do that with the tray, if the user has a desktop. 124 as of ask.
+in_session() {
+	uid=$1
+	shift
+	ask "$uid" daemon-reload >/dev/null || return
+	environment=$(ask "$uid" show-environment) || return
+	printf '%s\n' "$environment" | grep -qE '^(WAYLAND_)?DISPLAY=' || return 0
+	ask "$uid" --no-block "$@" wormbell-tray.service >/dev/null
+}
+
+# in_sessions VERB…: has the manager of each logged-in user do that with the tray.
 in_sessions() {
 	has_systemd || return 0
+	end=$(($(date +%s) + altogether))
 	for dir in /run/user/*; do
 		uid=${dir##*/}
 		case "$uid" in '' | 0 | *[!0-9]*) continue ;; esac
 		[ -S "$dir/systemd/private" ] || continue
-		timeout 5 systemctl --user -M "$uid@.host" daemon-reload >/dev/null 2>&1 || continue
-		timeout 5 systemctl --user -M "$uid@.host" show-environment 2>/dev/null |
-			grep -qE '^(WAYLAND_)?DISPLAY=' || continue
-		timeout 10 systemctl --user -M "$uid@.host" --no-block "$@" wormbell-tray.service >/dev/null 2>&1 || :
+		code=0
+		in_session "$uid" "$@" || code=$?
+		[ "$code" != 124 ] || echo "The session of user $uid does not answer: the tray there stays as it is until the next login."
 	done
 }
 
