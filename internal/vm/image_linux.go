@@ -37,6 +37,12 @@ var recipe string
 var base = []string{"systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "procps", "udev", "kmod",
 	"openssh-server", "iproute2", "linux-image-cloud-amd64", "initramfs-tools", "ca-certificates"}
 
+// Desktop are the packages of a desktop without a screen: an X server, a window
+// manager, a panel that shows icons, a notification service. To make a disk takes
+// longer than most tests, so those without a desktop use this one, too.
+var Desktop = []string{"xvfb", "openbox", "xfce4-panel", "xfconf", "xfce4-notifyd", "imagemagick", "adwaita-icon-theme", "hicolor-icon-theme",
+	"fonts-dejavu-core", "libglib2.0-bin", "x11-utils"}
+
 // programs are what a machine and its disk are made with, and their packages.
 var programs = [][2]string{{"qemu-system-x86_64", "qemu-system-x86"}, {"debootstrap", "debootstrap"}, {"mkfs.ext4", "e2fsprogs"},
 	{"ssh", "openssh-client"}, {"ssh-keygen", "openssh-client"}}

@@ -2,6 +2,7 @@ package vm_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ import (
 func TestMachine(t *testing.T) {
 	extra := t.TempDir()
 	write(t, filepath.Join(extra, "of-root"), "large\n", 0o640)
-	m := vm.Start(t, vm.Config{Image: vm.Image(t), Keeps: true, Disks: []string{vm.Disk(t, extra, 16)}})
+	m := vm.Start(t, vm.Config{Image: vm.Image(t, vm.Desktop...), Keeps: true, Disks: []string{vm.Disk(t, extra, 16)}})
 	t.Logf("its processor is slower by %.0f", m.Slowness(t.Context()))
 
 	t.Run("commands", func(t *testing.T) {
@@ -92,18 +93,18 @@ func TestMachine(t *testing.T) {
 // TestEnds: a machine does not outlive its test, however that ends, and leaves
 // nothing on the image.
 func TestEnds(t *testing.T) {
-	image := vm.Image(t)
+	image := vm.Image(t, vm.Desktop...)
 	if os.Getenv("WORMBELL_VM_CHILD") != "" {
 		m := vm.Start(t, vm.Config{Image: image})
 		m.Run(t.Context(), "root", "echo x >/var/left && sync")
 		os.Stdout.WriteString("started\n")
 		<-t.Context().Done() // never
 	}
-	before := machines(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
+	dir := t.TempDir()
 	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEnds$", "-test.timeout=20m")
-	child.Env = append(os.Environ(), "WORMBELL_VM_CHILD=1", "TMPDIR="+t.TempDir())
+	child.Env = append(os.Environ(), "WORMBELL_VM_CHILD=1", "TMPDIR="+dir)
 	out, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -112,15 +113,15 @@ func TestEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, len("started"))
-	if _, err := out.Read(b); err != nil || string(b) != "started" {
+	if _, err := io.ReadFull(out, b); err != nil || string(b) != "started" {
 		t.Fatalf("it says %q: %v", b, err)
 	}
-	if n := machines(t); n != before+1 {
-		t.Fatalf("%d machines run, there were %d: the test proves nothing", n, before)
+	if n := machines(t, dir); n != 1 {
+		t.Fatalf("%d machines run: the test proves nothing", n)
 	}
 	child.Process.Kill()
 	child.Wait()
-	for deadline := time.Now().Add(time.Minute); machines(t) > before; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); machines(t, dir) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the machine outlived its test")
 		}
@@ -131,16 +132,20 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// machines counts those that run below the cache.
-func machines(t *testing.T) (n int) {
+// machines counts those that keep what they write below a folder.
+func machines(t *testing.T, dir string) (n int) {
 	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	names, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(b), "qemu-system-") && strings.Contains(string(b), vm.Cache) {
+		environ, err := os.ReadFile(name)
+		if err != nil {
+			continue // it ended, or ends
+		}
+		comm, err := os.ReadFile(filepath.Join(filepath.Dir(name), "comm"))
+		if err == nil && strings.HasPrefix(string(comm), "qemu-system-") && strings.Contains(string(environ), "\x00TMPDIR="+dir+"/") {
 			n++
 		}
 	}

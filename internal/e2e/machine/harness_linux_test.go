@@ -15,11 +15,6 @@ import (
 	"wormbell/internal/vm"
 )
 
-// session are the packages of a desktop without a screen: an X server, a window
-// manager, a panel that shows icons, a notification service.
-var session = []string{"xvfb", "openbox", "xfce4-panel", "xfconf", "xfce4-notifyd", "imagemagick", "adwaita-icon-theme", "hicolor-icon-theme",
-	"fonts-dejavu-core", "libglib2.0-bin", "x11-utils"}
-
 // patience is how long something may take that the processor of software and
 // other tests beside it make slow.
 const patience = 10 * time.Minute
@@ -35,7 +30,7 @@ type laptop struct {
 
 func newLaptop(t *testing.T, c vm.Config) *laptop {
 	t.Helper()
-	c.Image = vm.Image(t, session...)
+	c.Image = vm.Image(t, vm.Desktop...)
 	node := nodeFolder(t)
 	if node != "" {
 		c.Disks = append([]string{vm.Disk(t, node, 256)}, c.Disks...)

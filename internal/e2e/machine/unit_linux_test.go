@@ -39,7 +39,7 @@ const strict = "[Service]\nSystemCallErrorNumber=kill\n"
 // places where a package puts them.
 func boot(t *testing.T) *unit {
 	t.Helper()
-	image := vm.Image(t)
+	image := vm.Image(t, vm.Desktop...)
 	disks := []string{vm.Disk(t, t.TempDir(), 32), vm.Disk(t, t.TempDir(), 32)}
 	tools, npm := nodeTools(t)
 	if npm {
