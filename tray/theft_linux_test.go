@@ -229,12 +229,12 @@ func (d *desktop) thief() int {
 	})
 	d.t.Cleanup(func() { // with what it started, stopped or not
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		syscall.Kill(pid, syscall.SIGKILL) // first: it would start another one
 		for _, child := range strings.Fields(string(children)) {
 			var n int
 			fmt.Sscan(child, &n)
 			syscall.Kill(n, syscall.SIGKILL)
 		}
-		syscall.Kill(pid, syscall.SIGKILL)
 	})
 	return pid
 }
