@@ -73,9 +73,13 @@ func TestPackage(t *testing.T) {
 		{"a person who comes later", func(l *laptop) {
 			l.root("useradd --create-home --shell /bin/bash late")
 			l.Wait("the new home to be guarded", patience, func() bool { return slices.Contains(l.up().Homes, "/home/late") })
+			l.root("userdel --remove late 2>/dev/null")
 		}},
 		{"upgrade", func(l *laptop) {
-			l.dev("wormbell trust add --store aws --who exe:/usr/bin/rsync --reason 'nightly backup' >/dev/null")
+			// In a terminal: anything else could be a worm.
+			if out, code := l.Do(l.t.Context(), "dev", "wormbell trust add --store aws --who exe:/usr/bin/tar --reason 'nightly backup'", vm.Options{Terminal: true, Login: true}); code != 0 {
+				l.t.Fatalf("wormbell trust add: exit %d\n%s", code, out)
+			}
 			l.root(`echo 'stores = ["env"]' >/etc/wormbell/config.toml && systemctl restart wormbelld`)
 			l.up()
 			kept.alerts, kept.trust = l.alerts(), l.dev("wormbell --json trust list")
@@ -334,7 +338,7 @@ func (l *laptop) gap() time.Duration {
 // nothingRuns finds fault with processes, units and sockets of ours.
 func (l *laptop) nothingRuns() {
 	l.t.Helper()
-	if out, code := l.Try(l.t.Context(), "root", "ps -eo args | grep -E '[/]wormbell|^wormbell'; ls /run/wormbell 2>/dev/null; systemctl list-units --all --plain --no-legend 'wormbell*'"); strings.TrimSpace(out) != "" {
+	if out, code := l.Try(l.t.Context(), "root", "pgrep --list-name ^wormbell; ls /run/wormbell 2>/dev/null; systemctl list-units --state=active,activating,deactivating,reloading,failed --plain --no-legend 'wormbell*'"); strings.TrimSpace(out) != "" {
 		l.t.Errorf("still there (exit %d):\n%s", code, out)
 	}
 }
