@@ -12,7 +12,9 @@ import (
 )
 
 // as returns what runs programs of the system as that user, with the user's bus
-// and nothing else of ours in their environment.
+// and nothing else of ours in their environment. They are in a session of their
+// own: the user's other programs may be able to take them over, and could type
+// into root's shell if they had its terminal (TIOCSTI, ioctl_tty(2)).
 func as(u *user.User) (func(ctx context.Context, name string, args ...string) (string, error), error) {
 	cred, err := Credential(u)
 	if err != nil {
@@ -25,7 +27,7 @@ func as(u *user.User) (func(ctx context.Context, name string, args ...string) (s
 		}
 		defer cancel()
 		cmd.Env = Environ(u)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setpgid: true}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setsid: true}
 		return output(cmd)
 	}, nil
 }

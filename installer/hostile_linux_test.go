@@ -3,6 +3,7 @@ package installer
 import (
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -153,5 +154,28 @@ func TestBrought(t *testing.T) {
 	}
 	if _, err := Brought(filepath.Join(dir, "bin"), "/opt/w/bin"); err == nil {
 		t.Error("a symbolic link was followed")
+	}
+}
+
+// TestAsLeavesTheTerminal: a program that runs as another user has no terminal of
+// ours. Whoever has taken it over could else type into root's shell (TIOCSTI,
+// ioctl_tty(2)).
+func TestAsLeavesTheTerminal(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it becomes another user")
+	}
+	do, err := as(&user.User{Uid: "65534", Gid: "65534", Username: "nobody", HomeDir: "/nonexistent"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := do(t.Context(), "cat", "/proc/self/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// pid (comm) state ppid pgrp session …, proc_pid_stat(5)
+	f := strings.Fields(out)
+	if len(f) < 7 || f[5] != f[0] {
+		t.Errorf("it is in our session, and so has our terminal: %s", out)
 	}
 }

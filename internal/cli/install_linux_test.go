@@ -28,7 +28,7 @@ func TestFirstLook(t *testing.T) {
 		}
 	}
 	program := filepath.Join(dir, "wormbell")
-	if err := executable.Write(program, "#!/bin/sh\necho \"$1 $(id -u) $(id -G)\"; env; exit 1\n"); err != nil {
+	if err := executable.Write(program, "#!/bin/sh\necho \"$1 $(id -u) $(id -G)\"; env; read -r _ _ _ _ _ session _ </proc/$$/stat; echo \"in the session $session of $$\"; exit 1\n"); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("SUDO_UID", "65534") // nobody
@@ -54,6 +54,12 @@ func TestFirstLook(t *testing.T) {
 		if words := strings.Fields(line); len(words) > 2 && words[0] == "checkup" && strings.Contains(" "+strings.Join(words[2:], " ")+" ", " 0 ") {
 			t.Errorf("root's group was kept: %s", line)
 		}
+	}
+	// Else whoever has taken over a program of that user could type into root's shell.
+	if _, rest, ok := strings.Cut(out, "in the session "); !ok {
+		t.Errorf("the session is not known: %s", out)
+	} else if f := strings.Fields(rest); len(f) < 3 || f[0] != f[2] {
+		t.Errorf("it has our terminal: %s", out)
 	}
 	if out, errs := run("status"); out+errs != "" {
 		t.Errorf("without that command: %s%s", out, errs)

@@ -29,7 +29,9 @@ func behindSudo() string {
 
 // asUser runs one of our programs as u, with our streams or what c has instead,
 // the user's bus and nothing else of ours in its environment. It returns the exit
-// status of a program that ended by itself; else there is an error.
+// status of a program that ended by itself; else there is an error. It is in a
+// session of its own: it writes to our terminal, and whoever could take it over
+// cannot type into root's shell (TIOCSTI, ioctl_tty(2)). Ctrl-C reaches it by ctx.
 func (a *app) asUser(ctx context.Context, u *user.User, c child) (status int, err error) {
 	cred, err := installer.Credential(u)
 	if err != nil {
@@ -45,7 +47,7 @@ func (a *app) asUser(ctx context.Context, u *user.User, c child) (status int, er
 		cmd.Stdin, cmd.Stdout = nil, c.out
 	}
 	if int(cred.Uid) != os.Geteuid() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setsid: true}
 	}
 	err = cmd.Run()
 	var exit *exec.ExitError
