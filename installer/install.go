@@ -178,6 +178,7 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	files = in.unsafe(files)
 	in.plan.Program = filepath.Join(m.bin(c.Prefix), m.programName("wormbell"))
 	next := Manifest{Version: 1, Wormbell: in.want, Prefix: c.Prefix, Time: m.Now().UTC().Truncate(time.Second), Tray: in.withTray, Started: c.Start, Folders: slices.Clone(old.Folders)}
 	var change []File
@@ -201,6 +202,10 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 		if !slices.ContainsFunc(files, func(f File) bool { return f.Path == e.Path }) && exists(m.path(e.Path)) {
 			if owner, err := m.Owner(ctx, e.Path); err != nil || owner != "" {
 				in.note("%s stays: it belongs to the package %s now.", e.Path, owner)
+				continue
+			}
+			if err := m.guarded(filepath.Dir(e.Path)); err != nil {
+				in.note("%s stays: %v.", e.Path, err)
 				continue
 			}
 			obsolete = append(obsolete, e.Path)
@@ -233,6 +238,21 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 	}
 	in.remember(old, next)
 	return in.done(), nil
+}
+
+// unsafe leaves out the extras whose folders others than root can change: they
+// could lead root's writes, and later its removals, to another file of that name.
+func (in *installation) unsafe(files []File) []File {
+	return slices.DeleteFunc(files, func(f File) bool {
+		if f.kind != extra {
+			return false // the programs' folder was looked at, the others are the system's
+		}
+		err := in.m.guarded(filepath.Dir(f.Path))
+		if err != nil {
+			in.note("%s is left out: %v.", f.Path, err)
+		}
+		return err != nil
+	})
 }
 
 // stopOld ends the agent that runs, and keeps a copy of its state until the new

@@ -38,22 +38,63 @@ func syncDir(dir string) error {
 }
 
 // guarded reports, as an error, that others than root could replace what lies in
-// dir: the agent would then not believe the programs in it, and should not.
+// dir: the agent would then not believe the programs in it, and should not. What
+// root does there could be led elsewhere by a symbolic link.
 func (m *Machine) guarded(dir string) error {
 	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		info, err := os.Stat(m.path(d))
-		if err == nil {
-			switch {
-			case !ownedByUs(info):
+		info, err := os.Lstat(m.path(d))
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			if !ownedByUs(info) {
 				return fmt.Errorf("%q is not root's", d)
-			case info.Mode().Perm()&0o022 != 0:
-				return fmt.Errorf("others than root may write in %q (mode %v)", d, info.Mode().Perm())
+			}
+			if err := m.leads(m.path(d)); err != nil {
+				return err
+			}
+		} else if err == nil {
+			if err := rootsAlone(d, info); err != nil {
+				return err
 			}
 		}
 		if d == "/" || d == "." || !strings.Contains(d, "/") {
 			return nil
 		}
 	}
+}
+
+// leads reports, as guarded, what is wrong with where a symbolic link leads.
+func (m *Machine) leads(link string) error {
+	to, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return err
+	}
+	top := "/"
+	if m.Root != "" {
+		if top, err = filepath.EvalSymlinks(m.Root); err != nil {
+			return err
+		}
+		if !under(to, top) {
+			return fmt.Errorf("%q leads out of %q", link, m.Root)
+		}
+	}
+	for d := to; ; d = filepath.Dir(d) {
+		info, err := os.Lstat(d)
+		if err != nil {
+			return err
+		}
+		if err := rootsAlone(d, info); err != nil || d == top {
+			return err
+		}
+	}
+}
+
+func rootsAlone(dir string, info fs.FileInfo) error {
+	switch {
+	case !ownedByUs(info):
+		return fmt.Errorf("%q is not root's", dir)
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("others than root may write in %q (mode %v)", dir, info.Mode().Perm())
+	}
+	return nil
 }
 
 // ownerOf returns the uid of a file's owner, -1 if it is not known.

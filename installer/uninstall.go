@@ -182,6 +182,10 @@ func (u *removing) files(ctx context.Context) error {
 			u.note("%s stays: it belongs to the package %s now.", e.Path, owner)
 			continue
 		}
+		if err := m.guarded(filepath.Dir(e.Path)); err != nil && e.Kind == "" { // it could lead root to another file of that name
+			u.note("%s stays: %v.", e.Path, err)
+			continue
+		}
 		if sum, err := sumOf(m.path(e.Path)); err != nil || sum != e.SHA256 {
 			u.note("%s was changed since it was put there; it is removed all the same.", e.Path)
 		}
