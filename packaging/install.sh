@@ -71,19 +71,19 @@ fetch() {
 	fi
 }
 
-# check_signature FILE: by the first of SSH and OpenPGP that this machine can check and this script has a key of. What
+# check_signature: of the list, by the first of SSH and OpenPGP that this machine can check and this script has a key of. What
 # can be checked must be right: a bad SSH signature is not excused by a good other one.
 check_signature() {
 	if [ -n "$SSH_SIGNER" ] && has ssh-keygen; then
 		get SHA256SUMS.sig "$tmp/sums.sig" || die "there is no signature of the sums (SHA256SUMS.sig): nothing was installed"
 		printf '%s\n' "$SSH_SIGNER" >"$tmp/signers"
-		ssh-keygen -Y verify -f "$tmp/signers" -I wormbell-release -n wormbell-release -s "$tmp/sums.sig" <"$1" >/dev/null 2>&1 ||
+		printf '%s\n' "$list" | ssh-keygen -Y verify -f "$tmp/signers" -I wormbell-release -n wormbell-release -s "$tmp/sums.sig" >/dev/null 2>&1 ||
 			die "the signature of the sums is not right: nothing was installed" "the files were changed on the way, or are not ours"
 		signed='signed with the SSH key of this script'
 	elif [ -n "$PGP_KEY" ] && has gpgv; then
 		get SHA256SUMS.asc "$tmp/sums.asc" || die "there is no signature of the sums (SHA256SUMS.asc): nothing was installed"
 		printf '%s' "$PGP_KEY" | base64 -d >"$tmp/key.gpg" || die "the key in this script cannot be read"
-		gpgv --homedir "$tmp" --keyring "$tmp/key.gpg" "$tmp/sums.asc" "$1" >/dev/null 2>&1 ||
+		printf '%s\n' "$list" | gpgv --homedir "$tmp" --keyring "$tmp/key.gpg" "$tmp/sums.asc" - >/dev/null 2>&1 ||
 			die "the signature of the sums is not right: nothing was installed" "the files were changed on the way, or are not ours"
 		signed='signed with the OpenPGP key of this script'
 	elif [ -z "$SSH_SIGNER$PGP_KEY" ]; then
@@ -108,14 +108,17 @@ sha256() {
 
 # pick PATTERN: the one file of the sums whose name fits. Names that are no plain names are not taken.
 pick() {
-	awk -v pattern="$1" '
+	printf '%s\n' "$list" | awk -v pattern="$1" '
 		length($1) == 64 && $1 ~ /^[0-9a-f]+$/ && NF == 2 && $2 ~ /^[A-Za-z0-9][A-Za-z0-9._~+-]*$/ && $2 ~ pattern { n++; name = $2 }
-		END { if (n == 1) print name; else exit 1 }' "$tmp/SHA256SUMS" || return 1
+		END { if (n == 1) print name; else exit 1 }' || return 1
 }
+
+# signed_sum NAME: its sum in the list.
+signed_sum() { printf '%s\n' "$list" | awk -v name="$1" '$2 == name { print $1 }'; }
 
 # take NAME: gets it, and removes it again if it is not what was signed.
 take() {
-	want=$(awk -v name="$1" '$2 == name { print $1 }' "$tmp/SHA256SUMS")
+	want=$(signed_sum "$1")
 	get "$1" "$tmp/$1" || die "could not get $1 from $base: nothing was installed"
 	if [ "$(sha256 "$tmp/$1")" != "$want" ]; then
 		rm -f "$tmp/$1"
@@ -178,14 +181,70 @@ confirm() {
 	esac
 }
 
+# by_root: what root is to do, a script of its own. Until then all lies in a folder of the person's, and another program of
+# theirs could put something else there after it was checked: so root takes a copy that is its own, and checks that one.
+# Its arguments: the command, an option for it or "", the most that a file may hold, the folder, and of each file the name
+# and the sum that was signed.
+by_root() {
+	cat <<'EOF'
+set -eu
+how=$1 allow=$2 limit=$3 from=$4
+shift 4
+die() {
+	printf '%s\n' "wormbell: $*: nothing was installed" >&2
+	exit 1
+}
+sha256() {
+	if command -v sha256sum >/dev/null 2>&1; then
+		sha256sum <"$1"
+	elif command -v shasum >/dev/null 2>&1; then
+		shasum -a 256 <"$1"
+	else
+		openssl dgst -sha256 -r <"$1"
+	fi | cut -d' ' -f1
+}
 # unpack ARCHIVE FOLDER: only if all of it is plain files below FOLDER.
 unpack() {
-	tar -tzf "$tmp/$1" >"$tmp/names" || die "$1 cannot be read: nothing was installed"
-	tar -tvzf "$tmp/$1" >"$tmp/long" || die "$1 cannot be read: nothing was installed"
-	if grep -qv "^$2/[A-Za-z0-9]" "$tmp/names" || grep -q '\.\.' "$tmp/names" || grep -qv '^-' "$tmp/long"; then
-		die "$1 holds something else than files of its own folder: nothing was installed"
+	tar -tzf "$1" >"$own/names" || die "$1 cannot be read"
+	tar -tvzf "$1" >"$own/long" || die "$1 cannot be read"
+	if grep -qv "^$2/[A-Za-z0-9]" "$own/names" || grep -q '\.\.' "$own/names" || grep -qv '^-' "$own/long"; then
+		die "${1##*/} holds something else than files of its own folder"
 	fi
-	(cd "$tmp" && tar -xzf "$1")
+	(cd "$own" && tar -xzof "$1")
+}
+umask 022
+own=$(mktemp -d)
+trap 'rm -rf "$own"' EXIT
+trap 'exit 1' HUP INT TERM
+left=$(($# / 2))
+while [ "$left" -gt 0 ]; do
+	name=$1 want=$2
+	shift 2
+	head -c "$limit" <"$from/$name" >"$own/$name"
+	[ "$(sha256 "$own/$name")" = "$want" ] || die "$name is no longer what was signed: something has changed it in $from"
+	set -- "$@" "$own/$name"
+	left=$((left - 1))
+done
+case "$how" in
+apt-get*)
+	chmod 755 "$own" # apt reads the files as a user of its own
+	# shellcheck disable=SC2086 # one option or none
+	env DEBIAN_FRONTEND=noninteractive apt-get install -y $allow "$@"
+	;;
+# Their signature is of the same release whose list was just checked; the system may not have the key yet.
+dnf*) dnf install -y --nogpgcheck "$@" ;;
+zypper*) zypper --non-interactive install --allow-unsigned-rpm "$@" ;;
+yum*) yum install -y --nogpgcheck "$@" ;;
+rpm*) rpm -U "$@" ;;
+apk*) apk add --allow-untrusted "$@" ;;
+pacman*) pacman -U --noconfirm "$@" ;;
+wormbell*)
+	folder=${1##*/} folder=${folder%.tar.gz}
+	unpack "$1" "$folder"
+	"$own/$folder/wormbell" install
+	;;
+esac
+EOF
 }
 
 main() {
@@ -230,9 +289,9 @@ main() {
 	else
 		get SHA256SUMS "$tmp/SHA256SUMS" || die "there is no list of files (SHA256SUMS) at $base"
 	fi
-	check_signature "$tmp/SHA256SUMS"
-
-	# The list is believed from here on.
+	# What is checked is what is believed, whatever becomes of the file.
+	list=$(cat "$tmp/SHA256SUMS")
+	check_signature
 	archive=$(pick "^wormbell-[0-9].*-${os}-${arch}[.]tar[.]gz\$") || die "the list names no archive for $os on $arch, or several"
 	offered=${archive#wormbell-} && offered=${offered%-"$os"-"$arch".tar.gz}
 	if [ -n "$version" ]; then
@@ -273,33 +332,11 @@ main() {
 	take "$first"
 	[ -z "$second" ] || take "$second"
 	confirm
-	set -- "$tmp/$first"
-	[ -z "$second" ] || set -- "$@" "$tmp/$second"
-	case "$format" in
-	deb)
-		chmod 755 "$tmp" # apt reads the files as a user of its own
-		allow=''
-		[ "$downgrade" = no ] || allow=--allow-downgrades
-		# shellcheck disable=SC2086 # one option or none
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y $allow "$@"
-		;;
-	rpm)
-		# Their signature is of the same release whose list was just checked; the system may not have the key yet.
-		case "$how" in
-		dnf*) as_root dnf install -y --nogpgcheck "$@" ;;
-		zypper*) as_root zypper --non-interactive install --allow-unsigned-rpm "$@" ;;
-		yum*) as_root yum install -y --nogpgcheck "$@" ;;
-		*) as_root rpm -U "$@" ;;
-		esac
-		;;
-	apk) as_root apk add --allow-untrusted "$@" ;; # checked above
-	archlinux) as_root pacman -U --noconfirm "$@" ;;
-	tar)
-		folder=${archive%.tar.gz}
-		unpack "$archive" "$folder"
-		as_root "$tmp/$folder/wormbell" install
-		;;
-	esac
+	set -- "$first" "$(signed_sum "$first")"
+	[ -z "$second" ] || set -- "$@" "$second" "$(signed_sum "$second")"
+	allow=''
+	[ "$downgrade$format" != yesdeb ] || allow=--allow-downgrades
+	as_root sh -c "$(by_root)" sh "$how" "$allow" "$LIMIT" "$tmp" "$@"
 }
 
 main "$@"

@@ -261,6 +261,51 @@ func TestInstallScriptRefuses(t *testing.T) {
 	})
 }
 
+// TestInstallScriptSwapped: what another program of the person puts in place of
+// a file that was checked is not installed by root.
+func TestInstallScriptSwapped(t *testing.T) {
+	releases(t)
+	for _, c := range []struct{ format, file string }{{"deb", goodDeb}, {"tar", goodTar}} {
+		t.Run(c.format, func(t *testing.T) {
+			s := newShop(t, newer)
+			// The person is asked for a password; that takes a while.
+			evil := t.TempDir()
+			if err := shell(evil, `mkdir "${1%.tar.gz}"; echo 'echo evil >>"'"$2"'"' >"${1%.tar.gz}/wormbell"; chmod +x "${1%.tar.gz}/wormbell"; tar -czf "$1.evil" "${1%.tar.gz}"`, c.file, s.log); err != nil {
+				t.Fatal(err)
+			}
+			text := `#!/bin/sh
+for f in "$TMPDIR"/*/` + c.file + `; do cat "` + evil + "/" + c.file + `.evil" >"$f" && echo swapped >&2; done
+for f in "$TMPDIR"/*/*/wormbell; do [ ! -f "$f" ] || cat "` + evil + `"/*/wormbell >"$f"; done
+sed -i "s/^[0-9a-f]*/$(sha256sum "` + evil + "/" + c.file + `.evil" | cut -d' ' -f1)/" "$TMPDIR"/*/SHA256SUMS
+[ "$1" = -- ] && shift
+exec "$@"
+`
+			for _, tool := range []string{"sudo", "id"} {
+				if err := os.Remove(filepath.Join(s.tools, tool)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := executable.Write(filepath.Join(s.tools, "sudo"), text); err != nil {
+				t.Fatal(err)
+			}
+			if err := executable.Write(filepath.Join(s.tools, "id"), "#!/bin/sh\necho 1000\n"); err != nil {
+				t.Fatal(err)
+			}
+			sed, err := exec.LookPath("sed")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(sed, filepath.Join(s.tools, "sed")); err != nil {
+				t.Fatal(err)
+			}
+			said, installed, err := s.install("/bin/sh", "--base", s.url, "--yes", "--format", c.format)
+			if err == nil || installed != "" || !strings.Contains(said, "swapped") || !strings.Contains(said, "is no longer what was signed") {
+				t.Errorf("%v, installed:\n%s\nsaid:\n%s", err, installed, said)
+			}
+		})
+	}
+}
+
 // TestInstallScriptUnsigned: a build without keys says so, and is refused
 // unless told.
 func TestInstallScriptUnsigned(t *testing.T) {
