@@ -47,9 +47,8 @@ test-long:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=50000x
 	@if command -v gcc >/dev/null; then $(TOOLS) $(RACE) $(call gotest,-race -short -timeout 20m,./agent/respond,quiet); fi
 	$(TOOLS) $(call gotest,-count=1 -timeout 40m -args -long,./internal/e2e,quiet)
-	@$(MAKE) --no-print-directory machine
 
-test-all: test test-long
+test-all: test test-long machine
 
 vet:
 	@out=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }
@@ -92,7 +91,7 @@ e2e:
 # Packages and units on a machine of their own with systemd (internal/vm), as root; it takes minutes, and says what each part took.
 machine:
 	@bash .ci/deps
-	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 40m,./internal/vm ./internal/e2e/machine,verbose) | grep -Ev '^ *(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 60m,./internal/vm ./internal/e2e/machine,verbose) | grep -Ev '^ *(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
 
 generate:
 	$(GO) run ./internal/generate
