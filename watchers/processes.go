@@ -3,9 +3,7 @@ package watchers
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -65,7 +63,7 @@ func (l *Lineage) run(ctx context.Context, out Out) error {
 		why := ""
 		if os.Geteuid() != 0 {
 			why = "not root: of other users' processes nothing is known but that they start and end"
-		} else if _, err := os.Readlink("/proc/1/exe"); errors.Is(err, fs.ErrPermission) { // proc_pid_exe(5)
+		} else if !looksInto() {
 			why = "without CAP_SYS_PTRACE: of other users' processes nothing is known but that they start and end"
 		}
 		out.Sees("procconn", true, why)
