@@ -176,20 +176,31 @@ func (u *unit) testWithoutFanotify() {
 	}
 }
 
-// testWrongSettings: whoever starts it learns of them, and whoever mends them
-// need not start it.
+// testWrongSettings: a spoiled file leaves nobody unguarded, and the status names
+// it. One that the command line names is another matter: whoever starts the agent
+// learns of it, and whoever mends it need not start the agent.
 func (u *unit) testWrongSettings() {
 	u.Write(u.t.Context(), "/etc/wormbell/config.toml", "homs = []\n")
-	out, code := u.Try(u.t.Context(), "root", "systemctl restart wormbelld")
+	u.root("systemctl restart wormbelld")
+	if problems := strings.Join(u.up().Problems, "\n"); !strings.Contains(problems, `no key "homs"`) {
+		u.t.Errorf("the status does not say what is wrong: %s", problems)
+	}
+	u.rung("spoiled")
+
+	const named = "/etc/systemd/system/wormbelld.service.d/named.conf"
+	u.Write(u.t.Context(), named, "[Service]\nExecStart=\nExecStart=/usr/bin/wormbelld --config /etc/wormbell/config.toml\n")
+	out, code := u.Try(u.t.Context(), "root", "systemctl daemon-reload && systemctl restart wormbelld")
 	if code == 0 {
 		u.t.Errorf("it starts with wrong settings: %s", out)
 	}
 	if log := u.log(); !strings.Contains(log, `no key "homs"`) {
 		u.t.Errorf("the log does not say why:\n%s", log)
 	}
-	u.root("rm /etc/wormbell/config.toml")
+	u.Write(u.t.Context(), "/etc/wormbell/config.toml", "")
 	u.up()
 	u.rung("aftermending")
+	u.root("rm /etc/wormbell/config.toml " + named + " && systemctl daemon-reload && systemctl restart wormbelld")
+	u.up()
 }
 
 // testBudget: a storm of processes costs the agent more than it should take,
