@@ -1,7 +1,6 @@
 package checkup
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -11,8 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"wormbell/agent/respond/persistence"
 )
 
 // What is read of files, in bytes.
@@ -202,40 +201,12 @@ func lines(text []byte, each func(n int, line string) bool) bool {
 // slowMounts are the mount points below home, relative to it, of file systems
 // whose server may let us wait for ever. Format: proc_pid_mountinfo(5).
 func slowMounts(info []byte, home string) (out []string) {
-	sc := bufio.NewScanner(bytes.NewReader(info))
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		left, right, ok := strings.Cut(sc.Text(), " - ")
-		fields, kind := strings.Fields(left), strings.Fields(right)
-		if !ok || len(fields) < 5 || len(kind) == 0 {
-			continue
-		}
-		t := kind[0]
-		if t != "fuse" && !strings.HasPrefix(t, "fuse.") && !strings.HasPrefix(t, "nfs") && !slices.Contains([]string{"cifs", "smb3", "9p", "ceph", "autofs"}, t) {
-			continue
-		}
-		at, ok := strings.CutPrefix(unescape(fields[4]), strings.TrimSuffix(home, "/")+"/")
-		if ok {
+	for _, at := range persistence.SlowMounts(info, home) {
+		if at, ok := strings.CutPrefix(at, strings.TrimSuffix(home, "/")+"/"); ok {
 			out = append(out, at)
 		}
 	}
 	return out
-}
-
-// unescape decodes \040 and its like.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // could says in a sentence why a file was not read, "" if it is not there.

@@ -47,7 +47,7 @@ type files struct {
 func newFiles(c Config) *files {
 	f := &files{home: filepath.Clean(c.Home), root: strings.TrimSuffix(c.Root, "/"), system: c.System, announced: c.Announced}
 	if b, err := os.ReadFile(f.sys("/proc/self/mountinfo")); err == nil {
-		f.hangs = slowMounts(b, f.home)
+		f.hangs = SlowMounts(b, f.home)
 	}
 	return f
 }
@@ -279,9 +279,9 @@ func plainError(err error) error {
 	return err
 }
 
-// slowMounts are the mount points of file systems whose server may let us wait
+// SlowMounts are the mount points of file systems whose server may let us wait
 // for ever, but for those on which the home itself lies. Format: proc_pid_mountinfo(5).
-func slowMounts(info []byte, home string) []string {
+func SlowMounts(info []byte, home string) []string {
 	var out []string
 	sc := bufio.NewScanner(bytes.NewReader(info))
 	sc.Buffer(nil, 1<<20)

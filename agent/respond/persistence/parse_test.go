@@ -90,7 +90,7 @@ func TestBehaviour(t *testing.T) {
 func TestSlowMounts(t *testing.T) {
 	t.Parallel()
 	info := "22 1 0:5 / / rw - ext4 /dev/sda rw\n30 22 0:9 / /home rw - nfs4 srv:/home rw\n31 30 0:10 / /home/dev/a\\040b rw shared:1 - fuse.sshfs x rw\nrubbish\n"
-	if diff := cmp.Diff([]string{"/home/dev/a b"}, slowMounts([]byte(info), "/home/dev")); diff != "" {
+	if diff := cmp.Diff([]string{"/home/dev/a b"}, SlowMounts([]byte(info), "/home/dev")); diff != "" {
 		t.Error(diff)
 	}
 	f := &files{home: "/home/dev", hangs: []string{t.TempDir()}}
@@ -173,7 +173,7 @@ func FuzzText(f *testing.F) {
 		atCommands(text)
 		takeApart(splitWords(text, len(text)%2 == 0))
 		shellParts(text)
-		slowMounts([]byte(text), "/nowhere")
+		SlowMounts([]byte(text), "/nowhere")
 		s.files.mentions(text, "/nowhere", 8)
 		for _, r := range clean(text) {
 			if r < ' ' {
