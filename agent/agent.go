@@ -68,6 +68,7 @@ type agent struct {
 	pulse   *pulse
 	budget  *budget
 	past    *past
+	gaps    *gaps // the engine's goroutine
 	demos   demos
 	calls   chan func() // work for the engine's goroutine from elsewhere
 	wait    sync.WaitGroup
@@ -101,7 +102,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	defer cancel()
 	a := &agent{ctx: ctx, config: c, set: set, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
 		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func()), protect: c.Protect}
-	a.pulse, a.budget = newPulse(o.Heart, o.Log), newBudget(o.Log)
+	a.pulse, a.budget, a.gaps = newPulse(o.Heart, o.Log), newBudget(o.Log), newGaps(o.Log)
 	self := append([]int{os.Getpid()}, o.Self...)
 	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: a.pulse.alive, Spare: a.budget.over, State: c.State,
 		Lineage: watchers.NewLineage(watchers.LineageConfig{Log: o.Log, Homes: list, Refuse: c.Refuse, Self: self, State: filepath.Join(c.State, "enrolled-tools.json")})}
@@ -185,6 +186,9 @@ func (a *agent) serve(ctx context.Context) error {
 }
 
 func (a *agent) count(e wormbell.Event) {
+	if e.Kind == wormbell.Gap {
+		a.gaps.note(&e, time.Now())
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if e.Kind != wormbell.Gap {
