@@ -286,6 +286,7 @@ func (l *laptop) guards(version string) {
 	if len(s.Problems) > 0 || !slices.Contains(s.Homes, "/home/dev") {
 		l.t.Errorf("problems %q, homes %q", s.Problems, s.Homes)
 	}
+	lostNothing(l.t, l.VM, s)
 	if len(s.Sensors) == 0 || len(s.Detectors) == 0 {
 		l.t.Errorf("it has no sensors, or no detectors")
 	}
