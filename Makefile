@@ -86,12 +86,12 @@ fuzz:
 
 # The real programs against the real npm and a registry on loopback.
 e2e:
-	$(TOOLS) $(call gotest,-count=1 -timeout 12m,./internal/e2e,verbose) | grep -Ev '^(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+	$(TOOLS) $(call gotest,-count=1 -timeout 12m,./internal/e2e,verbose) | grep --line-buffered -Ev '^(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
 
 # Packages and units on a machine of their own with systemd (internal/vm), as root; it takes minutes, and says what each part took.
 machine:
 	@bash .ci/deps
-	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 60m,./internal/vm ./internal/e2e/machine,verbose) | grep -Ev '^ *(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 60m,./internal/vm ./internal/e2e/machine,verbose) | grep --line-buffered -Ev '^ *(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
 
 generate:
 	$(GO) run ./internal/generate
