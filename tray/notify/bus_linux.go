@@ -22,6 +22,7 @@ var errNoBus = errors.New("no session bus")
 const (
 	busName         = "org.freedesktop.DBus"
 	ownerChanged    = busName + ".NameOwnerChanged"
+	callStart       = busName + ".StartServiceByName"
 	hasOwner        = busName + ".NameHasOwner"
 	getOwner        = busName + ".GetNameOwner"
 	getProperty     = busName + ".Properties.Get"

@@ -109,6 +109,9 @@ func (d *desktop) peek() server {
 }
 
 func (d *desktop) show(ctx context.Context, n Notice) error {
+	if err := d.start(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.patience())
 	defer cancel()
 	if err := d.lock(ctx); err != nil {
@@ -118,8 +121,7 @@ func (d *desktop) show(ctx context.Context, n Notice) error {
 	if err := d.connect(ctx); err != nil {
 		return err
 	}
-	if d.server.owner == "" {
-		// One that D-Bus starts when it is called has no owner before.
+	if d.server.owner == "" { // its signal has not been taken in yet
 		if err := d.meet(ctx, true); err != nil {
 			return err
 		}
@@ -131,6 +133,35 @@ func (d *desktop) show(ctx context.Context, n Notice) error {
 		}
 	}
 	return err
+}
+
+// startLimit is how long D-Bus may take to start a notification daemon. While it
+// does, a notice that is given up is not known to be shown or not, and would be
+// shown twice, or on the terminals, too. On a slow machine that is just logging
+// in, a desktop's daemon takes more than [showLimit].
+const startLimit = 30 * time.Second
+
+// start has D-Bus start a notification daemon if none is there. Others need not
+// wait for it.
+func (d *desktop) start(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, d.patience())
+	defer cancel()
+	if err := d.lock(short); err != nil {
+		return err
+	}
+	err := d.connect(short)
+	conn, there := d.conn, d.server.owner != ""
+	d.unlock()
+	if err != nil || there {
+		return err
+	}
+	long, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	// One that D-Bus cannot start may have come by itself just now; who calls it will see.
+	if err := conn.BusObject().CallWithContext(long, callStart, 0, daemonName, uint32(0)).Err; err != nil && !noDaemon(err) {
+		return fmt.Errorf("start a notification daemon: %w", err)
+	}
+	return nil
 }
 
 // put hands a notice to the daemon that was met, and to no other: the numbers

@@ -8,3 +8,9 @@ func Only(c Config, only func(tty string) bool) Config {
 	c.only, c.limit = only, time.Minute
 	return c
 }
+
+// Within is Only, with a limit for a call to the desktop.
+func Within(c Config, limit time.Duration) Config {
+	c.limit = limit
+	return c
+}

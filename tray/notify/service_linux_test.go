@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 
 	"wormbell"
+	"wormbell/internal/executable"
 	"wormbell/tray/notify"
 )
 
@@ -242,6 +245,50 @@ func TestDaemonComesAndGoes(t *testing.T) {
 	await(t, "an error", func() bool { return errors.Is(n.Show(t.Context(), sample), notify.ErrNone) })
 	if err := n.Withdraw(t.Context(), "passing1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSlowDaemon: one that D-Bus starts, and that takes longer for it than a
+// call may, shows a notice once, and no terminal is asked.
+func TestSlowDaemon(t *testing.T) {
+	t.Parallel()
+	b := startBus(t)
+	const limit = time.Second
+	n := openFor(t, notify.Within(noTerminals(b.address), limit))
+	fifo := filepath.Join(b.services, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(b.services, "daemon")
+	if err := executable.Write(program, "#!/bin/sh\n: >"+fifo+"\nread -r _ <"+fifo+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.services, serviceName+".service"), []byte("[D-BUS Service]\nName="+serviceName+"\nExec="+program+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- n.Show(t.Context(), sample) }() // until the daemon is there
+	began, err := os.Open(fifo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer began.Close()
+	ends, err := os.OpenFile(fifo, os.O_WRONLY, 0) // and the daemon's program with it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ends.Close()
+	select {
+	case err := <-failed:
+		t.Fatalf("it did not wait for the daemon: %v", err)
+	case <-time.After(limit * 3 / 2): // what is tested is that this is not too long
+	}
+	s := b.serve(t, "actions")
+	if err := <-failed; err != nil {
+		t.Error(err)
+	}
+	if got := s.all(); len(got) != 1 {
+		t.Errorf("it was shown %d times: %+v", len(got), got)
 	}
 }
 

@@ -81,16 +81,17 @@ func run(t testing.TB, env []string, name string, args ...string) *program {
 	return p
 }
 
-// bus is a session bus of a test's own, on which nothing is started that is
-// asked for.
+// bus is a session bus of a test's own, on which nothing is started but what a
+// test puts into its services.
 type bus struct {
-	address string
-	env     []string
-	program *program
+	address  string
+	services string // folder
+	env      []string
+	program  *program
 }
 
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth>
+<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth><servicedir>%s</servicedir>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>
 `
 
@@ -106,18 +107,18 @@ func startBus(t testing.TB) *bus {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for _, d := range []string{"home", "run"} {
+	for _, d := range []string{"home", "run", "services"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	socket := filepath.Join(dir, "bus")
-	b := &bus{address: "unix:path=" + socket}
+	b := &bus{address: "unix:path=" + socket, services: filepath.Join(dir, "services")}
 	// Nothing of the tester's own desktop.
 	b.env = []string{"PATH=" + os.Getenv("PATH"), "DBUS_SESSION_BUS_ADDRESS=" + b.address, "HOME=" + filepath.Join(dir, "home"),
 		"XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "NO_AT_BRIDGE=1", "LC_ALL=C.UTF-8"}
 	conf := filepath.Join(dir, "bus.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, busConfig, b.address), 0o600); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, busConfig, b.address, b.services), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.program = run(t, b.env, daemon, "--config-file="+conf, "--nofork", "--nopidfile")
