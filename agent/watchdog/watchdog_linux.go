@@ -64,7 +64,7 @@ type Config struct {
 	Args    []string // its arguments
 	Log     *slog.Logger
 	Ready   func()           // called each time a child says that it is ready; may be nil
-	Alive   func()           // called about once a second, but not while a child is silent for too long; may be nil
+	Alive   func()           // called about once a second, but not while a child is silent for too long; may be nil. Two goroutines may call it at a time
 	Again   func(why string) // called when a child is to be started again; may be nil
 }
 
@@ -227,9 +227,8 @@ func (c Config) once(ctx context.Context, again string) error {
 		return s
 	case <-ctx.Done():
 		cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case err = <-ended:
-		case <-time.After(stopTime):
+		var over bool
+		if err, over = c.await(ended, stopTime); !over {
 			cmd.Process.Kill()
 			err = <-ended
 		}
@@ -242,6 +241,23 @@ func (c Config) once(ctx context.Context, again string) error {
 		return errAnew
 	}
 	return err
+}
+
+// await waits for the end of a child that was told to end, and reports whether it
+// came in time. A child that ends has no heartbeat any more, and the service
+// manager goes on listening for its parent: it would kill both.
+func (c Config) await(ended <-chan error, within time.Duration) (err error, over bool) {
+	for end := time.Now().Add(within); ; {
+		c.alive()
+		select {
+		case err := <-ended:
+			return err, true
+		case <-time.After(min(aliveEvery, time.Until(end))):
+		}
+		if !time.Now().Before(end) {
+			return nil, false
+		}
+	}
 }
 
 // listen reads the heartbeat and says so on gone when it falls silent.

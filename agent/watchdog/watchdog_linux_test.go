@@ -205,6 +205,39 @@ func TestParentLives(t *testing.T) {
 	})
 }
 
+// TestChildThatEndsSlowly: the parent says that it lives while it waits, else the
+// service manager would kill both before the child has stored what it knows.
+func TestChildThatEndsSlowly(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends time.Duration
+		over bool
+	}{"in time": {stopTime - time.Millisecond, true}, "never": {time.Hour, false}, "at once": {0, true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const managerWaits = 3 * time.Second // WatchdogSec of wormbelld.service
+				last := time.Now()
+				quiet := func() time.Duration { d := time.Since(last); last = time.Now(); return d }
+				config := Config{Alive: func() {
+					if d := quiet(); d > managerWaits/2 {
+						t.Errorf("nothing was heard for %v", d)
+					}
+				}}
+				ended := make(chan error, 1)
+				timer := time.AfterFunc(c.ends, func() { ended <- errAnew })
+				defer timer.Stop()
+				began := time.Now()
+				err, over := config.await(ended, stopTime)
+				if over != c.over || over != errors.Is(err, errAnew) || time.Since(began) != min(c.ends, stopTime) {
+					t.Errorf("%v, over %v, after %v", err, over, time.Since(began))
+				}
+				if d := quiet(); d > managerWaits/2 {
+					t.Errorf("at the end nothing was heard for %v", d)
+				}
+			})
+		})
+	}
+}
+
 // TestOffer: a child is ended before its parent when there is no memory left.
 func TestOffer(t *testing.T) {
 	const file = "/proc/self/oom_score_adj"

@@ -56,7 +56,7 @@ func start(ctx context.Context, f flags, c agent.Config, o agent.Options) error 
 }
 
 // manager is the service manager that started us, if one did; sd_notify(3). Its
-// methods are called by one goroutine at a time.
+// methods are called by one goroutine at a time, but for say.
 type manager struct {
 	started time.Time
 	count   int // of new starts
