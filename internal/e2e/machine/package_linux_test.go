@@ -283,7 +283,7 @@ func (l *laptop) guards(version string) {
 	if s.Version != version || !s.Privileged || s.Socket != "/run/wormbell/wormbell.sock" || s.State != "/var/lib/wormbell" {
 		l.t.Errorf("the agent is %q, privileged %v, socket %q, state %q", s.Version, s.Privileged, s.Socket, s.State)
 	}
-	if len(s.Problems) > 0 || !slices.Contains(s.Homes, "/home/dev") {
+	if len(troubles(l.t, s)) > 0 || !slices.Contains(s.Homes, "/home/dev") {
 		l.t.Errorf("problems %q, homes %q", s.Problems, s.Homes)
 	}
 	lostNothing(l.t, l.VM, s)

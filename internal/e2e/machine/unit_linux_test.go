@@ -278,7 +278,7 @@ func (u *unit) testAsPlainRoot() {
 	if diff := cmp.Diff(here, there); diff != "" || len(here) < 10 {
 		u.t.Errorf("%d guarded; restricted (-) and not (+):\n%s", len(here), diff)
 	}
-	if len(troubles(is)) > 0 || !slices.Equal(is.Homes, []string{"/root", "/home/dev"}) {
+	if len(troubles(u.t, is)) > 0 || !slices.Equal(is.Homes, []string{"/root", "/home/dev"}) {
 		u.t.Errorf("problems %q, homes %q", is.Problems, is.Homes)
 	}
 	lostNothing(u.t, u.VM, is)
@@ -287,12 +287,6 @@ func (u *unit) testAsPlainRoot() {
 			u.t.Errorf("%s by %s, who %v, %s", s.Name, s.Backend, s.Who, s.Why)
 		}
 	}
-}
-
-// troubles are the problems but for one: on a processor of software everything
-// takes more than it should.
-func troubles(s wormbell.Status) []string {
-	return slices.DeleteFunc(slices.Clone(s.Problems), func(p string) bool { return strings.Contains(p, "takes more than it should") })
 }
 
 // testReads: who reads is known, with the command line, and a file that is
@@ -413,7 +407,7 @@ func (u *unit) testMounts() {
 	u.rings("credential-read", "bobreads")
 
 	s := u.up()
-	if len(troubles(s)) > 0 {
+	if len(troubles(u.t, s)) > 0 {
 		u.t.Errorf("that it began anew by itself is no problem: %q", s.Problems)
 	}
 	// One that is mounted over a home that is guarded already.
@@ -446,7 +440,7 @@ func (u *unit) testNothingRefused() {
 		u.t.Errorf("it was started again %s times", n)
 	}
 	s := u.up()
-	if len(troubles(s)) > 0 {
+	if len(troubles(u.t, s)) > 0 {
 		u.t.Errorf("problems %q: %+v", s.Problems, s.Sensors)
 	}
 	lostNothing(u.t, u.VM, s)
