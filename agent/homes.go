@@ -1,15 +1,14 @@
 package agent
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
+	"wormbell/internal/passwd"
 	"wormbell/watchers"
 )
 
@@ -25,7 +24,7 @@ func homes(given []string, skip func(error)) ([]watchers.Home, error) {
 			}
 			given = []string{dir}
 		} else {
-			given = people("/etc/passwd")
+			given = people(passwd.File)
 		}
 	}
 	var list []watchers.Home
@@ -69,42 +68,23 @@ func home(dir string) (watchers.Home, error) {
 	return watchers.Home{Dir: dir, User: strconv.Itoa(uid), UID: uid}, nil
 }
 
-// people reads the homes of root and of persons from a file in the form of
+// people returns the homes of root and of persons in a file in the form of
 // passwd(5): those that are there and are theirs.
 func people(file string) (dirs []string) {
 	for _, p := range everybody(file) {
-		if st, err := os.Stat(p.home); err == nil && st.IsDir() && owner(st) == p.uid {
-			dirs = append(dirs, p.home)
+		if st, err := os.Stat(p.Home); err == nil && st.IsDir() && owner(st) == p.UID {
+			dirs = append(dirs, p.Home)
 		}
 	}
 	return dirs
 }
 
-// person is somebody with a login shell.
-type person struct {
-	uid  int
-	home string
-}
-
-// everybody reads who has a login shell and is root or in the range of uids that
-// login.defs(5) gives to persons, from a file in the form of passwd(5).
-func everybody(file string) (list []person) {
-	f, err := os.Open(file)
+// everybody returns root and the persons in a file in the form of passwd(5). Nobody
+// is known where it cannot be read: then there is no home to guard, which is said.
+func everybody(file string) []passwd.Entry {
+	list, err := passwd.People(file)
 	if err != nil {
 		return nil
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		fields := strings.Split(s.Text(), ":")
-		if len(fields) != 7 {
-			continue
-		}
-		uid, err := strconv.Atoi(fields[2])
-		somebody := err == nil && (uid == 0 || uid >= 1000 && uid < 60000)
-		shell := filepath.Base(fields[6])
-		if somebody && shell != "nologin" && shell != "false" && fields[5] != "/" {
-			list = append(list, person{uid, fields[5]})
-		}
 	}
 	return list
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wormbell/internal/passwd"
 	"wormbell/watchers"
 )
 
@@ -69,14 +70,14 @@ func homesSign() string {
 			b.WriteString(name + st.ModTime().String() + "\n")
 		}
 	}
-	stat("/etc/passwd")
+	stat(passwd.File)
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err == nil {
 		b.Write(mounts)
 	}
 	var folders []string
-	for _, dir := range everybody("/etc/passwd") {
-		if parent := filepath.Dir(dir.home); !slices.Contains(folders, parent) {
+	for _, p := range everybody(passwd.File) {
+		if parent := filepath.Dir(p.Home); !slices.Contains(folders, parent) {
 			folders = append(folders, parent)
 			stat(parent)
 		}
