@@ -62,20 +62,21 @@ func runSystem(ctx context.Context, stdin []byte, name string, args ...string) (
 	var out, problem limited
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &problem
 	if err := cmd.Run(); err != nil {
-		if line, _, _ := strings.Cut(problem.String(), "\n"); line != "" {
-			return out.Bytes(), fmt.Errorf("run %q: %w: %s", name, err, clean(line))
+		if line, _, _ := strings.Cut(problem.kept.String(), "\n"); line != "" {
+			return out.kept.Bytes(), fmt.Errorf("run %q: %w: %s", name, err, clean(line))
 		}
-		return out.Bytes(), fmt.Errorf("run %q: %w", name, err)
+		return out.kept.Bytes(), fmt.Errorf("run %q: %w", name, err)
 	}
-	return out.Bytes(), nil
+	return out.kept.Bytes(), nil
 }
 
-// limited keeps the first 16 MiB of what is written to it.
-type limited struct{ bytes.Buffer }
+// limited keeps the first 16 MiB of what is written to it. The buffer is no part
+// of it: what copies to it would go around the limit (io.ReaderFrom).
+type limited struct{ kept bytes.Buffer }
 
 func (l *limited) Write(b []byte) (int, error) {
-	if room := maxOutput - l.Len(); room > 0 {
-		l.Buffer.Write(b[:min(room, len(b))])
+	if room := maxOutput - l.kept.Len(); room > 0 {
+		l.kept.Write(b[:min(room, len(b))])
 	}
 	return len(b), nil
 }
