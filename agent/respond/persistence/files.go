@@ -3,6 +3,7 @@ package persistence
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -220,11 +221,14 @@ func (f *files) names(dir string) ([]string, error) {
 	if err != nil || !info.IsDir() {
 		return nil, err
 	}
-	d, err := os.Open(real)
+	d, err := os.OpenFile(real, os.O_RDONLY|openSafely, 0) // it may have become a pipe or a link
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
+	if now, err := d.Stat(); err != nil || !os.SameFile(now, info) {
+		return nil, cmp.Or(err, errKind)
+	}
 	entries, err := d.ReadDir(maxNames + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err

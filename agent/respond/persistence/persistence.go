@@ -339,11 +339,17 @@ func (s *scan) add(e *entry) {
 
 // skip says what could not be looked at.
 func (s *scan) skip(format string, args ...any) {
-	if line := clean(fmt.Sprintf(format, args...)); len(s.notLooked) < maxSkipped && !slices.Contains(s.notLooked, line) {
+	line := clean(fmt.Sprintf(format, args...))
+	switch {
+	case slices.Contains(s.notLooked, line):
+	case len(s.notLooked) < maxSkipped:
 		s.notLooked = append(s.notLooked, line)
+	case len(s.notLooked) == maxSkipped:
+		s.notLooked = append(s.notLooked, "and more")
 	}
 }
 
+// maxSkipped is how many things are listed that could not be looked at.
 const maxSkipped = 50
 
 // report judges everything that was found. The error says that the time was not
