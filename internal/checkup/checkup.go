@@ -26,57 +26,8 @@ import (
 	"wormbell"
 	"wormbell/agent/respond/persistence"
 	"wormbell/internal/doctor"
-	"wormbell/internal/mask"
 	"wormbell/internal/plain"
 )
-
-// Level is how much a finding matters.
-type Level string
-
-// The levels.
-const (
-	Sign    Level = "sign"    // of an infection: act on it before anything else
-	Risk    Level = "risk"    // nothing has happened: a worm would take it or get in there
-	Note    Level = "note"    // worth knowing
-	Fine    Level = "fine"    // as it should be
-	Unknown Level = "unknown" // could not tell, and What says why
-)
-
-// Finding is one line of the report. No field holds a secret.
-type Finding struct {
-	Level  Level  `json:"level"`
-	Kind   string `json:"kind"`            // what sort of thing, for programs: "autostart", "token", "install-scripts"
-	What   string `json:"what"`            // a sentence without its full stop
-	Where  string `json:"where,omitempty"` // with ~; "line 12" is part of it
-	SoWhat string `json:"so_what,omitempty"`
-	Do     string `json:"do,omitempty"`
-}
-
-// Section is what one part of the checkup found.
-type Section struct {
-	ID        string    `json:"id"`
-	Title     string    `json:"title"`
-	Looked    string    `json:"looked"` // at what, in a few words
-	Findings  []Finding `json:"findings"`
-	NotLooked []string  `json:"not_looked"` // what could not be looked at, and why: it may hide anything
-}
-
-// The verdicts, as programs read them.
-const (
-	NoSign = "no-sign"
-	Signs  = "signs"
-	Cannot = "cannot"
-)
-
-// Report is the whole checkup of one home.
-type Report struct {
-	Home      string    `json:"home"`
-	State     string    `json:"state"`           // NoSign, Signs or Cannot
-	Verdict   string    `json:"verdict"`         // one sentence
-	First     string    `json:"first,omitempty"` // what to do first
-	Sections  []Section `json:"sections"`
-	NotLooked int       `json:"not_looked"` // how many things could not be looked at, in all sections
-}
 
 // Config says where to look and with what.
 type Config struct {
@@ -125,7 +76,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	defer cancel()
 	h, err := within(ctx, func() (*home, error) { return openHome(c.Home, c.Root) })
 	if err != nil {
-		r.State, r.Verdict = Cannot, "The home folder could not be looked at: "+plain.Text(err.Error())
+		r.State, r.Verdict = Cannot, notDone(err)
 		return r, fmt.Errorf("check up %q: %w", c.Home, err)
 	}
 	defer h.close()
@@ -148,7 +99,14 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	for _, s := range late {
 		done := make(chan Section, 1)
 		waiting = append(waiting, done)
-		go func() { done <- s.run(ctx) }() // awaited below, for as long as ctx lasts
+		go func() { // awaited below, for as long as ctx lasts
+			out := s.run(ctx)
+			if ctx.Err() != nil {
+				out.fail("the rest of it: the time was over")
+			}
+			out.finish()
+			done <- out
+		}()
 	}
 	for i, done := range waiting {
 		select {
@@ -159,13 +117,17 @@ func Run(ctx context.Context, c Config) (Report, error) {
 			case s := <-done: // it noticed too
 				r.Sections = append(r.Sections, s)
 			case <-time.After(grace):
-				r.Sections = append(r.Sections, Section{ID: late[i].id, Title: late[i].title, Findings: []Finding{},
-					NotLooked: []string{"all of it: the time was over before it answered"}})
+				none := Section{ID: late[i].id, Title: late[i].title, Findings: []Finding{}}
+				none.fail("all of it: the time was over before it answered")
+				none.finish()
+				r.Sections = append(r.Sections, none)
 			}
 		}
 	}
 	for _, s := range early {
-		r.Sections = append(r.Sections, s.run(ctx))
+		out := s.run(ctx)
+		out.finish()
+		r.Sections = append(r.Sections, out)
 	}
 	r.judge()
 	if errors.Is(context.Cause(ctx), context.Canceled) {
@@ -186,42 +148,7 @@ type section struct {
 func (s section) run(ctx context.Context) Section {
 	out := Section{ID: s.id, Title: s.title, Findings: []Finding{}, NotLooked: []string{}}
 	s.look(ctx, &out)
-	rank := []Level{Sign, Risk, Unknown, Note, Fine}
-	slices.SortStableFunc(out.Findings, func(a, b Finding) int {
-		return cmp.Compare(slices.Index(rank, a.Level), slices.Index(rank, b.Level))
-	})
-	for i := range out.Findings {
-		f := &out.Findings[i]
-		f.What, f.Where, f.SoWhat, f.Do = shown(f.What, 400), shown(f.Where, 300), shown(f.SoWhat, 400), shown(f.Do, 300)
-	}
 	return out
-}
-
-// shown is s as a person may see it: even a file's name can hold a token.
-func shown(s string, most int) string {
-	if masked, kinds := mask.Line(s); len(kinds) > 0 {
-		s = masked
-	}
-	return plain.Cut(s, most)
-}
-
-func (s *Section) add(f Finding) { s.Findings = append(s.Findings, f) }
-
-// maxNotLooked is how many things a section lists that it could not look at.
-const maxNotLooked = 30
-
-// skip says what could not be looked at.
-func (s *Section) skip(format string, args ...any) {
-	line := shown(fmt.Sprintf(format, args...), 300)
-	if slices.Contains(s.NotLooked, line) {
-		return
-	}
-	if len(s.NotLooked) == maxNotLooked {
-		s.NotLooked = append(s.NotLooked, "and more")
-	}
-	if len(s.NotLooked) < maxNotLooked {
-		s.NotLooked = append(s.NotLooked, line)
-	}
 }
 
 // checkup is one run.
@@ -248,57 +175,6 @@ func (k *checkup) prepare(ctx context.Context) error {
 	return k.announce(ctx)
 }
 
-// count returns how many findings of a level there are.
-func (r *Report) count(l Level) (n int) {
-	for _, s := range r.Sections {
-		for _, f := range s.Findings {
-			if f.Level == l {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// judge writes the verdict, which never says more than is known.
-func (r *Report) judge() {
-	signs, missed := r.count(Sign), 0
-	for _, s := range r.Sections {
-		missed += len(s.NotLooked)
-	}
-	r.NotLooked = missed
-	more := ""
-	switch {
-	case missed == 1:
-		more = ", and 1 thing could not be looked at"
-	case missed > 1:
-		more = fmt.Sprintf(", and %d things could not be looked at", missed)
-	}
-	switch signs {
-	case 0:
-		r.State = NoSign
-		r.Verdict = "No sign of a worm was found" + more + "."
-	case 1:
-		r.State = Signs
-		r.Verdict = "1 sign of a worm was found" + more + "."
-	default:
-		r.State = Signs
-		r.Verdict = fmt.Sprintf("%d signs of a worm were found%s.", signs, more)
-	}
-	for _, level := range []Level{Sign, Risk} {
-		for _, s := range r.Sections {
-			for _, f := range s.Findings {
-				if f.Level == level && f.Do != "" && r.First == "" {
-					r.First = f.What + ": " + f.Do
-				}
-			}
-		}
-	}
-	if signs > 0 {
-		r.First = "Go offline, revoke nothing yet, and deal with the signs: some worms wipe the home folder when their token is refused. " + r.First
-	}
-}
-
 // autostart looks at what starts by itself or runs already, and judges it by
 // what it does.
 func (k *checkup) autostart(ctx context.Context, s *Section) {
@@ -310,7 +186,7 @@ func (k *checkup) autostart(ctx context.Context, s *Section) {
 	found, err := persistence.Look(ctx, persistence.Config{Home: k.home.dir, Projects: folders[:min(len(folders), maxHooked)],
 		Announced: k.closed == "", Root: k.Root, UID: k.UID, Run: k.Run, Sites: k.Sites})
 	if err != nil {
-		s.skip("%v", err)
+		s.fail("%v", err)
 	}
 	if n := len(folders) - maxHooked; n > 0 {
 		s.skip("git hooks and editor tasks of %d of %d projects", n, len(folders))

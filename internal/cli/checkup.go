@@ -1,16 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +22,7 @@ type checkupOptions struct {
 	home        string
 	noQuestions bool
 	within      time.Duration
+	grace       time.Duration // how much longer than within a run for another user may take; 0 is for childGrace
 }
 
 func (a *app) checkupCommand() *cobra.Command {
@@ -64,7 +61,7 @@ const handedOn = "WORMBELL_CHECKUP_HANDED_ON"
 // program as its owner.
 func (a *app) checkup(ctx context.Context, o checkupOptions) error {
 	if os.Geteuid() == 0 {
-		homes, err := homesOf(o.home)
+		homes, err := homesOf(ctx, o.home)
 		if err != nil {
 			return err
 		}
@@ -109,8 +106,11 @@ func (a *app) checkup(ctx context.Context, o checkupOptions) error {
 			return err
 		}
 	}
-	if report.State == checkup.Signs {
+	switch report.State {
+	case checkup.Signs:
 		return errAlerts
+	case checkup.Cannot:
+		return hint(errors.New("parts of the home were not looked at"), "give it more time: --within 5m")
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (a *app) checkupConfig(ctx context.Context, home string) (c Agent, config c
 	if err != nil {
 		config.Agent.Status.Problems = append(config.Agent.Status.Problems, "the open alerts could not be read: "+err.Error())
 	}
-	real, err := filepath.EvalSymlinks(home)
+	real, err := inTime(ctx, agentTime, func() (string, error) { return filepath.EvalSymlinks(home) })
 	if err != nil || !slices.Contains(s.Homes, real) {
 		return c, config // nobody rings for what is in it
 	}
@@ -158,76 +158,6 @@ func (a *app) checkupConfig(ctx context.Context, home string) (c Agent, config c
 
 // agentTime is how long the agent may take to say what it knows.
 const agentTime = 10 * time.Second
-
-// checkupAs runs this program once for each home, as its owner: root reads
-// nobody else's files.
-func (a *app) checkupAs(ctx context.Context, o checkupOptions, homes []personHome) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	all, signs, failed := []json.RawMessage{}, false, []string{}
-	for _, h := range homes {
-		args := []string{"checkup", "--home", h.dir, "--within", o.within.String()}
-		if a.socket != "" {
-			args = append(args, "--socket", a.socket)
-		}
-		if a.json {
-			args = append(args, "--json")
-		}
-		if o.noQuestions || len(homes) > 1 {
-			args = append(args, "--no-questions")
-		}
-		out, status, err := a.checkupOf(ctx, h, exe, args)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if a.json && err == nil {
-			var answer struct{ Checkups []json.RawMessage }
-			if err = json.Unmarshal(out, &answer); err == nil {
-				all = append(all, answer.Checkups...)
-			}
-		}
-		signs = signs || status == exitAlerts
-		if err != nil || status == exitCannot {
-			failed = append(failed, plain.Text(h.dir))
-			if err != nil {
-				fmt.Fprintln(a.streams.Err, "wormbell: check up "+plain.Text(h.dir)+": "+plain.Text(err.Error()))
-			}
-		}
-	}
-	if a.json {
-		if err := a.print(list("checkups", all)); err != nil {
-			return err
-		}
-	}
-	switch {
-	case signs:
-		return errAlerts
-	case len(failed) > 0:
-		return fmt.Errorf("could not look at %d of %d homes", len(failed), len(homes))
-	}
-	return nil
-}
-
-// checkupOf runs this program as the owner of the home h, with that home. With
-// --json its output is returned, else it goes where ours goes.
-func (a *app) checkupOf(ctx context.Context, h personHome, exe string, args []string) (out []byte, status int, err error) {
-	if h.uid < 0 || h.gid < 0 {
-		return nil, exitCannot, errors.New("it cannot be told whose home it is")
-	}
-	c := child{program: exe, args: args, env: []string{handedOn + "=1"}}
-	var buf bytes.Buffer
-	if a.json {
-		c.out = &buf
-	}
-	owner := &user.User{Uid: strconv.Itoa(h.uid), Gid: strconv.Itoa(h.gid), Username: h.name, HomeDir: h.dir}
-	if u, err := user.LookupId(owner.Uid); err == nil && h.name == "" {
-		owner.Username = u.Username // for the groups
-	}
-	status, err = a.asUser(ctx, owner, c)
-	return buf.Bytes(), status, err
-}
 
 // checkup writes a report for a person.
 func (p *printer) checkup(r checkup.Report) {
@@ -264,9 +194,12 @@ func (p *printer) checkup(r checkup.Report) {
 		}
 		p.line("")
 	}
-	look := green
-	if r.State != checkup.NoSign {
-		look = red
+	look := red
+	switch {
+	case r.State == checkup.NoSign && r.NotLooked == 0:
+		look = green
+	case r.State == checkup.NoSign:
+		look = yellow
 	}
 	for _, l := range wrap(r.Verdict, p.width) {
 		p.line("%s", p.look(look, l))

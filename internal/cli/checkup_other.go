@@ -4,5 +4,5 @@ package cli
 
 import "io/fs"
 
-// owners: there are no uids here.
-func owners(fs.FileInfo) (uid, gid int) { return -1, -1 }
+// owner: there are no uids here.
+func owner(fs.FileInfo) int { return -1 }

@@ -4,18 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"wormbell"
 	"wormbell/internal/checkup"
+	"wormbell/internal/passwd"
 )
 
 // TestCheckupShown: what a person reads of a report.
@@ -125,22 +128,90 @@ func TestReaders(t *testing.T) {
 	}
 }
 
+// about is what a folder says of itself in a test.
+type about struct {
+	fs.FileInfo
+	uid int
+	dir bool
+}
+
+func (a about) IsDir() bool { return a.dir }
+func (a about) Sys() any    { return stat(a.uid) }
+
+// TestPeople: a home that is there and cannot be looked at is never left out.
 func TestPeople(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no users of this kind")
 	}
-	dir, uid := t.TempDir(), os.Getuid()
-	file := filepath.Join(dir, "passwd")
-	person := max(uid, 0)
-	text := fmt.Sprintf("me:x:%d:100:Me:%s:/bin/bash\nagain:x:%[1]d:100::%[2]s:/bin/bash\nother:x:4711:100::%[2]s:/bin/bash\nsvc:x:%[1]d:100::%[2]s/x:/usr/sbin/nologin\ngone:x:%[1]d:100::/none:/bin/sh\nrel:x:%[1]d:100::home:/bin/sh\nbroken\nfar:x:70000:1::%[2]s:/bin/sh\n", person, dir)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	entry := func(name string, uid int, home string) passwd.Entry {
+		return passwd.Entry{Name: name, UID: uid, GID: uid + 1, Home: home, Shell: "/bin/sh"}
 	}
-	if uid != 0 && uid < 1000 {
-		t.Skip("the tests run as no person")
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		defer close(over)
+		got := []string{}
+		for _, h := range people(t.Context(), []passwd.Entry{entry("root", 0, "/root"), entry("toor", 0, "/root/"), entry("me", 1000, "/home/me"), entry("never", 1001, "/home/never"), entry("mounted", 1002, "/home/mounted"),
+			entry("dead", 1003, "/home/dead"), entry("other", 1004, "/home/other"), entry("file", 1005, "/home/file"), entry("guest", 1006, "/home/me")}, func(dir string) (fs.FileInfo, error) {
+			switch dir {
+			case "/root":
+				return about{dir: true}, nil
+			case "/home/me":
+				return about{uid: 1000, dir: true}, nil
+			case "/home/never":
+				return nil, &fs.PathError{Op: "stat", Path: dir, Err: fs.ErrNotExist}
+			case "/home/mounted": // a file system in user space lets nobody else in
+				return nil, &fs.PathError{Op: "stat", Path: dir, Err: fs.ErrPermission}
+			case "/home/dead":
+				<-over
+				return nil, fs.ErrClosed
+			case "/home/file":
+				return about{uid: 1005}, nil
+			}
+			return about{uid: 1000, dir: true}, nil
+		}) {
+			got = append(got, fmt.Sprintf("%s %s %d:%d %v", h.dir, h.name, h.uid, h.gid, h.why))
+		}
+		want := []string{"/root root 0:1 <nil>", "/home/me me 1000:1001 <nil>", "/home/mounted mounted 1002:1003 permission denied", "/home/dead dead 1003:1004 it does not answer",
+			"/home/other other 1004:1005 it belongs to another user than other", "/home/file file 1005:1006 it is no folder"}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestOwnedHome: the group of a run is its owner's, whatever the folder says.
+func TestOwnedHome(t *testing.T) {
+	t.Parallel()
+	list := []passwd.Entry{{Name: "alias", UID: 1000, GID: 5, Home: "/else"}, {Name: "me", UID: 1000, GID: 1001, Home: "/home/me"}}
+	for _, tt := range []struct {
+		dir  string
+		uid  int
+		want personHome
+	}{
+		{"/home/me", 1000, personHome{dir: "/home/me", name: "me", uid: 1000, gid: 1001}},
+		{"/srv/x", 1000, personHome{dir: "/srv/x", name: "alias", uid: 1000, gid: 5}},
+		{"/srv/y", 4711, personHome{dir: "/srv/y", uid: 4711, gid: nogroup}},
+	} {
+		if got := ownedHome(tt.dir, tt.uid, list); got != tt.want {
+			t.Errorf("%s of %d: %+v, want %+v", tt.dir, tt.uid, got, tt.want)
+		}
 	}
-	if diff := cmp.Diff(people(file), []personHome{{dir, "me", person, 100}}, cmp.AllowUnexported(personHome{})); diff != "" {
-		t.Error(diff)
+	if h := ownedHome("/srv/z", -1, list); h.why == nil {
+		t.Errorf("nobody's home is to be looked at: %+v", h)
+	}
+}
+
+// TestOfHomes: what could not be looked at is in the verdict about several homes.
+func TestOfHomes(t *testing.T) {
+	t.Parallel()
+	for want, reports := range map[string][]checkup.Report{
+		"Of 2 homes: 2 without a sign.": {{Home: "/a", State: checkup.NoSign}, {Home: "/b", State: checkup.NoSign}},
+		"Of 4 homes: 1 with signs of a worm (/b); 1 that could not be looked at, or not at all of it (/c); 2 without a sign, in 1 of which something could not be looked at.": {
+			{Home: "/a", State: checkup.NoSign, NotLooked: 3}, {Home: "/b", State: checkup.Signs}, {Home: "/c", State: checkup.Cannot}, {Home: "/d", State: checkup.NoSign}},
+	} {
+		if got := ofHomes(reports); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

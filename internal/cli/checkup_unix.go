@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// owners returns whose a file is.
-func owners(info fs.FileInfo) (uid, gid int) {
+// owner returns the uid whose file it is, -1 if that is not told.
+func owner(info fs.FileInfo) int {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid), int(st.Gid)
+		return int(st.Uid)
 	}
-	return -1, -1
+	return -1
 }

@@ -292,6 +292,8 @@ type child struct {
 	args    []string
 	env     []string  // more of it, NAME=VALUE
 	out     io.Writer // takes what it writes instead of our output; it then has no input
+	err     io.Writer // takes its complaints, if out is not nil; nil is for ours
+	alone   bool      // in no group but the user's first
 }
 
 // emptyVaults offers to put the tokens of vaults back where they stood.

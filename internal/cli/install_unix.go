@@ -45,6 +45,12 @@ func (a *app) asUser(ctx context.Context, u *user.User, c child) (status int, er
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.streams.In, a.streams.Out, a.streams.Err
 	if c.out != nil {
 		cmd.Stdin, cmd.Stdout = nil, c.out
+		if c.err != nil {
+			cmd.Stderr = c.err
+		}
+	}
+	if c.alone {
+		cred.Groups = nil
 	}
 	if int(cred.Uid) != os.Geteuid() {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setsid: true}
