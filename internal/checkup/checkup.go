@@ -164,6 +164,8 @@ type checkup struct {
 	stopped   []string        // why the walk is not complete
 	may       map[string]bool // guarded files, with ~, that may be read
 	closed    string          // why guarded files are left closed; ""
+	holds     []string        // files that may hold secrets, with ~
+	blind     []string        // why some of those may be missing
 }
 
 // prepare goes through the home by names alone, and announces what is to be read.

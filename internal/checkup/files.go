@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
 	"wormbell/agent/respond/persistence"
 )
 
@@ -20,7 +21,7 @@ const (
 	maxHistory  = 16 << 20 // of a history: its end
 	maxScript   = 16 << 20 // of a script that an install runs: worms' have up to 12 MiB
 	maxLines    = 200_000  // of a text
-	maxLine     = 64 << 10 // of a line; the rest of it is not looked at
+	maxLine     = 64 << 10 // of a line; that the rest of it is not looked at is said
 )
 
 var (
@@ -29,6 +30,8 @@ var (
 	errMount     = errors.New("it lies on a file system that may never answer")
 	errOutside   = errors.New("a link leads out of the home")
 	errGuarded   = errors.New("it holds credentials, and the agent was not told")
+	errUnlike    = errors.New("it could not be read as what it should be")
+	errMany      = errors.New("it holds more names than were looked at")
 )
 
 // home reads a home folder without ever leaving it: every name is resolved below
@@ -36,7 +39,8 @@ var (
 type home struct {
 	dir   string
 	root  *os.Root
-	hangs []string // mount points below the home whose server may let us wait for ever, with ~
+	hangs []string // mount points below the home whose server may let us wait for ever, relative to it
+	slow  []string // all such mount points, absolute
 }
 
 func openHome(dir, sys string) (*home, error) {
@@ -50,7 +54,7 @@ func openHome(dir, sys string) (*home, error) {
 	}
 	h := &home{dir: real, root: root}
 	if b, err := os.ReadFile(sys + "/proc/self/mountinfo"); err == nil {
-		h.hangs = slowMounts(b, real)
+		h.hangs, h.slow = slowMounts(b, real), persistence.SlowMounts(b, real)
 	}
 	return h, nil
 }
@@ -141,22 +145,31 @@ func (h *home) start(rel string, limit int64) (b []byte, more bool, err error) {
 // Links are neither. At most limit names are returned, and more says that there
 // are others.
 func (h *home) names(rel string, limit int) (names []string, more bool, err error) {
+	names, _, more, err = h.list(rel, limit)
+	return names, more, err
+}
+
+// list is names, and which of them are links.
+func (h *home) list(rel string, limit int) (names, links []string, more bool, err error) {
 	if h.hung(rel) {
-		return nil, false, errMount
+		return nil, nil, false, errMount
 	}
 	d, err := h.root.OpenFile(filepath.FromSlash(rel), os.O_RDONLY|openSafely|openFolder, 0)
 	if err != nil {
-		return nil, false, err
+		if strings.Contains(err.Error(), "escapes") {
+			err = errOutside
+		}
+		return nil, nil, false, err
 	}
 	defer d.Close()
 	list, err := listing(d, filepath.Join(h.dir, filepath.FromSlash(rel)))
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	defer list.Close()
 	entries, err := list.ReadDir(limit + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	if len(entries) > limit {
 		entries, more = entries[:limit], true
@@ -165,37 +178,50 @@ func (h *home) names(rel string, limit int) (names []string, more bool, err erro
 		switch t := e.Type(); {
 		case t.IsDir():
 			names = append(names, e.Name()+"/")
-		case t.IsRegular(), t&fs.ModeSymlink != 0:
+		case t&fs.ModeSymlink != 0:
+			names, links = append(names, e.Name()), append(links, e.Name())
+		case t.IsRegular():
 			names = append(names, e.Name())
 		}
 	}
 	slices.Sort(names)
-	return names, more, nil
+	return names, links, more, nil
 }
 
-// is reports whether something lies at rel, without opening it.
-func (h *home) is(rel string) bool {
+// is reports whether something lies at rel, without opening it. The error says
+// that this cannot be told.
+func (h *home) is(rel string) (bool, error) {
 	if h.hung(rel) {
-		return false
+		return false, errMount
 	}
 	_, err := h.root.Lstat(filepath.FromSlash(rel))
-	return err == nil
+	switch {
+	case err == nil:
+		return true, nil
+	case absent(err):
+		return false, nil
+	case strings.Contains(err.Error(), "escapes"):
+		return false, errOutside
+	}
+	return false, err
 }
 
 // lines calls each for every line of text, from 1, until it says no. A line is
-// cut at maxLine bytes. It reports whether it came to the end.
-func lines(text []byte, each func(n int, line string) bool) bool {
+// cut at maxLine bytes. It reports whether it came to the end and cut none.
+func lines(text []byte, each func(n int, line string) bool) (whole bool) {
+	whole = true
 	for n := 1; len(text) > 0; n++ {
 		if n > maxLines {
 			return false
 		}
 		line, rest, _ := bytes.Cut(text, []byte("\n"))
 		text = rest
+		whole = whole && len(line) <= maxLine
 		if !each(n, strings.TrimRight(string(line[:min(len(line), maxLine)]), "\r")) {
 			return false
 		}
 	}
-	return true
+	return whole
 }
 
 // slowMounts are the mount points below home, relative to it, of file systems

@@ -20,12 +20,16 @@ const openFolder = unix.O_DIRECTORY
 // errNotFolder is what one gets for a path below a file.
 const errNotFolder = syscall.ENOTDIR
 
-// readable reports whether others than the owner may read the file. Where groups are
-// people, one's own group has one member; so a group counts only with others.
-func readable(info fs.FileInfo) bool { return info.Mode().Perm()&0o004 != 0 }
+// modes: they say here who may read a file.
+const modes = true
 
-// passable reports whether others may enter the folder.
-func passable(info fs.FileInfo) bool { return info.Mode().Perm()&0o001 != 0 }
+// groupOf is the gid of a file, -1 if it is not told.
+func groupOf(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Gid)
+	}
+	return -1
+}
 
 // ownedBy reports whether the file is the user's; 0 or less is the caller.
 func ownedBy(info fs.FileInfo, uid int) bool {

@@ -1,6 +1,7 @@
 package checkup
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"regexp"
@@ -31,10 +32,11 @@ var (
 	logArgv = regexp.MustCompile(`^\d+ verbose argv "publish"(?: "([^"-][^"]*)")?`)
 )
 
-// parseLog reads one debug log of npm's; ok says that something was published.
-func parseLog(b []byte) (p published, ok bool) {
+// parseLog reads one debug log of npm's; ok says that something was published,
+// whole that all of it was read.
+func parseLog(b []byte) (p published, ok, whole bool) {
 	argument, publish, put := "", false, false
-	lines(b, func(_ int, line string) bool {
+	whole = lines(b, func(_ int, line string) bool {
 		switch {
 		case strings.Contains(line, " verbose argv "):
 			if m := logArgv.FindStringSubmatch(line); m != nil {
@@ -54,23 +56,30 @@ func parseLog(b []byte) (p published, ok bool) {
 	if strings.HasPrefix(argument, "/") {
 		p.dir = path.Dir(argument)
 	}
-	return p, publish && put && p.name != ""
+	return p, publish && put && p.name != "", whole
 }
 
 // logs looks whether what npm logged of its last ten runs is a publish loop.
-func (k *checkup) logs(s *Section) {
+func (k *checkup) logs(ctx context.Context, s *Section) {
 	const dir = ".npm/_logs"
-	names, _, err := k.home.names(dir, maxLogs)
+	names, more, err := k.home.names(dir, maxLogs)
 	if err != nil {
 		if why := could(tilde(dir), err); why != "" {
 			s.skip("%s", why)
 		}
 		return
 	}
+	if more {
+		s.skip("%s", could(tilde(dir), errMany))
+	}
 	here, temp := map[string][]string{}, []string{}
 	for _, name := range names {
 		if !strings.HasSuffix(name, ".log") {
 			continue
+		}
+		if ctx.Err() != nil {
+			s.skip("%s: the time was over", tilde(dir))
+			break
 		}
 		b, err := k.home.read(path.Join(dir, name), maxLog)
 		if err != nil {
@@ -79,7 +88,10 @@ func (k *checkup) logs(s *Section) {
 			}
 			continue
 		}
-		p, ok := parseLog(b)
+		p, ok, whole := parseLog(b)
+		if !whole {
+			s.skip("%s: some of its lines", tilde(path.Join(dir, name)))
+		}
 		if !ok {
 			continue
 		}

@@ -29,7 +29,7 @@ func TestParseLog(t *testing.T) {
 		{"cut short", head + "8 verbose argv \"publ", published{}, false},
 		{"nothing", "", published{}, false},
 	} {
-		if got, ok := parseLog([]byte(tt.log)); got != tt.want || ok != tt.ok {
+		if got, ok, _ := parseLog([]byte(tt.log)); got != tt.want || ok != tt.ok {
 			t.Errorf("%s: %+v, %v; want %+v, %v", tt.name, got, ok, tt.want, tt.ok)
 		}
 	}
@@ -230,7 +230,7 @@ func FuzzParsers(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, _ := parseLog(b)
+		p, _, _ := parseLog(b)
 		_ = plain.Text(p.name + p.dir)
 		for _, at := range withScripts(b) {
 			if !filepath.IsLocal(at) || !strings.HasPrefix(at, "node_modules/") {

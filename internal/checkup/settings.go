@@ -3,97 +3,17 @@ package checkup
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	"wormbell/agent/respond/edit"
 )
-
-// client is a package manager as it is installed here. Nothing of it is run: a
-// worm may be in it.
-type client struct {
-	name    string
-	version string // "" if it cannot be told
-	major   int    // -1 if it cannot be told
-	minor   int
-	dir     string // of its package, "" if it has none
-}
-
-// findClient looks for a package manager in PATH.
-func (k *checkup) findClient(name string) (client, bool) {
-	c := client{name: name, major: -1}
-	suffixes := []string{""}
-	if runtime.GOOS == "windows" {
-		suffixes = []string{".cmd", ".exe"}
-	}
-	for _, dir := range filepath.SplitList(k.Getenv("PATH")) {
-		for _, suffix := range suffixes {
-			p := filepath.Join(dir, name+suffix)
-			if !filepath.IsAbs(p) {
-				continue
-			}
-			real, err := filepath.EvalSymlinks(p)
-			if err != nil {
-				continue
-			}
-			at := filepath.Dir(real)
-			for _, d := range []string{at, filepath.Dir(at), filepath.Dir(filepath.Dir(at)), filepath.Join(at, "node_modules", name)} {
-				if c.identify(d) {
-					return c, true
-				}
-			}
-			return c, true
-		}
-	}
-	return c, false
-}
-
-// identify reads the version out of the package in dir, if it is the client's.
-func (c *client) identify(dir string) bool {
-	b, err := readSystem(filepath.Join(dir, "package.json"))
-	if err != nil {
-		return false
-	}
-	var m struct{ Name, Version string }
-	if json.Unmarshal(b, &m) != nil {
-		return false
-	}
-	if m.Name != c.name && m.Name != "@pnpm/exe" && m.Name != "@yarnpkg/cli-dist" && m.Name != "yarnpkg" {
-		return false
-	}
-	major, rest, _ := strings.Cut(m.Version, ".")
-	n, err := strconv.Atoi(major)
-	if err != nil {
-		return false
-	}
-	minor, _, _ := strings.Cut(rest, ".")
-	c.minor, _ = strconv.Atoi(minor) // 0 does
-	c.major, c.version, c.dir = n, m.Version, dir
-	return true
-}
-
-// readSystem reads a settings file that is not the home's.
-func readSystem(p string) ([]byte, error) {
-	f, err := os.OpenFile(p, os.O_RDONLY|openSafely, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errIrregular
-	}
-	return io.ReadAll(io.LimitReader(f, maxSettings))
-}
 
 // values are what one settings file says, by the last part of the name.
 type values map[string]string
@@ -140,12 +60,12 @@ func top(entries []edit.Entry) values {
 
 // settings looks at what keeps, or does not keep, a fresh or hostile package out.
 func (k *checkup) settings(ctx context.Context, s *Section) {
-	clients := []string{}
+	clients, dirs := []string{}, k.paths(s)
 	for _, look := range []struct {
 		name string
 		look func(*Section, client)
 	}{{"npm", k.npm}, {"pnpm", k.pnpm}, {"yarn", k.yarn}, {"bun", k.bun}} {
-		c, found := k.findClient(look.name)
+		c, found := findClient(look.name, dirs)
 		if !found {
 			continue
 		}
@@ -153,13 +73,10 @@ func (k *checkup) settings(ctx context.Context, s *Section) {
 		look.look(s, c)
 	}
 	if len(clients) == 0 {
-		clients = []string{"no package manager in PATH"}
+		clients = []string{"no package manager was found"}
 	}
 	if k.closed != "" {
 		s.skip("settings in files that hold credentials too (~/.npmrc and its kin)")
-	}
-	for _, why := range k.stopped {
-		s.skip("%s", why)
 	}
 	told := map[string]int{}
 	for _, p := range k.projects {
@@ -428,7 +345,7 @@ func (k *checkup) git(p project, name string) standing {
 		if dir == "." {
 			dir = ""
 		}
-		if !k.home.is(path.Join(dir, ".git")) {
+		if there, _ := k.home.is(path.Join(dir, ".git")); !there {
 			if dir == "" {
 				return noGit
 			}

@@ -32,7 +32,10 @@ func (k *checkup) temporary(ctx context.Context, s *Section) {
 	for _, dir := range []string{"/tmp", "/var/tmp", "/dev/shm"} {
 		root, err := os.OpenRoot(k.Root + dir)
 		if err != nil {
-			continue // not on every system
+			if why := could(dir, err); why != "" { // not on every system
+				s.skip("%s", why)
+			}
+			continue
 		}
 		t := &home{dir: dir, root: root}
 		if k.Root == "" {
@@ -54,6 +57,15 @@ func (k *checkup) temp(ctx context.Context, s *Section, t *home) {
 	if more {
 		s.skip("%s: only %d of its names", t.dir, maxInFolder)
 	}
+	const lists, inFolder = 1000, 1000
+	var closed, unread several
+	defer func() {
+		for _, why := range []string{closed.says("it could not be opened", "%d folders could not be opened"), unread.says("there are too many such files", "%d files: there are too many")} {
+			if why != "" {
+				s.skip("%s", why)
+			}
+		}
+	}()
 	read := 0
 	for _, name := range names {
 		if ctx.Err() != nil {
@@ -66,20 +78,32 @@ func (k *checkup) temp(ctx context.Context, s *Section, t *home) {
 		}
 		at := path.Join(t.dir, name)
 		if !strings.HasSuffix(name, "/") {
-			if !info.Mode().IsRegular() || info.Size() > maxSettings || !isListName(name) || read >= 300 {
+			if !info.Mode().IsRegular() || !isListName(name) {
 				continue
 			}
-			read++
-			b, err := t.read(name, maxSettings)
+			if read++; read > lists {
+				unread.add(at)
+				continue
+			}
+			b, _, err := t.start(name, maxSettings) // one that is longer shows by its beginning
+			if err != nil && !absent(err) {
+				s.skip("%s", could(at, err))
+			}
 			if err == nil && isInventory(b) {
 				s.add(Finding{Level: Sign, Kind: "loot", What: "A list of credential files lies in a folder for temporary files", Where: at,
 					SoWhat: "thieves write down what there is before they take it", Do: "if it is not yours: " + lookAway})
 			}
 			continue
 		}
-		inside, _, err := t.names(strings.TrimSuffix(name, "/"), 100)
-		if err != nil {
+		inside, more, err := t.names(strings.TrimSuffix(name, "/"), inFolder)
+		switch {
+		case absent(err):
 			continue
+		case err != nil:
+			closed.add(at)
+			continue
+		case more:
+			s.skip("%s", could(at, errMany))
 		}
 		switch has := func(name string) bool { return slices.Contains(inside, name) }; {
 		case has("package.tar") && has("updated.tgz"), has("package.tgz") && has("updated.tgz"):

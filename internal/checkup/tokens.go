@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +19,10 @@ import (
 
 // tokens tells which kinds of secrets stand in which plain files.
 func (k *checkup) tokens(ctx context.Context, s *Section) {
-	files := k.holding()
+	files := k.holds
+	for _, why := range k.blind {
+		s.skip("%s", why)
+	}
 	if k.closed != "" {
 		n := len(slices.DeleteFunc(slices.Clone(files), func(p string) bool { return !k.guarded(p) }))
 		s.skip("%d credential files were left closed, so that the agent need not ring: %s", n, k.closed)
@@ -115,10 +117,17 @@ func (k *checkup) others(s *Section, holds map[string]bool) {
 		}
 		var files []string
 		for _, pattern := range st.Paths {
-			for _, r := range k.home.glob(rel(pattern)) {
-				if p := tilde(r); !holds[p] && !strings.HasSuffix(p, ".pub") && k.home.inside(r) == nil {
+			for _, r := range k.home.glob(rel(pattern), func(at string, err error) { s.skip("%s", could(tilde(at), err)) }) {
+				p := tilde(r)
+				if holds[p] || strings.HasSuffix(p, ".pub") {
+					continue
+				}
+				switch err := k.home.inside(r); {
+				case err == nil:
 					holds[p] = true
 					files = append(files, p)
+				case errors.Is(err, errOutside), errors.Is(err, errMount), errors.Is(err, fs.ErrPermission):
+					s.skip("%s", could(p, err))
 				}
 			}
 		}
@@ -137,7 +146,13 @@ func (k *checkup) others(s *Section, holds map[string]bool) {
 func (k *checkup) exported(ctx context.Context, s *Section, holds map[string]bool) {
 	list := slices.Clone(starting)
 	for _, dir := range startingIn {
-		names, _, _ := k.home.names(dir, 500) // most have no such folder
+		names, more, err := k.home.names(dir, maxInFolder)
+		switch {
+		case err != nil && !absent(err): // most have no such folder
+			s.skip("%s", could(tilde(dir), err))
+		case more:
+			s.skip("%s", could(tilde(dir), errMany))
+		}
 		for _, name := range names {
 			if strings.HasSuffix(name, ".fish") || strings.HasSuffix(name, ".conf") {
 				list = append(list, path.Join(dir, name))
@@ -149,7 +164,7 @@ func (k *checkup) exported(ctx context.Context, s *Section, holds map[string]boo
 		switch err := k.home.inside(p); {
 		case err == nil:
 			may = append(may, tilde(p))
-		case could(p, err) != "":
+		case could(tilde(p), err) != "":
 			s.skip("%s", could(tilde(p), err))
 		}
 	}
@@ -177,8 +192,10 @@ func (k *checkup) exported(ctx context.Context, s *Section, holds map[string]boo
 // typed looks for secrets in what was typed.
 func (k *checkup) typed(ctx context.Context, s *Section, holds map[string]bool) {
 	for _, p := range unreadHistories {
-		if k.home.is(p) {
+		if there, err := k.home.is(p); there {
 			s.skip("%s: it is a database", tilde(p))
+		} else if err != nil {
+			s.skip("%s", could(tilde(path.Dir(p)), err))
 		}
 	}
 	for _, p := range histories {
@@ -299,7 +316,7 @@ func (k *checkup) environments(ctx context.Context, s *Section, holds map[string
 			continue
 		}
 		names, kinds := 0, []string{}
-		lines(b, func(_ int, line string) bool {
+		whole := lines(b, func(_ int, line string) bool {
 			if t := strings.TrimSpace(line); t == "" || t[0] == '#' {
 				return true
 			}
@@ -314,6 +331,9 @@ func (k *checkup) environments(ctx context.Context, s *Section, holds map[string
 			}
 			return ctx.Err() == nil
 		})
+		if !whole {
+			s.skip("%s: some of its lines", p)
+		}
 		if names == 0 {
 			continue
 		}
@@ -336,30 +356,6 @@ func (k *checkup) environments(ctx context.Context, s *Section, holds map[string
 	}
 	if len(k.envs) == maxEnvs {
 		s.skip(".env files beyond the first %d", maxEnvs)
-	}
-}
-
-// modes tells of files with secrets that other users of this machine can read.
-func (k *checkup) modes(s *Section, holds map[string]bool) {
-	top, err := k.home.root.Stat(".")
-	if err != nil || !passable(top) {
-		return // nobody else comes this far
-	}
-	for _, p := range slices.Sorted(maps.Keys(holds)) {
-		r := rel(p)
-		info, err := k.home.root.Stat(filepath.FromSlash(r))
-		if err != nil || !readable(info) {
-			continue
-		}
-		open := true
-		for dir := path.Dir(r); dir != "." && open; dir = path.Dir(dir) {
-			d, err := k.home.root.Stat(filepath.FromSlash(dir))
-			open = err == nil && passable(d)
-		}
-		if open {
-			s.add(Finding{Level: Risk, Kind: "mode", What: "Other users of this machine can read a file with secrets", Where: fmt.Sprintf("%s, mode %04o", p, info.Mode().Perm()),
-				SoWhat: "a program that runs as any user can take them", Do: "chmod 600 " + quoted(p)})
-		}
 	}
 }
 

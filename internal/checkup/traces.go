@@ -18,7 +18,10 @@ import (
 // traces looks for what worms leave behind, by what it is and does: names change
 // with every wave.
 func (k *checkup) traces(ctx context.Context, s *Section) {
-	k.logs(s)
+	for _, why := range k.stopped {
+		s.skip("%s", why)
+	}
+	k.logs(ctx, s)
 	k.loot(s)
 	k.temporary(ctx, s)
 	packages := k.packages(ctx, s)
@@ -40,13 +43,24 @@ func (k *checkup) short(p string) string {
 // loot looks for folders in which worms keep their tools and what they need to
 // start again: a token beside code to run once it is refused, or a scanner for secrets.
 func (k *checkup) loot(s *Section) {
+	var closed, many several
+	defer func() {
+		for _, why := range []string{closed.says("it could not be opened", "%d hidden folders could not be opened"), many.says(errMany.Error(), "%d hidden folders hold more names than were looked at")} {
+			if why != "" {
+				s.skip("%s", why)
+			}
+		}
+	}()
 	for _, parent := range []string{".config", ".local/share", ".local/state", ".cache", "."} {
-		names, _, err := k.home.names(parent, maxInFolder)
+		names, more, err := k.home.names(parent, maxInFolder)
 		if err != nil {
 			if why := could(tilde(parent), err); why != "" {
 				s.skip("%s", why)
 			}
 			continue
+		}
+		if more {
+			s.skip("%s", could(tilde(parent), errMany))
 		}
 		for _, name := range names {
 			dir, ok := strings.CutSuffix(name, "/")
@@ -54,9 +68,15 @@ func (k *checkup) loot(s *Section) {
 				continue
 			}
 			at := path.Join(parent, dir)
-			inside, _, err := k.home.names(at, 500)
-			if err != nil {
-				continue // others' folders in ~/.cache are not rare, and hold nothing of ours
+			inside, more, err := k.home.names(at, maxInFolder)
+			switch {
+			case absent(err):
+				continue
+			case err != nil:
+				closed.add(tilde(at))
+				continue
+			case more:
+				many.add(tilde(at))
 			}
 			has := func(name string) bool { return slices.Contains(inside, name) }
 			switch {
@@ -80,6 +100,7 @@ const (
 	maxLocks    = 512 << 20 // bytes of npm's hidden lockfiles
 	maxPackages = 20_000    // whose manifests are read where there is none
 	maxScripts  = 20_000    // packages with install scripts
+	maxKits     = 200       // scripts that lie directly in a project
 )
 
 // packages looks into the packages with install scripts that are installed in
@@ -89,7 +110,7 @@ func (k *checkup) packages(ctx context.Context, s *Section) int {
 	var hooked []installed
 	read, manifests := int64(0), 0
 	for _, p := range k.projects {
-		if ctx.Err() != nil || read > maxLocks || manifests > maxPackages || len(hooked) > maxScripts {
+		if ctx.Err() != nil || read > maxLocks || manifests >= maxPackages || len(hooked) >= maxScripts {
 			s.skip("packages of some projects: there are too many")
 			break
 		}
@@ -98,18 +119,20 @@ func (k *checkup) packages(ctx context.Context, s *Section) int {
 		}
 		b, more, err := k.home.start(p.at("node_modules/.package-lock.json"), 32<<20)
 		switch {
-		case err == nil && !more:
+		case err == nil && !more && bytes.Contains(b, lockPackages):
 			read += int64(len(b))
 			for _, at := range withScripts(b) {
 				hooked = append(hooked, installed{p.at(at)})
 			}
 			continue
+		case err == nil && !more: // not as npm writes it: whoever wrote it need not be believed
+			read += int64(len(b))
 		case err == nil:
 			s.skip("%s: it is larger than such files are", tilde(p.at("node_modules/.package-lock.json")))
 		case !absent(err):
 			s.skip("%s", could(tilde(p.at("node_modules/.package-lock.json")), err))
 		}
-		for _, at := range k.installed(p.at("node_modules")) {
+		for _, at := range k.installed(s, p.at("node_modules"), maxPackages-manifests) {
 			manifests++
 			hooked = append(hooked, installed{at})
 		}
@@ -120,12 +143,18 @@ func (k *checkup) packages(ctx context.Context, s *Section) int {
 			s.skip("install scripts of some packages: the time was over")
 			break
 		}
-		m, ok := k.manifest(path.Join(i.dir, "package.json"))
-		if !ok || len(m.hooks()) == 0 {
+		m, err := k.manifest(path.Join(i.dir, "package.json"))
+		if err != nil {
+			if why := could(tilde(path.Join(i.dir, "package.json")), err); why != "" {
+				s.skip("%s", why)
+			}
+			continue
+		}
+		if len(m.hooks()) == 0 {
 			continue
 		}
 		n++
-		if f, ok := k.judgePackage(i.dir, m); ok && !seen[f.What] {
+		if f, ok := k.judgePackage(s, i.dir, m); ok && !seen[f.What] {
 			seen[f.What] = true
 			s.add(f)
 		}
@@ -135,15 +164,26 @@ func (k *checkup) packages(ctx context.Context, s *Section) int {
 
 // installed lists the packages that lie directly in a node_modules folder,
 // where a client keeps no list that says which have scripts.
-func (k *checkup) installed(dir string) (out []string) {
-	names, _, _ := k.home.names(dir, maxInFolder)
-	for _, name := range names {
+func (k *checkup) installed(s *Section, dir string, most int) (out []string) {
+	list := func(dir string) []string {
+		names, more, err := k.home.names(dir, maxInFolder)
+		switch {
+		case err != nil && !absent(err):
+			s.skip("%s", could(tilde(dir), err))
+		case more:
+			s.skip("%s", could(tilde(dir), errMany))
+		}
+		return names
+	}
+	for _, name := range list(dir) {
 		name = strings.TrimSuffix(name, "/")
 		switch {
+		case len(out) > most:
+			s.skip("%s: some of its packages: there are too many", tilde(dir))
+			return out
 		case strings.HasPrefix(name, "."):
 		case strings.HasPrefix(name, "@"):
-			scoped, _, _ := k.home.names(path.Join(dir, name), 500)
-			for _, inner := range scoped {
+			for _, inner := range list(path.Join(dir, name)) {
 				out = append(out, path.Join(dir, name, strings.TrimSuffix(inner, "/")))
 			}
 		default:
@@ -152,6 +192,9 @@ func (k *checkup) installed(dir string) (out []string) {
 	}
 	return out
 }
+
+// lockPackages is how the list begins in npm's hidden lockfile.
+var lockPackages = []byte(`"packages": {`)
 
 var lockHook = []byte(`"hasInstallScript": true`)
 
@@ -195,12 +238,15 @@ type manifest struct {
 	Scripts map[string]any
 }
 
-func (k *checkup) manifest(rel string) (m manifest, ok bool) {
+func (k *checkup) manifest(rel string) (m manifest, err error) {
 	b, err := k.home.read(rel, maxSettings)
 	if err != nil {
-		return m, false
+		return m, err
 	}
-	return m, json.Unmarshal(b, &m) == nil
+	if json.Unmarshal(b, &m) != nil {
+		return m, errUnlike // npm does not install it either
+	}
+	return m, nil
 }
 
 // hooks are the commands that installing it runs.
@@ -217,7 +263,7 @@ var namedFile = regexp.MustCompile(`[A-Za-z0-9_@./-]{1,120}\.(?:[cm]?js|sh|py|ts
 
 // judgePackage weighs what installing a package runs: the command, the files
 // that it names, and those that they name.
-func (k *checkup) judgePackage(dir string, m manifest) (Finding, bool) {
+func (k *checkup) judgePackage(s *Section, dir string, m manifest) (Finding, bool) {
 	var d deeds
 	names := []string{}
 	for _, command := range m.hooks() {
@@ -227,9 +273,15 @@ func (k *checkup) judgePackage(dir string, m manifest) (Finding, bool) {
 	known, hidden := "", false
 	for i := 0; i < len(names) && i < 8; i++ {
 		at := path.Join(dir, path.Clean("/"+names[i]))
-		b, _, err := k.home.start(at, maxScript)
+		b, more, err := k.home.start(at, maxScript)
 		if err != nil {
+			if why := could(tilde(at), err); why != "" {
+				s.skip("%s", why)
+			}
 			continue
+		}
+		if more {
+			s.skip("%s: what stands behind its first %d MiB", tilde(at), maxScript>>20)
 		}
 		d.add(b)
 		sum := sha256.Sum256(b)
@@ -349,6 +401,14 @@ func (d *deeds) worm() bool { return len(d.list()) >= 3 && (d.stores > 1 || d.sp
 // kits looks for scripts in projects that publish over and over under new names.
 func (k *checkup) kits(ctx context.Context, s *Section) {
 	read := 0
+	var large, many several
+	defer func() {
+		for _, why := range []string{large.says("what stands behind its first MiB", "%d scripts, behind their first MiB"), many.says("some of its scripts: there are too many", "%d projects, some of their scripts: there are too many")} {
+			if why != "" {
+				s.skip("%s", why)
+			}
+		}
+	}()
 	for _, p := range k.projects {
 		files := 0
 		for _, name := range p.names {
@@ -356,13 +416,25 @@ func (k *checkup) kits(ctx context.Context, s *Section) {
 				s.skip("scripts of some projects: there are too many")
 				return
 			}
-			if !strings.HasSuffix(name, ".js") && !strings.HasSuffix(name, ".mjs") && !strings.HasSuffix(name, ".cjs") || files >= 20 {
+			if !strings.HasSuffix(name, ".js") && !strings.HasSuffix(name, ".mjs") && !strings.HasSuffix(name, ".cjs") {
 				continue
 			}
-			files++
+			if files++; files > maxKits {
+				many.add(tilde(p.dir))
+				break
+			}
 			read++
-			b, more, err := k.home.start(p.at(name), 256<<10)
-			if err != nil || more || !isKit(b) {
+			b, more, err := k.home.start(p.at(name), 1<<20)
+			if err != nil {
+				if why := could(tilde(p.at(name)), err); why != "" {
+					s.skip("%s", why)
+				}
+				continue
+			}
+			if more {
+				large.add(tilde(p.at(name)))
+			}
+			if !isKit(b) {
 				continue
 			}
 			f := Finding{Level: Sign, Kind: "kit", What: "A script publishes its folder over and over under changing names", Where: tilde(p.at(name)),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,10 @@ import (
 // thousand projects takes a second or two.
 const (
 	maxFolders  = 60_000
-	maxDepth    = 9
+	maxDepth    = 24 // of folders in folders; sources of Java have some fifteen
 	maxInFolder = 5_000
+	maxNames    = 2_000_000 // of all projects, which are kept
+	maxLinks    = 2_000     // that are followed to see whether they lead out of the home
 	maxWalk     = 8 * time.Second
 	maxEnvs     = 2_000
 	maxFlows    = 5_000
@@ -63,26 +66,42 @@ func (k *checkup) walk(ctx context.Context) {
 		rel   string
 		depth int
 	}
-	queue := []folder{{".", 0}}
+	queue, kept, links := []folder{{".", 0}}, 0, 0
+	deep, outside := several{}, several{}
+	defer func() {
+		k.stop(deep.says("it lies too deep", "%d folders lie too deep"))
+		k.stop(outside.says("a link to a folder outside of the home", "%d links to folders outside of the home"))
+	}()
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
-		if ctx.Err() != nil || k.walked >= maxFolders {
-			k.stopped = append(k.stopped, fmt.Sprintf("projects: %d folders were gone through, and more are there", k.walked))
+		if ctx.Err() != nil || k.walked >= maxFolders || kept > maxNames {
+			k.stop(fmt.Sprintf("projects: %d folders were gone through, and more are there", k.walked))
 			return
 		}
 		k.walked++
-		names, more, err := k.home.names(at.rel, maxInFolder)
+		names, linked, more, err := k.home.list(at.rel, maxInFolder)
 		switch {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			k.missed(tilde(at.rel), err)
 			continue
 		case more:
-			k.stopped = append(k.stopped, fmt.Sprintf("%s: only %d of its names", tilde(at.rel), maxInFolder))
+			k.missed(tilde(at.rel), errMany)
+		}
+		for _, name := range linked {
+			if strings.HasPrefix(name, ".") || links > maxLinks {
+				continue
+			}
+			if links++; links > maxLinks {
+				k.stop(fmt.Sprintf("links beyond the first %d: where they lead", maxLinks))
+			} else if link := path.Join(at.rel, name); k.home.leadsOut(ctx, link) {
+				outside.add(tilde(link))
+			}
 		}
 		p := project{strings.TrimPrefix(at.rel, "."), names}
 		if slices.ContainsFunc(telling, p.has) && at.depth > 0 {
 			k.projects = append(k.projects, p)
+			kept += len(names)
 			if p.has(".github/") {
 				k.flows(p)
 			}
@@ -93,10 +112,11 @@ func (k *checkup) walk(ctx context.Context) {
 				k.envs = append(k.envs, tilde(p.at(name)))
 			case !strings.HasSuffix(name, "/") || strings.HasPrefix(name, ".") || slices.Contains(notBelow, name):
 			case at.depth == maxDepth:
+				deep.add(tilde(path.Join(at.rel, name)))
 			default:
 				if below := path.Join(at.rel, name); k.home.hung(below) {
 					k.missed(tilde(below), errMount)
-				} else {
+				} else if len(queue) <= maxFolders { // those behind are never reached
 					queue = append(queue, folder{below, at.depth + 1})
 				}
 			}
@@ -104,17 +124,84 @@ func (k *checkup) walk(ctx context.Context) {
 	}
 }
 
-// missed notes a folder that could not be gone through, unless there are many.
-func (k *checkup) missed(p string, err error) {
-	if len(k.stopped) < maxNotLooked {
-		k.stopped = append(k.stopped, p+": "+reason(err))
+// missed notes a folder that could not be gone through.
+func (k *checkup) missed(p string, err error) { k.stop(p + ": " + reason(err)) }
+
+// stop notes why the walk is not complete.
+func (k *checkup) stop(why string) {
+	if why != "" && len(k.stopped) < maxFolders {
+		k.stopped = append(k.stopped, why)
 	}
+}
+
+// several are things of which the first few are told of by name.
+type several struct {
+	first []string
+	n     int
+}
+
+const maxSeveral = 3
+
+func (v *several) add(p string) {
+	if v.n++; len(v.first) < maxSeveral {
+		v.first = append(v.first, p)
+	}
+}
+
+// list names them.
+func (v *several) list() string {
+	out := strings.Join(v.first, ", ")
+	if more := v.n - len(v.first); more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
+}
+
+// says what there is to say of them in one line, "" if there are none. many holds
+// a verb for their number.
+func (v *several) says(one, many string) string {
+	switch v.n {
+	case 0:
+		return ""
+	case 1:
+		return v.first[0] + ": " + one
+	}
+	return fmt.Sprintf(many, v.n) + ": " + v.list()
+}
+
+// leadsOut reports whether a link in the home, relative to it, leads to a folder
+// outside of it, or to what does not say in time what it is.
+func (h *home) leadsOut(ctx context.Context, rel string) bool {
+	to, err := h.root.Readlink(filepath.FromSlash(rel))
+	if err != nil {
+		return false
+	}
+	if !filepath.IsAbs(to) {
+		to = filepath.Join(h.dir, filepath.FromSlash(path.Dir(rel)), to)
+	}
+	to = filepath.Clean(to)
+	if to == h.dir || strings.HasPrefix(to, strings.TrimSuffix(h.dir, "/")+string(filepath.Separator)) {
+		return false // it is met there
+	}
+	if slices.ContainsFunc(h.slow, func(m string) bool { return to == m || strings.HasPrefix(to, m+"/") }) {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	info, err := within(ctx, func() (fs.FileInfo, error) { return os.Stat(to) })
+	return err == nil && info.IsDir() || errors.Is(err, context.DeadlineExceeded)
 }
 
 // flows notes the workflows of a project.
 func (k *checkup) flows(p project) {
 	dir := p.at(".github/workflows")
-	names, _, _ := k.home.names(dir, 200) // most projects with .github have none
+	names, more, err := k.home.names(dir, 200)
+	switch {
+	case err != nil && !absent(err): // most projects with .github have none
+		k.missed(tilde(dir), err)
+	case more:
+		k.missed(tilde(dir), errMany)
+	}
 	for _, name := range names {
 		if (strings.HasSuffix(name, ".yml") || strings.HasSuffix(name, ".yaml")) && len(k.workflows) < maxFlows {
 			k.workflows = append(k.workflows, tilde(path.Join(dir, name)))
@@ -187,12 +274,12 @@ func (k *checkup) read(rel string, limit int64) ([]byte, error) {
 
 // announce tells the agent which of the guarded files are about to be read.
 func (k *checkup) announce(ctx context.Context) error {
-	k.may = map[string]bool{}
+	k.may, k.holds = map[string]bool{}, k.holding()
 	if k.Announce == nil {
 		return nil
 	}
 	var files []string
-	for _, p := range k.holding() {
+	for _, p := range k.holds {
 		if k.guarded(p) && len(files) < maxAnnounced {
 			files = append(files, p)
 		}
@@ -227,7 +314,7 @@ func (k *checkup) holding() (files []string) {
 			continue
 		}
 		for _, pattern := range s.Paths {
-			for _, r := range k.home.glob(rel(pattern)) {
+			for _, r := range k.home.glob(rel(pattern), func(at string, err error) { k.blind = append(k.blind, could(tilde(at), err)) }) {
 				files = append(files, tilde(r))
 			}
 		}
@@ -238,24 +325,39 @@ func (k *checkup) holding() (files []string) {
 }
 
 // glob returns the paths that fit a pattern relative to the home, at most 200,
-// without following links to folders.
-func (h *home) glob(pattern string) []string {
+// without following links to folders. missed is told what could not be looked at.
+func (h *home) glob(pattern string, missed func(rel string, err error)) []string {
+	const most = 200
 	found := []string{"."}
 	for part := range strings.SplitSeq(pattern, "/") {
 		var next []string
 		for _, dir := range found {
 			if !strings.ContainsAny(part, `*?[\`) {
-				if p := path.Join(dir, part); h.is(p) {
+				p := path.Join(dir, part)
+				if there, err := h.is(p); there {
 					next = append(next, p)
+				} else if err != nil {
+					missed(dir, err)
 				}
 				continue
 			}
-			names, _, _ := h.names(dir, 200) // what cannot be listed is not there for us, and its section says so
+			names, more, err := h.names(dir, maxInFolder)
+			switch {
+			case err != nil && !absent(err):
+				missed(dir, err)
+			case more:
+				missed(dir, errMany)
+			}
 			for _, name := range names {
 				name = strings.TrimSuffix(name, "/")
-				if ok, _ := path.Match(part, name); ok && len(next) < 200 {
-					next = append(next, path.Join(dir, name))
+				if ok, _ := path.Match(part, name); !ok {
+					continue
 				}
+				if len(next) == most {
+					missed(dir, errMany)
+					break
+				}
+				next = append(next, path.Join(dir, name))
 			}
 		}
 		found = next

@@ -38,7 +38,7 @@ Secrets are told by kind and place only. Changes nothing, runs nothing, asks no 
 Then it asks you at most three questions about programs that have read credentials and that
 nobody has vouched for. Root's checkup looks at the homes of all persons, each as its owner.
 
-Exit status: 0 no sign of a worm; 1 signs of one; 2 it could not be looked.`,
+Exit status: 0 no sign of a worm; 1 signs of one; 2 it could not be looked to the end.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.within < time.Second || o.within > time.Hour {

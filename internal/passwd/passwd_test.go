@@ -54,3 +54,15 @@ func TestPeople(t *testing.T) {
 		t.Error("a list that is not there is no error")
 	}
 }
+
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "group")
+	if err := os.WriteFile(file, []byte("root:x:0:\nusers:x:100:me, you,\nbroken:x:y:me\n+:::\nshort:x:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := passwd.Groups(file)
+	if diff := cmp.Diff(got, []passwd.Group{{Name: "root"}, {"users", 100, []string{"me", "you"}}}); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}

@@ -180,6 +180,7 @@ var lookForms = []form{
 	{En: "%[1]s: only %[2]d folders of %[3]s were gone through", Ja: "%[1]s：%[3]s のうち %[2]s 個のフォルダーだけを調べました"},
 	{En: "%[1]s: only its first %[2]d MiB", Ja: "%[1]s：先頭の %[2]s MiB だけ"},
 	{En: "the time was over: %[1]s", Ja: "時間切れ：%[1]s"},
+	{En: "and more", Ja: "ほかにもあります"},
 	{En: "the time was over: of %[1]d entries and processes, %[2]d", Ja: "時間切れ：%[1]s 件の項目とプロセスのうち %[2]s 件"},
 	{En: "running processes: %[1]s", Ja: "実行中のプロセス：%[1]s"},
 	{En: "running processes: they are not looked at on this system yet, so a monitor that runs and is started by nothing is not found", Ja: "実行中のプロセス：このシステムではまだ調べられないため、自動起動されずに動いている監視プログラムは見つかりません"},
