@@ -185,7 +185,15 @@ func (k *checkup) autostart(ctx context.Context, s *Section) {
 		folders = append(folders, filepath.Join(k.Home, filepath.FromSlash(p.dir)))
 	}
 	slices.Sort(folders)
-	found, err := persistence.Look(ctx, persistence.Config{Home: k.home.dir, Projects: folders[:min(len(folders), maxHooked)],
+	// Half of the time is for looking, the rest for judging: whoever fills a home
+	// with what takes long to judge hides nothing that was judged before.
+	half := time.Second
+	if end, ok := ctx.Deadline(); ok {
+		half = max(half, time.Until(end)/2)
+	}
+	look, cancel := context.WithTimeout(ctx, half)
+	defer cancel()
+	found, err := persistence.Look(look, persistence.Config{Home: k.home.dir, Judge: half, Projects: folders[:min(len(folders), maxHooked)],
 		Announced: k.closed == "", Root: k.Root, UID: k.UID, Run: k.Run, Sites: k.Sites})
 	if err != nil {
 		s.fail("%v", err)

@@ -308,6 +308,23 @@ func innocent(m *machine) {
 	m.write("~/.cache/node/corepack/v1/yarn/yarn.js", "x")
 	m.write("/tmp/list.txt", "/home/dev/work/shop/package.json\n/home/dev/.bashrc\n/home/dev/notes.txt\n")
 	m.write("/tmp/npm-update/package.json", "{}")
+	// A release under two names, as for a second registry.
+	m.write("~/work/shop/two-names.js", "const fs=require('fs'),{execSync}=require('child_process')\nconst dirs=fs.readdirSync('packages')\nfor (let i = 0; i < dirs.length; i++) {\n  const f='packages/'+dirs[i]+'/package.json', p=JSON.parse(fs.readFileSync(f))\n  delete p.private\n  for (const name of [p.name, '@acme/'+p.name]) {\n    p.name = name\n    fs.writeFileSync(f, JSON.stringify(p))\n    execSync('npm publish', {cwd: 'packages/'+dirs[i]})\n  }\n}\n")
+	// A person's own programs, a scanner for secrets among them.
+	for _, name := range []string{"jq", "fd", "rg", "gitleaks", "trufflehog", "age", "yq"} {
+		m.write("~/.bin/"+name, "\x7fELF")
+	}
+	// Frameworks of shells that update themselves, services of a person's own.
+	m.write("~/.zshrc", "export ZSH=\"$HOME/.oh-my-zsh\"\nplugins=(git)\nsource $ZSH/oh-my-zsh.sh\nexport NODE_OPTIONS=\"--max-old-space-size=4096\"\nssh-add -l >/dev/null || eval \"$(ssh-agent -s)\"\n")
+	m.write("~/.oh-my-zsh/oh-my-zsh.sh", "source \"$ZSH/tools/check_for_upgrade.sh\"\n")
+	m.write("~/.oh-my-zsh/tools/check_for_upgrade.sh", "is_update_available() {\n  local auth; [[ -n $GITHUB_TOKEN ]] && auth=\"Authorization: token $GITHUB_TOKEN\"\n  curl --connect-timeout 2 -fsSL -H \"$auth\" $api_url\n}\nupdate_ohmyzsh() { zsh -f \"$ZSH/tools/upgrade.sh\"; rm -rf \"$ZSH/log/update.lock\"; }\n( is_update_available && update_ohmyzsh ) &|\n")
+	m.write("~/.pm2/dump.pm2", "[]")
+	m.enabled("pm2-dev.service", "[Service]\nType=forking\nEnvironment=PM2_HOME=%h/.pm2\nRestart=on-failure\nExecStart=/usr/bin/node %h/.npm-global/lib/node_modules/pm2/bin/pm2 resurrect\n[Install]\nWantedBy=default.target\n")
+	m.write("~/.npm-global/lib/node_modules/pm2/bin/pm2", "#!/usr/bin/env node\nrequire('../lib/binaries/CLI.js')\n")
+	m.write("~/bin/ci-watch.sh", "#!/bin/sh\nwhile true; do\n  s=$(curl -s -H \"Authorization: Bearer $(cat ~/.config/ci/token)\" https://ci.example.com/api/builds/latest)\n  case $s in *failed*) notify-send 'build failed';; esac\n  sleep 60\ndone\n")
+	m.enabled("ci-watch.service", unit("/bin/bash %h/bin/ci-watch.sh"))
+	m.write("~/bin/backup.sh", "#!/bin/bash\nset -e\nrestic backup ~ --exclude ~/.cache\nrestic forget --keep-daily 7 --prune\nfind ~/.cache -mtime +30 -delete\nrm -rf ~/tmp/*\ncurl -fsS -m 10 https://hc.example.com/uuid >/dev/null\n")
+	m.enabled("backup.service", unit("/bin/bash %h/bin/backup.sh"))
 }
 
 func TestInnocent(t *testing.T) {
@@ -319,7 +336,8 @@ func TestInnocent(t *testing.T) {
 		t.Errorf("signs of a worm in an honest home: %q", signs)
 	}
 	// The one thing that is wrong with it is that nobody guards it.
-	if risks := found(r, checkup.Risk); len(risks) != 1 || !has(risks, "agent ") {
+	// And a scanner is for its owner to know of.
+	if risks := found(r, checkup.Risk); len(risks) != 2 || !has(risks, "agent ") || !has(risks, "loot ~/.bin/trufflehog") {
 		t.Errorf("risks in an honest home: %q", risks)
 	}
 	if r.State != checkup.NoSign || !strings.HasPrefix(r.Verdict, "No sign of a worm was found") {

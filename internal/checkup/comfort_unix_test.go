@@ -180,6 +180,16 @@ func TestOutOfTime(t *testing.T) {
 	if r := m.run(); r.State != checkup.Signs || !strings.HasPrefix(r.Verdict, "1 sign") {
 		t.Errorf("%s: %q", r.State, r.Verdict)
 	}
+	// What takes long to judge does not hide what does not.
+	m = newMachine(t)
+	worms[0].plant(m)
+	for i := range 1500 {
+		m.write(fmt.Sprintf("~/.config/autostart/%d.desktop", i), "[Desktop Entry]\nExec=sh -c \""+strings.Repeat("$(", 5000)+"\"\n")
+	}
+	m.config.Within = 4 * time.Second
+	if r := m.run(); r.State != checkup.Signs || !has(found(r, checkup.Sign), worms[0].kind) {
+		t.Errorf("%s: %q, %q", r.State, r.Verdict, r.Sections[0].NotLooked)
+	}
 }
 
 // TestMany: a home that is full of the same gets a report that a person can read.

@@ -86,8 +86,12 @@ func (k *checkup) loot(s *Section) {
 			case strings.HasPrefix(dir, ".") || parent == ".cache":
 				for _, tool := range inside {
 					if t := strings.TrimSuffix(strings.TrimSuffix(tool, "/"), ".exe"); t == "trufflehog" || has("extract/") && strings.HasPrefix(t, "trufflehog") {
-						s.add(Finding{Level: Sign, Kind: "loot", What: "A scanner for secrets lies in a hidden folder", Where: tilde(path.Join(at, tool)),
-							SoWhat: "worms download one to look for tokens in the whole home", Do: "if you did not put it there: " + lookAway})
+						f := Finding{Level: Sign, Kind: "loot", What: "A scanner for secrets lies in a hidden folder", Where: tilde(path.Join(at, tool)),
+							SoWhat: "worms download one to look for tokens in the whole home", Do: "if you did not put it there: " + lookAway}
+						if len(inside) > 5 && !has("extract/") {
+							f.Level, f.SoWhat = Risk, f.SoWhat+"; here it lies among other programs, as where a person keeps theirs"
+						}
+						s.add(f)
 					}
 				}
 			}
@@ -452,20 +456,22 @@ var (
 	kitWrites  = regexp.MustCompile(`(?:writeFile|writeFileSync|writeJson|writeJSON|outputJson)\w*\s*\(`)
 	kitRuns    = regexp.MustCompile(`child_process|execSync|execa|spawn\s*\(`)
 	kitLoops   = regexp.MustCompile(`while\s*\(\s*(?:true|1|!0)\s*\)|for\s*\(\s*;\s*;\s*\)|setInterval\s*\(|for\s+await|for\s*\(\s*(?:let|var)\s+\w+\s*=`)
+	kitForever = regexp.MustCompile(`while\s*\(\s*(?:true|1|!0)\s*\)|for\s*\(\s*;\s*;\s*\)|setInterval\s*\(`)
 	kitRenames = regexp.MustCompile(`\.name\s*=[^=]|\[['"]name['"]\]\s*=[^=]`)
 	kitOpens   = regexp.MustCompile(`delete\s+\w+(?:\.private|\[['"]private['"]\])|\.private\s*=\s*(?:false|undefined|!1)`)
 	kitNew     = regexp.MustCompile(`Math\.random|randomInt|randomBytes|randomUUID|faker`)
 )
 
 // isKit reports whether a script publishes its own folder again and again: it
-// changes the name in the manifest to something made up, takes the private flag
-// out or not, publishes, and goes on. A release script keeps the names.
+// changes the name in the manifest to something made up and publishes, or takes
+// the private flag out and publishes without an end. A release script keeps the
+// names, or has a second one for another registry, and comes to an end.
 func isKit(b []byte) bool {
 	if !bytes.Contains(b, []byte("publish")) || !bytes.Contains(b, []byte("package.json")) {
 		return false
 	}
 	all := kitPublish.Match(b) && kitWrites.Match(b) && kitRuns.Match(b) && kitLoops.Match(b) && kitRenames.Match(b)
-	return all && (kitOpens.Match(b) || kitNew.Match(b))
+	return all && (kitNew.Match(b) || kitOpens.Match(b) && kitForever.Match(b))
 }
 
 // flowsTold looks for workflows that hand the secrets of a repository out, or

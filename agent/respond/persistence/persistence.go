@@ -42,6 +42,10 @@ type Config struct {
 	Projects []string // folders, with ~ or absolute, whose hooks and tasks are looked at too
 	Sites    []string // hosts of token services besides the public ones: the user's registries
 
+	// Judge is how long judging may take, after the look: what was found before
+	// the time was over is judged all the same. 0 is for a minute.
+	Judge time.Duration
+
 	// Announced says that the agent knows that the files of [Guarded] are about
 	// to be read; else they are left closed, and the report says so.
 	Announced bool
@@ -181,8 +185,7 @@ func (f Trap) String() string {
 // maxLook bounds a look: a person who answers an alarm must not wait for ever.
 const maxLook = 2 * time.Minute
 
-// maxJudge bounds what comes then: what was found before the time was over is
-// judged all the same.
+// maxJudge bounds what comes then, if nobody says.
 const maxJudge = time.Minute
 
 // Look finds what starts by itself or runs and judges it. The error is not nil
@@ -201,7 +204,7 @@ func Look(ctx context.Context, c Config) (Report, error) {
 		return nothing, fmt.Errorf("look for persistence: %w", ctx.Err()) // nobody waits for it any more
 	}
 	s.matchProcesses()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxJudge)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(c.Judge, maxJudge))
 	defer cancel()
 	r, late := s.report(ctx)
 	if err = cmp.Or(err, late); err != nil {
