@@ -162,6 +162,23 @@ func TestNoFalseComfort(t *testing.T) {
 	}
 }
 
+// TestTwoNames: a link that leads into the home by another name of it is none
+// that leads out.
+func TestTwoNames(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.write("~/data/x", "")
+	m.link(m.home, "/alias")
+	m.link(m.path("/alias/data"), "~/work")
+	m.link("../../alias/data", "~/again")
+	m.link("/usr/bin", "~/programs") // nobody's projects
+	for _, s := range m.run().Sections {
+		if s.ID == "traces" && len(s.NotLooked) > 0 {
+			t.Errorf("%q", s.NotLooked)
+		}
+	}
+}
+
 // TestOutOfTime: where the time was not enough nothing is concluded.
 func TestOutOfTime(t *testing.T) {
 	t.Parallel()

@@ -169,6 +169,10 @@ func (v *several) says(one, many string) string {
 	return fmt.Sprintf(many, v.n) + ": " + v.list()
 }
 
+// systems are folders in which persons have no projects, so that links to there
+// leave nothing out: Nix makes one beside each project.
+var systems = []string{"/nix/store/", "/gnu/store/", "/usr/", "/etc/", "/lib/", "/proc/", "/sys/", "/snap/", "/System/", "/Applications/"}
+
 // leadsOut reports whether a link in the home, relative to it, leads to a folder
 // outside of it, or to what does not say in time what it is.
 func (h *home) leadsOut(ctx context.Context, rel string) bool {
@@ -179,17 +183,26 @@ func (h *home) leadsOut(ctx context.Context, rel string) bool {
 	if !filepath.IsAbs(to) {
 		to = filepath.Join(h.dir, filepath.FromSlash(path.Dir(rel)), to)
 	}
-	to = filepath.Clean(to)
-	if to == h.dir || strings.HasPrefix(to, strings.TrimSuffix(h.dir, "/")+string(filepath.Separator)) {
-		return false // it is met there
+	in := func(p string) bool { // then it is met there
+		return p == h.dir || strings.HasPrefix(p, strings.TrimSuffix(h.dir, "/")+string(filepath.Separator))
+	}
+	if to = filepath.Clean(to); in(to) {
+		return false
 	}
 	if slices.ContainsFunc(h.slow, func(m string) bool { return to == m || strings.HasPrefix(to, m+"/") }) {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	info, err := within(ctx, func() (fs.FileInfo, error) { return os.Stat(to) })
-	return err == nil && info.IsDir() || errors.Is(err, context.DeadlineExceeded)
+	leads, err := within(ctx, func() (bool, error) {
+		real, err := filepath.EvalSymlinks(to) // the home may have two names
+		if err != nil || in(real) || slices.ContainsFunc(systems, func(dir string) bool { return strings.HasPrefix(real, dir) }) {
+			return false, err
+		}
+		info, err := os.Stat(real)
+		return err == nil && info.IsDir(), err
+	})
+	return leads || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, fs.ErrPermission)
 }
 
 // flows notes the workflows of a project.
