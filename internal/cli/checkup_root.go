@@ -90,7 +90,7 @@ func (a *app) checkupBy(ctx context.Context, o checkupOptions, exe string, homes
 	case len(signs) > 0:
 		return errAlerts
 	case len(cannot) > 0:
-		return fmt.Errorf("could not look at %d of %d homes, or not at all of them: %s", len(cannot), len(homes), someOf(cannot))
+		return fmt.Errorf("%d of %d homes could not be looked at, or not to the end: %s", len(cannot), len(homes), someOf(cannot))
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func ofHomes(reports []checkup.Report) string {
 		parts = append(parts, fmt.Sprintf("%d with signs of a worm (%s)", n, someOf(signs)))
 	}
 	if n := len(cannot); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d that could not be looked at, or not at all of it (%s)", n, someOf(cannot)))
+		parts = append(parts, fmt.Sprintf("%d that could not be looked at, or not to the end (%s)", n, someOf(cannot)))
 	}
 	if n := len(reports) - len(signs) - len(cannot); n > 0 {
 		part := fmt.Sprintf("%d without a sign", n)

@@ -207,7 +207,7 @@ func TestOfHomes(t *testing.T) {
 	t.Parallel()
 	for want, reports := range map[string][]checkup.Report{
 		"Of 2 homes: 2 without a sign.": {{Home: "/a", State: checkup.NoSign}, {Home: "/b", State: checkup.NoSign}},
-		"Of 4 homes: 1 with signs of a worm (/b); 1 that could not be looked at, or not at all of it (/c); 2 without a sign, in 1 of which something could not be looked at.": {
+		"Of 4 homes: 1 with signs of a worm (/b); 1 that could not be looked at, or not to the end (/c); 2 without a sign, in 1 of which something could not be looked at.": {
 			{Home: "/a", State: checkup.NoSign, NotLooked: 3}, {Home: "/b", State: checkup.Signs}, {Home: "/c", State: checkup.Cannot}, {Home: "/d", State: checkup.NoSign}},
 	} {
 		if got := ofHomes(reports); got != want {
