@@ -86,7 +86,11 @@ func (in *installation) autostart() {
 	}
 	in.job("Have the tray started at every login.", func(ctx context.Context) (func(context.Context) error, error) {
 		undo := func(ctx context.Context) error { return s.AutostartTray(ctx, "") }
-		if err := s.AutostartTray(ctx, filepath.Join(m.bin(in.c.Prefix), m.programName(tray))); err != nil {
+		err := s.AutostartTray(ctx, filepath.Join(m.bin(in.c.Prefix), m.programName(tray)))
+		if errors.Is(err, ErrNoTool) && !m.Manager {
+			return nil, nil // then desktops go by their own autostart file, which was put
+		}
+		if err != nil {
 			return undo, fmt.Errorf("have the tray started at login: %w", err)
 		}
 		return undo, nil

@@ -28,6 +28,10 @@ type Config struct {
 // Wormbell on the machine, and so must change it.
 var ErrOwned = errors.New("a package of the system has put Wormbell on this machine")
 
+// ErrNoManager says that nothing here starts a service and keeps it running that
+// we know how to ask, as in most containers.
+var ErrNoManager = errors.New("no service manager that Wormbell knows has started this machine (there is no systemd)")
+
 // AdviceError is an error with what a person can do about it.
 type AdviceError struct {
 	Err    error
@@ -92,7 +96,7 @@ func (m *Machine) Install(ctx context.Context, c Config) (*Plan, error) {
 			return nil, advice(errors.New("an administrator has forbidden to start the agent (the unit is masked)"), "'sudo systemctl unmask wormbelld' allows it again")
 		}
 	} else if c.Start {
-		return nil, advice(errors.New("no service manager that Wormbell knows has started this machine (there is no systemd)"),
+		return nil, advice(ErrNoManager,
 			"--no-start puts the files there; then have your init run 'wormbelld' as root, and again whenever it ends",
 			"'sudo wormbell run' tries it out in a terminal")
 	}

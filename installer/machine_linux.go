@@ -19,13 +19,17 @@ import (
 func Local(agent func(ctx context.Context) (version string, pid int, err error)) (*Machine, error) {
 	m := &Machine{OS: runtime.GOOS, State: "/var/lib/wormbell", Agent: agent, Owner: owner, Now: time.Now,
 		Log: journal, Sessions: sessions, Vaults: func(ctx context.Context) ([]Vault, error) { return vaults("/etc/passwd") }}
-	// sd_booted(3)
-	if info, err := os.Lstat("/run/systemd/system"); err == nil && info.IsDir() {
-		m.Manager = true
-	}
+	m.Manager = booted("/run/systemd/system")
 	s, err := systemd()
 	m.Service = s
 	return m, err
+}
+
+// booted reports whether systemd has started this machine: only then there is
+// that folder, sd_booted(3). Its programs may be there without it.
+func booted(folder string) bool {
+	info, err := os.Lstat(folder)
+	return err == nil && info.IsDir()
 }
 
 // systemd is the service manager. What starts and stops is the library's; what it
@@ -68,8 +72,12 @@ func systemd() (Service, error) {
 	}, nil
 }
 
-// Look asks systemd what it knows of the agent. It needs no root.
+// Look asks systemd what it knows of the agent. It needs no root. Without systemd
+// it returns [ErrNoManager].
 func Look(ctx context.Context) (State, error) {
+	if !booted("/run/systemd/system") {
+		return State{}, ErrNoManager
+	}
 	// The times as such are in words, and --timestamp=unix is younger than systemds
 	// that are in use.
 	out, err := tool(ctx, "systemctl", "show", "--no-pager",

@@ -68,7 +68,15 @@ no file. It ends with a look at what the machine has gone through already.`,
 			if err != nil {
 				return err
 			}
-			plan, err := m.Install(ctx, installer.Config{Source: source, Prefix: prefix, Tray: !noTray, Start: !noStart, Share: share})
+			c := installer.Config{Source: source, Prefix: prefix, Tray: !noTray, Start: !noStart, Share: share}
+			plan, err := m.Install(ctx, c)
+			if i.dryRun && errors.Is(err, installer.ErrNoManager) {
+				missing := notStarted(err)
+				c.Start = false // what could be done all the same
+				if plan, err = m.Install(ctx, c); err == nil {
+					plan.Notes = append(plan.Notes, missing...)
+				}
+			}
 			if err != nil {
 				return advised(err)
 			}
@@ -199,6 +207,18 @@ func shared(root *cobra.Command, source, bin string) ([]installer.File, error) {
 		return nil, fmt.Errorf("read what lies beside the programs: %w", err)
 	}
 	return append(files, more...), nil
+}
+
+// notStarted are the notes of a plan that is one of files alone, because of err.
+func notStarted(err error) []string {
+	notes := []string{"This would be done with --no-start; without it, nothing would be: " + err.Error() + "."}
+	var told *installer.AdviceError
+	if errors.As(err, &told) {
+		for _, advice := range told.Advice {
+			notes = append(notes, advice+".")
+		}
+	}
+	return notes
 }
 
 // advised is err with what the installer says can be done about it.

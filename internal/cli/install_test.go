@@ -102,6 +102,44 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestInstallDryRunWithoutManager: where nothing starts services, the plan is
+// shown all the same, and what is missing.
+func TestInstallDryRunWithoutManager(t *testing.T) {
+	t.Parallel()
+	m, _ := guardable(t)
+	m.Manager = false
+	m.Service.AutostartTray = func(context.Context, string) error { return fmt.Errorf("systemctl: %w", installer.ErrNoTool) }
+	m.Service.TrayStarts = func(context.Context) bool { return false }
+	source := t.TempDir()
+	for _, name := range []string{"wormbelld", "wormbell", "wormbell-tray"} {
+		if err := os.WriteFile(filepath.Join(source, name), []byte(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, errs, status := on(t, m, source, "install", "--dry-run")
+	words := strings.Join(strings.Fields(out), " ")
+	for _, want := range []string{"1. Make the folders /var/lib/wormbell", "Put the programs wormbelld, wormbell and wormbell-tray in /usr/local/bin.",
+		"This would be done with --no-start; without it, nothing would be: no service manager", "have your init run 'wormbelld' as root", "'sudo wormbell run' tries it out in a terminal."} {
+		if !strings.Contains(words, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	if status != exitFine || errs != "" {
+		t.Errorf("%d\n%s%s", status, out, errs)
+	}
+	var said struct{ Steps, Notes []string }
+	if out, errs, status = on(t, m, source, "install", "--dry-run", "--json"); json.Unmarshal([]byte(out), &said) != nil || status != exitFine || len(said.Steps) == 0 || len(said.Notes) != 3 {
+		t.Errorf("%d\n%s%s", status, out, errs)
+	}
+	if out, errs, status = on(t, m, source, "install", "--yes"); status != exitCannot || out != "" || !strings.Contains(errs, "hint: --no-start puts the files there") {
+		t.Errorf("not only a plan: %d\n%s%s", status, out, errs)
+	}
+	// What the hint says must work: no systemctl is no reason to put it all back.
+	if out, errs, status = on(t, m, source, "install", "--no-start", "--yes"); status != exitFine || errs != "" {
+		t.Errorf("files alone: %d\n%s%s", status, out, errs)
+	}
+}
+
 // TestUninstallVaults: without somebody who agrees, no vault is left behind.
 func TestUninstallVaults(t *testing.T) {
 	t.Parallel()
@@ -135,12 +173,15 @@ func TestUninstallVaults(t *testing.T) {
 func TestWhyNone(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	const noManager = "hint: no service manager that Wormbell knows has started this machine: have what starts your programs run 'wormbelld' as root, and again whenever it ends\n" +
+		"hint: or try it out in the foreground: 'sudo wormbell run' ('wormbell run' sees less)\nhint: 'wormbell doctor' says what this machine needs\n"
 	for name, tc := range map[string]struct {
 		state installer.State
 		err   error
 		want  string
 	}{
-		"no service manager": {installer.State{}, fmt.Errorf("systemctl: %w", installer.ErrNoTool), "hint: 'sudo wormbell install' installs and starts it\nhint: or try it out in the foreground: 'sudo wormbell run' ('wormbell run' sees less)\nhint: 'wormbell doctor' says what this machine needs\n"},
+		"no service manager": {installer.State{}, installer.ErrNoManager, noManager},
+		"no systemctl":       {installer.State{}, fmt.Errorf("systemctl: %w", installer.ErrNoTool), noManager},
 		"could not tell":     {installer.State{}, errors.New("systemctl: killed"), "hint: whether a service is installed could not be told: systemctl: killed\nhint: 'sudo wormbell install' installs or mends it\nhint: 'wormbell doctor' says what this machine needs\n"},
 		"not installed":      {installer.State{Active: "inactive"}, nil, "hint: 'sudo wormbell install' installs and starts it\nhint: or try it out in the foreground: 'sudo wormbell run' ('wormbell run' sees less)\nhint: 'wormbell doctor' says what this machine needs\n"},
 		"stopped":            {installer.State{Installed: true, Enabled: true, Active: "inactive", Since: since}, nil, "hint: the service is installed and stopped since 2026-01-02 03:04:05: 'sudo systemctl start wormbelld' starts it\nhint: 'wormbell doctor' says what this machine needs\n"},

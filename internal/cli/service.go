@@ -30,8 +30,8 @@ func (a *app) whyNone(ctx context.Context) []string {
 	defer cancel()
 	s, err := a.look(ctx)
 	switch {
-	case errors.Is(err, installer.ErrNoTool):
-		return install // without a service manager it says what else there is
+	case errors.Is(err, installer.ErrNoManager), errors.Is(err, installer.ErrNoTool):
+		return []string{"no service manager that Wormbell knows has started this machine: have what starts your programs run 'wormbelld' as root, and again whenever it ends", try[0], try[1]}
 	case err != nil:
 		return []string{"whether a service is installed could not be told: " + plain.Text(err.Error()), "'sudo wormbell install' installs or mends it", try[1]}
 	}
