@@ -45,7 +45,7 @@ func main() {
 			os.Exit(exitAnew)
 		}
 		if msg := err.Error(); msg != "" {
-			fmt.Fprintln(os.Stderr, "wormbelld: "+msg)
+			fmt.Fprintln(os.Stderr, failed(os.Stderr)+"wormbelld: "+msg)
 		}
 		if f.supervised {
 			os.Exit(exitFatal)

@@ -62,7 +62,7 @@ func run(ctx context.Context, f flags) error {
 			return err
 		}
 	}
-	out := newTardy(os.Stderr)
+	out := newTardy(logTo(os.Stderr))
 	defer out.close(time.Second)
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
 	ignoreStops()
