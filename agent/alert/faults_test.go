@@ -162,6 +162,18 @@ func TestDamagedDatabase(t *testing.T) {
 			b[63] = 99 // the low byte of user_version, https://sqlite.org/fileformat.html#the_database_header
 			return b
 		},
+		"of a version below none": func(t *testing.T, b []byte) []byte {
+			b[60] = 0xff // it has a sign
+			return b
+		},
+		"of no version": func(t *testing.T, b []byte) []byte {
+			clear(b[60:64])
+			return b
+		},
+		"of an earlier version than it is": func(t *testing.T, b []byte) []byte {
+			b[63] = 1
+			return b
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -53,8 +53,11 @@ func (d *disk) prepare(size int64, schemas []string) error {
 	if err := d.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if version > len(schemas) {
+	switch {
+	case version > len(schemas):
 		return errNewer
+	case version < 0:
+		return errDamaged
 	}
 	// Reads the whole file; a big one costs more at every start than it is worth,
 	// damage in it is then found when it is met.
@@ -84,6 +87,9 @@ func (d *disk) prepare(size int64, schemas []string) error {
 		}
 		if err != nil {
 			tx.Rollback()
+			if text := err.Error(); strings.Contains(text, "already exists") || strings.Contains(text, "duplicate column") {
+				return fmt.Errorf("%w: it is of another version than it says: %w", errDamaged, err)
+			}
 			return err
 		}
 	}
