@@ -46,12 +46,12 @@ const lockedKey = "locked"
 func (c *Config) Check() error {
 	for _, f := range []struct{ key, path string }{{"state", c.State}, {"socket", c.Socket}} {
 		if f.path != "" && !filepath.IsAbs(f.path) {
-			return fmt.Errorf("%s: %q is not an absolute path", f.key, f.path)
+			return fmt.Errorf("%s: %q is not an absolute path", f.key, shown(f.path))
 		}
 	}
 	for _, h := range c.Homes {
 		if !filepath.IsAbs(h) {
-			return fmt.Errorf("homes: %q is not an absolute path", h)
+			return fmt.Errorf("homes: %q is not an absolute path", shown(h))
 		}
 	}
 	ids := make([]string, 0, len(stores.All))
@@ -75,6 +75,7 @@ func (c *Config) Check() error {
 func among(key string, got, allowed []string) error {
 	for _, g := range got {
 		if !slices.Contains(allowed, g) {
+			g = shown(g)
 			return fmt.Errorf("%s: no %q; did you mean %q?", key, g, nearest(g, allowed))
 		}
 	}

@@ -71,7 +71,7 @@ func TestHostile(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := p.read()
-			wantProblem(t, s.Problems, tt.says, filepath.Join(p.dir, "conf.d"), "nothing that it says is in force")
+			wantProblem(t, s.Problems, tt.says, filepath.Join(p.dir, "conf.d"), "; nothing that it")
 			if s.Protect || len(s.Locks) > 0 {
 				t.Errorf("it is in force: %+v", s)
 			}
@@ -81,6 +81,9 @@ func TestHostile(t *testing.T) {
 			}
 			if s = p.read(); !s.Protect || s.Locks["pause"] != file || len(s.Problems) != 1 {
 				t.Errorf("what was kept is not in force: %+v", s)
+			}
+			if p := s.Problems[0]; !strings.Contains(p, "last good holds") || strings.Contains(p, "nothing that") {
+				t.Errorf("what is in force is said not to be: %q", p)
 			}
 		})
 	}

@@ -17,8 +17,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/BurntSushi/toml"
-
 	"wormbell"
 )
 
@@ -89,12 +87,13 @@ func Read(src Source) (*Settings, error) {
 	for _, f := range folder(dir, src.Root) {
 		switch {
 		case f.path == dir: // none of them can be read, so all that there were are missed
-			s.instead(dir, f.err, nil, src.Root)
+			missed := "nothing that its files say is in force"
 			for _, k := range kept {
-				if filepath.Dir(k.Path) == dir {
-					s.standIn(k, src.Root)
+				if filepath.Dir(k.Path) == dir && s.standIn(k, src.Root) {
+					missed = "what its files said when they were last good holds"
 				}
 			}
+			s.Problems = append(s.Problems, fmt.Sprintf("settings: %q is not used: %v; %s", dir, f.err, missed))
 		case f.err != nil:
 			s.instead(f.path, f.err, kept, src.Root)
 		default:
@@ -120,12 +119,12 @@ func CheckFile(path string) error {
 
 // decode reads the text of one file. set are the keys that it names.
 func decode(text []byte, root bool) (c Config, set []string, err error) {
-	meta, err := toml.Decode(string(text), &c)
+	meta, err := parse(text, &c)
 	if err != nil {
 		return c, nil, err
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		key := unknown[0].String()
+		key := shown(unknown[0].String())
 		return c, nil, fmt.Errorf("no key %q; did you mean %q?", key, nearest(key, keys()))
 	}
 	if err := c.Check(); err != nil {
@@ -172,8 +171,7 @@ func (s *Settings) take(f file, root bool) error {
 	return nil
 }
 
-// instead tells that the file, or all of the folder, at path cannot be used,
-// and takes what is kept of it.
+// instead tells that the file at path cannot be used, and takes what is kept of it.
 func (s *Settings) instead(path string, why error, kept []keptFile, root bool) {
 	for _, k := range kept {
 		if k.Path == path && s.standIn(k, root) {

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/BurntSushi/toml"
-
 	"wormbell"
 	"wormbell/internal/trustrow"
 )
@@ -61,14 +59,21 @@ func Trust(src Source, now time.Time) (rows []wormbell.TrustRow, problems, notic
 	return rows, problems, notices
 }
 
+// maxWrong is how many rows of a file are told of one by one: what is wrong with
+// all the rest is the same, or the file is none.
+const maxWrong = 20
+
 // errOver is what is wrong with a row that was right until its time was over.
 var errOver = errors.New("until is over")
 
 // TrustProblem is the sentence that tells of a row that is left out; row 0 is
 // for a whole file.
 func TrustProblem(path string, row int, why error) string {
-	if row == 0 {
+	switch row {
+	case 0:
 		return fmt.Sprintf("trust: %q is not used: %v", path, why)
+	case moreRows:
+		return fmt.Sprintf("trust: of %q, %v", path, why)
 	}
 	return fmt.Sprintf("trust: row %d of %q is left out: %v", row, path, why)
 }
@@ -91,6 +96,9 @@ func CheckTrustFile(path string, now time.Time) (good int, wrong []error) {
 	return len(rows), wrong
 }
 
+// moreRows stands for the number of rows that are told of together.
+const moreRows = -1
+
 // rowError is what is wrong with one row, the first of which is 1; 0 is the file.
 type rowError struct {
 	row int
@@ -102,18 +110,19 @@ var rowKeys = []string{"store", "who", "under", "path", "reason", "digest", "unt
 
 func parseTrust(text []byte, now time.Time) (rows []wormbell.TrustRow, wrong []rowError) {
 	var top map[string]any
-	if _, err := toml.Decode(string(text), &top); err != nil {
+	if _, err := parse(text, &top); err != nil {
 		return nil, []rowError{{0, err}}
 	}
 	for key := range top {
 		if key != "row" {
-			return nil, []rowError{{0, fmt.Errorf("no key %q; rows are written as [[row]]", key)}}
+			return nil, []rowError{{0, fmt.Errorf("no key %q; rows are written as [[row]]", shown(key))}}
 		}
 	}
 	list, ok := top["row"].([]map[string]any)
 	if _, has := top["row"]; has && !ok {
 		return nil, []rowError{{0, errors.New("rows are written as [[row]]")}}
 	}
+	more := 0 // that are wrong, besides
 	for i, fields := range list {
 		row, err := rowOf(fields)
 		if err == nil && row.Until != nil && !row.Until.After(now) {
@@ -123,11 +132,18 @@ func parseTrust(text []byte, now time.Time) (rows []wormbell.TrustRow, wrong []r
 			err = trustrow.Check(row, now)
 		}
 		if err != nil {
-			wrong = append(wrong, rowError{i + 1, err})
+			if over := errors.Is(err, errOver); len(wrong) < maxWrong || over && len(wrong) < maxRows {
+				wrong = append(wrong, rowError{i + 1, err})
+			} else if !over {
+				more++
+			}
 			continue
 		}
 		row.ID = rowID(row)
 		rows = append(rows, row)
+	}
+	if more > 0 {
+		wrong = append(wrong, rowError{moreRows, fmt.Errorf("%d more of its rows are left out", more)})
 	}
 	return rows, wrong
 }
@@ -164,6 +180,7 @@ func rowOf(fields map[string]any) (row wormbell.TrustRow, err error) {
 func unknownOrType(key string) error {
 	switch {
 	case !slices.Contains(rowKeys, key):
+		key = shown(key)
 		return fmt.Errorf("no key %q; did you mean %q?", key, nearest(key, rowKeys))
 	case key == "until":
 		return errors.New("until must be a date with time, such as 2030-01-31T18:00:00Z")
