@@ -33,30 +33,40 @@ type taken struct {
 
 // verdict is a decision on what the agent takes.
 type verdict struct {
-	over  bool
-	share float64 // of one core, over what of the last minute is known
-	rss   int64
+	cpu, memory bool    // over the budget
+	share       float64 // of one core, over what of the last minute is known
+	rss         int64
 }
 
+func (v verdict) over() bool { return v.cpu || v.memory }
+
 // judge decides on the looks of the last minute, oldest first: over the budget
-// when either limit is passed, within it again only at half of that, so that it
-// does not go to and fro. What a shorter time than a minute shows is not judged
-// but for the memory: starting takes a moment of everything.
-func judge(was bool, looks []taken) verdict {
+// when either limit is passed, within that one again only at half of it, so that
+// it does not go to and fro. Each is judged by itself: an agent with large homes
+// may hold more than half of the memory for ever, and that alone is no storm.
+// What a shorter time than a minute shows is not judged but for the memory:
+// starting takes a moment of everything.
+func judge(was verdict, looks []taken) verdict {
 	if len(looks) == 0 {
-		return verdict{over: was}
+		return was
 	}
 	first, last := looks[0], looks[len(looks)-1]
-	v := verdict{over: was, rss: last.rss}
-	whole := last.at.Sub(first.at) >= budgetMinute
-	if d := last.at.Sub(first.at).Seconds(); d > 0 {
-		v.share = max(last.cpu-first.cpu, 0) / d
+	v := verdict{cpu: was.cpu, memory: was.memory, rss: last.rss}
+	span := last.at.Sub(first.at)
+	if span > 0 {
+		v.share = max(last.cpu-first.cpu, 0) / span.Seconds()
+	}
+	switch whole := span >= budgetMinute; {
+	case whole && v.share > budgetCPU:
+		v.cpu = true
+	case whole && v.share < budgetCPU/2:
+		v.cpu = false
 	}
 	switch {
-	case whole && v.share > budgetCPU, v.rss > budgetRSS:
-		v.over = true
-	case whole && v.share < budgetCPU/2 && v.rss < budgetRSS/2:
-		v.over = false
+	case v.rss > budgetRSS:
+		v.memory = true
+	case v.rss < budgetRSS/2:
+		v.memory = false
 	}
 	return v
 }
@@ -99,16 +109,16 @@ func (b *budget) look(t taken) {
 	for len(b.looks) > 2 && t.at.Sub(b.looks[1].at) >= budgetMinute {
 		b.looks = b.looks[1:]
 	}
-	was := b.last.over
-	b.last = judge(was, b.looks)
-	switch {
-	case b.last.over && !was:
+	was := b.last.over()
+	b.last = judge(b.last, b.looks)
+	switch over := b.last.over(); {
+	case over && !was:
 		b.since = t.at
 		b.log.Warn("the agent takes more than it should and leaves optional work", "core_share", b.last.share, "rss", b.last.rss)
-	case was && !b.last.over:
+	case was && !over:
 		b.log.Info("the agent takes what it should again", "core_share", b.last.share, "rss", b.last.rss, "after", t.at.Sub(b.since).Round(time.Second))
 	}
-	if b.last.rss > budgetRSS {
+	if b.last.memory { // what is measured next is then what it needs
 		debug.FreeOSMemory()
 	}
 }
@@ -117,14 +127,14 @@ func (b *budget) look(t taken) {
 func (b *budget) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.last.over
+	return b.last.over()
 }
 
 // problem is what the status says of it, "" while all is well.
 func (b *budget) problem() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.last.over {
+	if !b.last.over() {
 		return ""
 	}
 	return fmt.Sprintf("the agent takes more than it should (%.0f %% of a core, %d MB), so it looks at everything again more rarely; what it is told of it still judges at once", 100*b.last.share, b.last.rss>>20)

@@ -135,7 +135,7 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 		{Fd: int32(k.wake.FD()), Events: unix.POLLIN},
 		{Fd: int32(table), Events: unix.POLLPRI},
 	}
-	verify := time.Now().Add(verifyEvery)
+	verify, left := time.Now().Add(verifyEvery), 0
 	var mounted time.Time // when something was mounted that was not looked at yet
 	for {
 		now := time.Now()
@@ -164,9 +164,13 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 		}
 		all := false
 		if !now.Before(verify) || !mounted.IsZero() && now.Sub(mounted) >= mountsSettle {
-			k.mounts.forget()
-			k.back.tick(now)
-			verify, mounted, all = now.Add(k.c.host.every(verifyEvery)), time.Time{}, true
+			if mounted.IsZero() && k.c.host.leaves(&left) {
+				verify = now.Add(verifyEvery)
+			} else {
+				k.mounts.forget()
+				k.back.tick(now)
+				verify, mounted, all = now.Add(verifyEvery), time.Time{}, true
+			}
 		}
 		if err := k.changes(all); err != nil {
 			return err

@@ -64,7 +64,7 @@ type manifests struct {
 	created map[string]tree.Stamp
 	first   time.Time // no entry of due is earlier
 	scans   *scans
-	every   func(time.Duration) time.Duration // how often optional work is due
+	leaves  func(turn *int) bool // reports whether optional work is left out this time
 }
 
 // known is what is remembered of one manifest.
@@ -90,7 +90,7 @@ func watchManifests(ctx context.Context, host Host, out Out) error {
 		known:   map[string]*known{},
 		due:     map[string]due{},
 		created: map[string]tree.Stamp{},
-		every:   host.every,
+		leaves:  host.leaves,
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
@@ -116,7 +116,7 @@ func isManifest(name []byte) bool { return string(name) == manifest.File }
 func (m *manifests) loop(ctx context.Context) {
 	timer := time.NewTimer(scanGrace)
 	defer timer.Stop()
-	sweep := time.NewTicker(sweepEvery)
+	sweep, left := time.NewTicker(sweepEvery), 0
 	defer sweep.Stop()
 	grace := time.Now().Add(scanGrace)
 	searching := true
@@ -143,8 +143,9 @@ func (m *manifests) loop(ctx context.Context) {
 		case <-timer.C:
 			searching = false
 		case <-sweep.C:
-			m.sweep(time.Now(), true)
-			sweep.Reset(m.every(sweepEvery))
+			if !m.leaves(&left) {
+				m.sweep(time.Now(), true)
+			}
 		}
 		if searching {
 			continue

@@ -9,7 +9,6 @@ package watchers
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"wormbell"
 )
@@ -63,12 +62,17 @@ type Host struct {
 // spareFactor is how many times more rarely such work is done then.
 const spareFactor = 10
 
-// every is how often optional work is due that is done every d on a good day.
-func (h *Host) every(d time.Duration) time.Duration {
-	if h.Spare != nil && h.Spare() {
-		return spareFactor * d
+// leaves reports whether optional work that has come due is left out this time,
+// as nine of ten times are for as long as the agent is to spare. It is asked each
+// time, so that the work is done in time again once that ends. turn is the work's
+// own, at first 0.
+func (h *Host) leaves(turn *int) bool {
+	if h.Spare == nil || !h.Spare() {
+		*turn = 0
+		return false
 	}
-	return d
+	*turn++
+	return *turn%spareFactor != 0
 }
 
 // Home is one guarded home directory.
