@@ -13,9 +13,19 @@ import (
 // strings it owns are some 300 bytes, so a full queue is about 20 MB.
 const queueLength = 1 << 16
 
+// queueKept is the room that is kept for what matters most. Whoever fills the
+// queue with starts and files must not so lose that a credential was read, or
+// that somebody loosened the guard.
+const queueKept = 1 << 12
+
+// matters reports whether there is kept room for e.
+func matters(e wormbell.Event) bool {
+	return e.Kind == wormbell.FileRead || e.Kind == wormbell.AgentCall
+}
+
 // queue is the bounded road from the watchers to the engine.
 type queue struct {
-	max   int
+	max   int           // events, and queueKept more that matter
 	ready chan struct{} // holds one token while buf or lost is non-empty
 
 	mu   sync.Mutex // guards what follows; held for a few instructions only
@@ -25,11 +35,11 @@ type queue struct {
 
 func newQueue(max int) *queue { return &queue{max: max, ready: make(chan struct{}, 1)} }
 
-// put adds e, or counts it as lost if the queue is full. It never blocks.
+// put adds e, or counts it as lost if there is no room for it. It never blocks.
 func (q *queue) put(e wormbell.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.buf) >= q.max {
+	if n := len(q.buf); n >= q.max && !(n < q.max+queueKept && matters(e)) {
 		q.lost++
 		return
 	}
