@@ -92,10 +92,14 @@ func (s *Server) ours(c *call, what string) (*wormbell.Process, error) {
 	case err == nil && c.peer.alive(): // else the PID may have been another's
 		return p, s.vouched(c, p, what, func(a *wormbell.Process) bool { return a == p || s.runsOurs(c.peer, a) })
 	case errors.As(err, &not):
-		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", err)
+		if s.tells(c.peer) {
+			s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", err)
+		}
 		return nil, faultf(http.StatusForbidden, "only the wormbell that is installed beside the agent may", "refused to %s: %v", what, err)
 	}
-	s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "program not known", "err", err)
+	if s.tells(c.peer) {
+		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "program not known", "err", err)
+	}
 	return nil, faultf(http.StatusForbidden, "run it again; an agent that is not root cannot tell", "refused to %s: the agent could not tell which program asks", what)
 }
 
@@ -111,7 +115,9 @@ func (s *Server) vouched(c *call, p *wormbell.Process, what string, ours func(*w
 	if why == "" {
 		return nil
 	}
-	s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
+	if s.tells(c.peer) {
+		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
+	}
 	return faultf(http.StatusForbidden, "what root or a package of the system has installed is vouched for, a script or a program in a home is not",
 		"refused to %s: %s; type the command in a terminal yourself", what, why)
 }

@@ -40,6 +40,8 @@ const (
 	shutdownTime    = 2 * time.Second
 	maxListed       = 1000 // alerts in one answer
 	maxDemo         = 15 * time.Minute
+	maxRefused      = 10             // refusals of a uid that are told at once
+	maxLoosened     = 200            // calls of a uid at once that may loosen the guard
 	maxAnnounced    = 64             // files of one announcement
 	maxPause        = 24 * time.Hour // of everybody's notifications
 	maxOwnPause     = time.Hour      // of one's own
@@ -100,7 +102,8 @@ type Server struct {
 	Config
 	listener net.Listener
 	remove   func() // takes the socket away if it is still ours
-	refusals rate   // of log lines and events about refused requests
+	refusals rate   // of log lines and events about refused requests: ten at once
+	loosened rate   // of calls that may loosen the guard: maxLoosened at once
 	acting   sync.Mutex
 	pausing  sync.Mutex // guards pauses, and one pause from another
 	pauses   pauses
@@ -251,7 +254,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		if why != "" {
 			p := r.Context().Value(peerKey{}).(*peer)
-			if s.refusals.allow(p.uid, s.Now()) {
+			if s.tells(p) {
 				s.Log.Warn("request refused", "why", why, "uid", p.uid, "pid", p.pid)
 			}
 			write(w, http.StatusForbidden, faultf(0, "use the wormbell program", "refused: the request %s", map[string]string{
@@ -305,16 +308,16 @@ func (c *call) body(v any) error {
 	return faultf(http.StatusBadRequest, "", "the request is not the JSON expected")
 }
 
-// rate allows ten refusals of a uid at once and one more each second, so that
-// nobody fills the log or the event queue. Safe for concurrent use.
+// rate allows a uid so many of something at once and one more each second, so
+// that nobody fills the log or the event queue. Safe for concurrent use.
 type rate struct {
+	most float64    // at once; does not change
 	mu   sync.Mutex // guards what follows
 	left map[int]float64
 	last time.Time
 }
 
 func (r *rate) allow(uid int, now time.Time) bool {
-	const most = 10
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.left == nil {
@@ -323,13 +326,13 @@ func (r *rate) allow(uid int, now time.Time) bool {
 	gained := max(0, now.Sub(r.last).Seconds())
 	r.last = now
 	for u, n := range r.left {
-		if r.left[u] = n + gained; r.left[u] >= most {
+		if r.left[u] = n + gained; r.left[u] >= r.most {
 			delete(r.left, u)
 		}
 	}
 	n, known := r.left[uid]
 	if !known {
-		n = most
+		n = r.most
 	}
 	if n < 1 {
 		return false

@@ -47,6 +47,10 @@ func (s *Server) loosen(c *call, what string) (*wormbell.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Each one that is accepted is written to the log and to the disk.
+	if !s.loosened.allow(c.peer.uid, s.Now()) {
+		return nil, faultf(http.StatusTooManyRequests, "try again in a minute", "refused to %s: there were very many such calls", what)
+	}
 	if p.TTY == "" && c.peer.uid != 0 { // root without a terminal is configuration management
 		return p, s.windowed(c, p, what)
 	}
@@ -90,7 +94,7 @@ func (s *Server) windowed(c *call, p *wormbell.Process, what string) error {
 			return s.vouched(c, p, what, ours)
 		}
 	}
-	if s.refusals.allow(c.peer.uid, s.Now()) {
+	if s.tells(c.peer) {
 		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "no terminal", "program", why)
 	}
 	return faultf(http.StatusForbidden, hint,
@@ -170,11 +174,13 @@ func hasWindows(name string, args []string) bool {
 func (s *Server) clear(c *call, what string) (*wormbell.Process, error) {
 	p := s.caller(c)
 	if p == nil {
-		s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "caller not known")
+		if s.tells(c.peer) {
+			s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "caller not known")
+		}
 		return nil, faultf(http.StatusForbidden, "run it again from an ordinary terminal", "refused to %s: the agent could not tell who asks", what)
 	}
 	if why := s.below(p); why != "" {
-		if s.refusals.allow(c.peer.uid, s.Now()) {
+		if s.tells(c.peer) {
 			s.Log.Warn("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
 			if what == announcing && s.harmless(c, p) {
 				s.Store.AddCall(alert.Call{Time: s.Now(), User: c.user(), PID: p.PID, Exe: p.Exe, What: "refused " + what + ": " + why})
@@ -186,6 +192,11 @@ func (s *Server) clear(c *call, what string) (*wormbell.Process, error) {
 	}
 	return p, nil
 }
+
+// tells reports whether a refusal is written to the log, and the like, for not
+// every one is: the journal drops lines of whoever writes too many, and with them
+// those of findings.
+func (s *Server) tells(p *peer) bool { return s.refusals.allow(p.uid, s.Now()) }
 
 // harmless reports whether a refused announcement of p's silences nobody and need
 // not ring: it is our own program, whatever started it, that asks before it reads.
@@ -261,7 +272,7 @@ func (s *Server) locked(c *call, name, what string) error {
 	if file == "" {
 		return nil
 	}
-	if s.refusals.allow(c.peer.uid, s.Now()) {
+	if s.tells(c.peer) {
 		s.Log.Info("call refused", "call", what, "uid", c.peer.uid, "pid", c.peer.pid, "why", "locked", "file", file)
 	}
 	return faultf(http.StatusForbidden, "'wormbell settings' shows what is locked; ask who looks after this machine", "%s is locked by your administrator: %s", name, file)

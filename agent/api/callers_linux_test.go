@@ -136,6 +136,49 @@ func TestRefusalsAreBounded(t *testing.T) {
 	if n := len(r.lines()); n < 1 || n > 60 {
 		t.Errorf("%d events of 300 refusals", n)
 	}
+	if n := strings.Count(r.log.String(), "\n"); n > 60 {
+		t.Errorf("%d lines in the log of 300 refusals", n)
+	}
+}
+
+// Refusals of callers that are not known, that are no program of ours, and that
+// have no terminal are no more either: the journal would drop what comes from the
+// agent after them, findings too.
+func TestOtherRefusalsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, who := range map[string]func(int) *wormbell.Process{"not known": func(int) *wormbell.Process { return nil }, "not ours": child(bash), "no terminal": child(tool)} {
+		r := rigAt(t, "/usr/bin/wormbelld", func() time.Time { return now })
+		r.says(who)
+		for range 50 {
+			r.ask("POST", "announce", `{"paths":["~/.npmrc"],"seconds":60}`)
+			r.ask("POST", "trust", `{"store":"npm","who":"exe:/opt/x","under":"person","reason":"x"}`)
+			r.ask("POST", "alerts/none/action", `{"what":"x"}`)
+		}
+		if n := strings.Count(r.log.String(), "call refused"); n < 1 || n > 10 {
+			t.Errorf("%s: %d lines in the log", name, n)
+		}
+	}
+}
+
+// TestAcceptedAreBounded: who is believed does not fill the log, nor push the
+// record of an earlier call out of the list.
+func TestAcceptedAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := rigAt(t, "", func() time.Time { return now })
+	id := r.raise(strconv.Itoa(os.Getuid()), tool)
+	r.says(child(bash))
+	last := 0
+	for range 500 {
+		last, _ = r.ask("POST", "alerts/"+id+"/close", "")
+	}
+	if n := strings.Count(r.log.String(), "call accepted"); last != 429 || n < 50 || n > 200 {
+		t.Errorf("the last was answered with %d, and %d lines are in the log", last, n)
+	}
+	if status, out := r.ask("POST", "pause", `{"seconds":0}`); status != 200 {
+		t.Errorf("what tightens: %d %s", status, out)
+	}
 }
 
 func TestTrustRows(t *testing.T) {

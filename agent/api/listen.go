@@ -27,7 +27,7 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, remove: remove}
+	s := &Server{Config: c, remove: remove, refusals: rate{most: maxRefused}, loosened: rate{most: maxLoosened}}
 	s.listener = &listener{Listener: l, server: s, byUser: map[int]int{}}
 	return s, nil
 }
@@ -74,7 +74,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if !l.admit(p.uid) {
 			p.close()
 			raw.Close()
-			if l.server.refusals.allow(p.uid, l.server.Now()) {
+			if l.server.tells(p) {
 				l.server.Log.Warn("connection refused", "uid", p.uid, "pid", p.pid, "why", "too many, or not this user's agent")
 			}
 			continue

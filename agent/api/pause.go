@@ -33,7 +33,7 @@ func (p *pauses) set(user string, until, now time.Time) {
 // told. This one would keep back what tells of it, so it is refused.
 func (s *Server) mayPause(c *call, p *wormbell.Process) error {
 	if why := s.behind(p, func(a *wormbell.Process) bool { return s.runsOurs(c.peer, a) }); why != "" {
-		if s.refusals.allow(c.peer.uid, s.Now()) {
+		if s.tells(c.peer) {
 			s.Log.Warn("call refused", "call", "pause", "uid", c.peer.uid, "pid", c.peer.pid, "why", why)
 			s.emit(c, p, "refused pause: "+why)
 		}

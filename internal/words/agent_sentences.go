@@ -26,6 +26,7 @@ var agentForms = []form{
 	{En: "refused to %[1]s: the call comes from below a process of alert %[2]w", Ja: "拒否しました（%[1]s）：警告 %[2]s のプロセスから起動されたプログラムの要求です"},
 	{En: "refused to %[1]s: %[2]s; type the command in a terminal yourself", Ja: "拒否しました（%[1]s）：%[2]s。ご自身でターミナルにコマンドを入力してください"},
 	{En: "refused to %[1]s: %[2]s", Ja: "拒否しました（%[1]s）：%[2]s"},
+	{En: "refused to %[1]s: there were very many such calls", Ja: "拒否しました（%[1]s）：同じような操作が短い間に多すぎます"},
 	{En: "refused to %[1]s: so wide a row needs root", Ja: "拒否しました（%[1]s）：これほど広い許可を追加できるのは root だけです"},
 	{En: "refused to %[1]s: it could not be told later whether the program has changed: %[2]s", Ja: "拒否しました（%[1]s）：プログラムが変更されたかどうかを後で確認できません（%[2]s）"},
 	{En: "%[1]c ran %[2]c before, which nobody vouches for", Ja: "%[1]s は、その前に保証のない %[2]s を実行していました"},
@@ -86,6 +87,7 @@ var agentForms = []form{
 	{En: "it came up while notifications were paused", Ja: "通知の停止中に発生しました"},
 
 	// What to do about them.
+	{En: "try again in a minute", Ja: "1分後にもう一度お試しください"},
 	{En: "try again in a few seconds", Ja: "数秒後にもう一度お試しください"},
 	{En: "try again in %[1]w", Ja: "%[1]s 後にもう一度お試しください"},
 	{En: "only the wormbell that is installed beside the agent may", Ja: "エージェントと同じ場所にインストールされた wormbell だけに許されています"},
