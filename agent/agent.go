@@ -135,8 +135,9 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.wait.Go(func() { a.took.run(ctx) })
 	a.wait.Go(func() { a.pulse.run(ctx) })
 	a.wait.Go(func() { a.budget.run(ctx, a.measure) })
-	anew := false                                                      // for homes that were not there
-	if len(c.Homes) == 0 && os.Geteuid() == 0 && o.Heart.Beat != nil { // who has no watchdog is not started again
+	anew := false // for homes that were not there
+	found := len(c.Homes) == 0 || set.found
+	if found && os.Geteuid() == 0 && o.Heart.Beat != nil { // who has no watchdog is not started again
 		a.wait.Go(func() {
 			if anew = a.awaitHomes(ctx, machineHomes); anew {
 				cancel()

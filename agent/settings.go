@@ -26,6 +26,7 @@ type set struct {
 	problems []string            // in sentences; of what is not in force
 	notices  []string            // of what is, and is a lot
 	rows     []wormbell.TrustRow // of the administrator's files
+	found    bool                // the homes are those that are found, although a file names others
 }
 
 func newSet(o Options, c Config) *set {
@@ -60,13 +61,15 @@ func (s *set) homes(given []string) ([]watchers.Home, error) {
 	}
 	s.problems = append(s.problems, fmt.Sprintf("settings: %q names no home that is there; those that are found are guarded", file))
 	delete(s.from.From, "homes")
+	s.found = true
 	return homes(nil, nil)
 }
 
 // keep writes down what is in force.
 func (s *set) keep(dir string, log *slog.Logger) {
 	if err := s.from.Keep(dir); err != nil {
-		log.Warn("settings are not kept, a file that is spoiled could not be stood in for", "err", err)
+		log.Warn("settings are not kept", "err", err)
+		s.problems = append(s.problems, fmt.Sprintf("settings: a file that is spoiled later could not be stood in for: %v", err))
 	}
 }
 

@@ -47,9 +47,31 @@ func TestHomesOfAFile(t *testing.T) {
 		if (err != nil) != tt.fails || len(list) != want || len(s.problems) != tt.told {
 			t.Errorf("%s: %v, %v, told %q", tt.name, list, err, s.problems)
 		}
+		if s.found != (tt.want < 0) {
+			t.Errorf("%s: that they were found is %v; of those, later ones are guarded, too", tt.name, s.found)
+		}
 		if tt.want < 0 && s.from.From["homes"] != "" {
 			t.Errorf("%s: they are said to be from %q", tt.name, s.from.From["homes"])
 		}
+	}
+}
+
+// TestNotKept: that settings cannot be kept is told before it matters.
+func TestNotKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(file, []byte("log_level = 'warn'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	from, err := settings.Read(settings.Source{File: file})
+	if err != nil || len(from.Files) != 1 {
+		t.Fatal(err, from)
+	}
+	s := newSet(Options{Settings: from}, Config{})
+	s.keep(filepath.Join(file, "below a file"), slog.New(slog.DiscardHandler))
+	if len(s.problems) != 1 || !strings.Contains(s.problems[0], "could not be stood in for") {
+		t.Errorf("told %q", s.problems)
 	}
 }
 

@@ -162,13 +162,12 @@ func (c Config) alive() {
 	}
 }
 
-// why says in a few words how a child ended.
+// why says in a few words how a child ended; memory says that the kernel has ended
+// a process of our control group meanwhile because there was no memory left.
 func why(err error, memory bool) string {
 	var exit *exec.ExitError
 	var s stalled
 	switch {
-	case memory:
-		return whyMemory
 	case errors.As(err, &s):
 		return string(s)
 	case !errors.As(err, &exit):
@@ -176,6 +175,8 @@ func why(err error, memory bool) string {
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	switch {
+	case memory && ok && status.Signaled() && status.Signal() == syscall.SIGKILL: // else it was another in our group
+		return whyMemory
 	case ok && status.Signaled() && (status.Signal() == syscall.SIGKILL || status.Signal() == syscall.SIGTERM):
 		return whyKilled
 	case ok && status.Signaled(), exit.ExitCode() == 2: // how Go ends a program that panics

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -169,6 +170,27 @@ func TestWhy(t *testing.T) {
 				t.Errorf("the children were told %q, want nothing and %q", got, why)
 			}
 		})
+	}
+}
+
+// TestWhyMemory: where the kernel ended something for want of memory, that was the
+// child only if the kernel ended it.
+func TestWhyMemory(t *testing.T) {
+	run := func(script string) error { return exec.Command("/bin/sh", "-c", script).Run() }
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{run("kill -KILL $$"), whyMemory},
+		{run("kill -TERM $$"), whyKilled},
+		{run("exit 2"), whyCrash},
+		{run("exit 1"), whyError},
+		{whyStuck, string(whyStuck)},
+		{errors.New("no such program"), whyError},
+	} {
+		if got := why(c.err, true); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
 	}
 }
 
