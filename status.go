@@ -27,7 +27,7 @@ type Status struct {
 	Sensors   []Sensor         `json:"sensors"`
 	Detectors []DetectorStatus `json:"detectors"`
 	Problems  []string         `json:"problems"` // what is wrong with the agent itself, in sentences; empty when all is well
-	Notices   []string         `json:"notices"`  // what is no fault, and should be known: how wide an administrator's row is
+	Notices   []string         `json:"notices"`  // what is no fault, and should be known: how wide an administrator's row is, whose home is not guarded
 	Settings  []Setting        `json:"settings"` // all there are, in the order of docs/config.md
 	Lost      int              `json:"lost"`     // events lost since start, by all sensors and the queue
 	Events    int              `json:"events"`   // events observed since start

@@ -21,6 +21,7 @@ import (
 	"wormbell/agent/api"
 	"wormbell/agent/detect"
 	"wormbell/agent/settings"
+	"wormbell/internal/passwd"
 	"wormbell/watchers"
 )
 
@@ -116,6 +117,11 @@ func Run(ctx context.Context, c Config, o Options) error {
 	defer a.store.Close()
 	set.keep(o.Source.Kept, a.log)
 	set.readTrust(o.Source, a.host.Lineage.Digest)
+	found := (len(c.Homes) == 0 || set.found) && os.Geteuid() == 0
+	if found {
+		problems, notices := leftOut(passwd.File, list)
+		set.problems, set.notices = append(set.problems, problems...), append(set.notices, notices...)
+	}
 	set.tell(a.log)
 	a.past = newPast(a.store, a.log, o.Again)
 	defer a.past.end()
@@ -135,9 +141,8 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.wait.Go(func() { a.took.run(ctx) })
 	a.wait.Go(func() { a.pulse.run(ctx) })
 	a.wait.Go(func() { a.budget.run(ctx, a.measure) })
-	anew := false // for homes that were not there
-	found := len(c.Homes) == 0 || set.found
-	if found && os.Geteuid() == 0 && o.Heart.Beat != nil { // who has no watchdog is not started again
+	anew := false                     // for homes that were not there
+	if found && o.Heart.Beat != nil { // who has no watchdog is not started again
 		a.wait.Go(func() {
 			if anew = a.awaitHomes(ctx, machineHomes); anew {
 				cancel()

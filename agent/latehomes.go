@@ -2,6 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +32,34 @@ func machineHomes() []watchers.Home {
 	}
 	return list
 }
+
+// leftOut tells of the homes of root and of persons, in a file in the form of
+// passwd(5), that are there and are not among those that are guarded: which
+// nobody could look at, and which are somebody else's. Both may be right, and
+// neither must go unnoticed: whoever uses such a home takes it for guarded.
+func leftOut(file string, guarded []watchers.Home) (problems, notices []string) {
+	for _, p := range everybody(file) {
+		if slices.ContainsFunc(guarded, func(h watchers.Home) bool { return h.Dir == p.Home }) {
+			continue
+		}
+		st, err := os.Stat(p.Home)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it was not made, or is not mounted yet
+		case err != nil:
+			problems = append(problems, fmt.Sprintf("the home %q of uid %d is not guarded, it cannot be looked at: %v", p.Home, p.UID, errors.Unwrap(err)))
+		case st.IsDir() && owner(st) != p.UID:
+			notices = append(notices, fmt.Sprintf("the home %q of uid %d is not guarded: it belongs to uid %d", p.Home, p.UID, owner(st)))
+		}
+		if len(problems)+len(notices) >= maxLeftOut {
+			return problems, notices
+		}
+	}
+	return problems, notices
+}
+
+// maxLeftOut is how many homes are told of: where there are more, something else
+// is wrong, and these show it.
+const maxLeftOut = 10
 
 // awaitHomes returns true once there is a home that the agent does not guard,
 // false when ctx is done. What a home means to the lineage, the file-tree feed
