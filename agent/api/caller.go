@@ -158,11 +158,13 @@ func hasWindows(name string, args []string) bool {
 			return false
 		}
 	}
+	// The command comes first, but for the one flag that our own programs put before
+	// it: with any other, its value would pass for the command.
 	for i := 1; i < len(args); i++ {
 		switch a := args[i]; {
 		case a == "--socket":
 			i++ // its value
-		case strings.HasPrefix(a, "-"):
+		case strings.HasPrefix(a, "--socket="):
 		default:
 			return a == "dashboard"
 		}

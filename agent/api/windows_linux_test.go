@@ -69,6 +69,9 @@ func TestLooseningByAClick(t *testing.T) {
 		{"a command from cron", runs("wormbell"), clicked(job, cliExe, "root", "alert", "close", "abc"), 403, "no terminal", false},
 		{"a command on the desktop", runs("wormbell"), clicked(desktop, cliExe, "root", "alert", "close", "dashboard"), 403, "no terminal", false},
 		{"a command with a flag that is called so", runs("wormbell"), clicked(desktop, cliExe, "root", "--socket", "dashboard", "alert", "close"), 403, "no terminal", false},
+		{"a command behind a flag of its own whose value is called so", runs("wormbell"), clicked(desktop, cliExe, "root", "--reason", "dashboard", "alert", "close", "abc"), 403, "no terminal", false},
+		{"so, in short", runs("wormbell"), clicked(desktop, cliExe, "root", "-r", "dashboard", "alert", "close", "abc"), 403, "no terminal", false},
+		{"so, behind the socket", runs("wormbell"), clicked(desktop, cliExe, "root", "--socket=/run/x.sock", "--who", "dashboard", "trust", "add"), 403, "no terminal", false},
 		{"a command line that is not known", runs("wormbell"), func(pid int) *wormbell.Process {
 			return &wormbell.Process{PID: pid, Start: start, Exe: cliExe, Signer: "root", Parent: desktop}
 		}, 403, "no terminal", false},
