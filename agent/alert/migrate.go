@@ -144,21 +144,31 @@ func takeBack(path string, schemas []string) (bool, error) {
 	return false, nil
 }
 
-// forgetBackups removes copies that are older than closed alerts are kept: they
-// hold alerts, too.
+// forgetBackups removes copies, and databases that were set aside, that are older
+// than closed alerts are kept: they hold alerts, too.
 func forgetBackups(path string, before time.Time) error {
-	names, err := filepath.Glob(path + ".v*")
+	names, err := filepath.Glob(path + ".*")
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, name := range names {
-		if _, err := strconv.Atoi(strings.TrimPrefix(name, path+".v")); err != nil {
+		if !isBackup(strings.TrimPrefix(name, path+".")) {
 			continue // none of ours
 		}
-		if info, err := os.Lstat(name); err == nil && info.ModTime().Before(before) {
+		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && info.ModTime().Before(before) {
 			errs = append(errs, os.Remove(name))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isBackup reports whether a database with that after its name is a copy of
+// [backupPath], or was set aside by [setAside].
+func isBackup(tail string) bool {
+	if n, ok := strings.CutPrefix(tail, "v"); ok {
+		_, err := strconv.Atoi(n)
+		return err == nil
+	}
+	return strings.HasPrefix(tail, "corrupt-") || strings.HasPrefix(tail, "newer-")
 }

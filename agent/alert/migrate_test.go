@@ -202,7 +202,9 @@ func TestFreshHasNoCopies(t *testing.T) {
 func TestOldCopiesGo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, age := range map[string]time.Duration{"wormbell.db.v1": 91 * 24 * time.Hour, "wormbell.db.v2": 89 * 24 * time.Hour, "wormbell.db.vx": 91 * 24 * time.Hour} {
+	for name, age := range map[string]time.Duration{"wormbell.db.v1": 91 * 24 * time.Hour, "wormbell.db.v2": 89 * 24 * time.Hour, "wormbell.db.vx": 91 * 24 * time.Hour,
+		"wormbell.db.corrupt-20251201T000000": 91 * 24 * time.Hour, "wormbell.db.corrupt-20251201T000000-wal": 91 * 24 * time.Hour,
+		"wormbell.db.newer-20251201T000000-2": 91 * 24 * time.Hour, "wormbell.db.newer-20260201T000000": 89 * 24 * time.Hour, "wormbell.db.mine": 91 * 24 * time.Hour} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -212,7 +214,9 @@ func TestOldCopiesGo(t *testing.T) {
 		}
 	}
 	open(t, alert.Config{Dir: dir, Now: func() time.Time { return t0 }})
-	for name, stays := range map[string]bool{"wormbell.db.v1": false, "wormbell.db.v2": true, "wormbell.db.vx": true} {
+	for name, stays := range map[string]bool{"wormbell.db.v1": false, "wormbell.db.v2": true, "wormbell.db.vx": true,
+		"wormbell.db.corrupt-20251201T000000": false, "wormbell.db.corrupt-20251201T000000-wal": false,
+		"wormbell.db.newer-20251201T000000-2": false, "wormbell.db.newer-20260201T000000": true, "wormbell.db.mine": true} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != stays {
 			t.Errorf("%s: %v", name, err)
 		}
