@@ -5,6 +5,11 @@
 # it that was cut off does nothing.
 #
 # It asks before it becomes root. See docs/release.md.
+
+# Only folders of root's: what a worm puts into a folder of the person's as "ssh-keygen" or "sudo" is not asked.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/run/wrappers/bin:/run/current-system/sw/bin
+export PATH
+unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT DYLD_INSERT_LIBRARIES DYLD_LIBRARY_PATH TAR_OPTIONS GZIP GREP_OPTIONS
 set -eu
 
 # What the release writes here. Without keys it was built for a test, and nothing can be checked against it.
@@ -39,7 +44,41 @@ die() {
 	exit 1
 }
 
+# common: what both halves of this script do, the person's and root's.
+common() {
+	cat <<'EOF'
 has() { command -v "$1" >/dev/null 2>&1; }
+
+sha256() {
+	if has sha256sum; then
+		sha256sum <"$1"
+	elif has shasum; then
+		shasum -a 256 <"$1"
+	else
+		openssl dgst -sha256 -r <"$1"
+	fi | cut -d' ' -f1
+}
+
+# signed_sum NAME: its sum in the list.
+signed_sum() { printf '%s\n' "$list" | awk -v name="$1" '$2 == name { print $1 }'; }
+
+# right FOLDER: has the key signed the list? What is needed for the answer is written into that folder.
+right() {
+	case "$kind" in
+	SSH)
+		printf '%s\n' "$key" >"$1/signers" && printf '%s\n' "$signature" >"$1/signature" || return 1
+		printf '%s\n' "$list" | ssh-keygen -Y verify -f "$1/signers" -I wormbell-release -n wormbell-release -s "$1/signature" >/dev/null 2>&1
+		;;
+	OpenPGP)
+		printf '%s' "$key" | base64 -d >"$1/key.gpg" && printf '%s\n' "$signature" >"$1/signature" || return 1
+		printf '%s\n' "$list" | gpgv --homedir "$1" --keyring "$1/key.gpg" "$1/signature" - >/dev/null 2>&1
+		;;
+	none) ;;
+	*) return 1 ;;
+	esac
+}
+EOF
+}
 
 # get NAME FILE: from the base. A file that is not there is an error; so is one that is too long.
 get() {
@@ -56,18 +95,19 @@ get() {
 
 fetch() {
 	if has curl; then
-		curl --fail --silent --show-error --location --proto "=$3" --proto-redir "=$3" --max-redirs 5 --connect-timeout 20 \
+		# Not with the settings of the person's home (-q).
+		curl -q --fail --silent --show-error --location --proto "=$3" --proto-redir "=$3" --max-redirs 5 --connect-timeout 20 \
 			--max-filesize "$LIMIT" --output "$2" -- "$1" 2>/dev/null
 	elif has wget; then
 		# wget has no limit of its own, and busybox's knows few options; --https-only is asked of the one that has it.
 		if [ "$3" = https ] && wget --help 2>&1 | grep -q -e --https-only; then
-			wget -q --https-only -O - -- "$1" 2>/dev/null | head -c "$LIMIT" >"$2"
+			WGETRC=/dev/null wget -q --https-only -O - -- "$1" 2>/dev/null | head -c "$LIMIT" >"$2"
 		else
-			wget -q -O - "$1" 2>/dev/null | head -c "$LIMIT" >"$2"
+			WGETRC=/dev/null wget -q -O - "$1" 2>/dev/null | head -c "$LIMIT" >"$2"
 		fi
 		[ -s "$2" ]
 	else
-		die "neither curl nor wget is here to take files with"
+		die "neither curl nor wget is here to take files with" "programs are looked for in $PATH and nowhere else"
 	fi
 }
 
@@ -75,35 +115,25 @@ fetch() {
 # can be checked must be right: a bad SSH signature is not excused by a good other one.
 check_signature() {
 	if [ -n "$SSH_SIGNER" ] && has ssh-keygen; then
-		get SHA256SUMS.sig "$tmp/sums.sig" || die "there is no signature of the sums (SHA256SUMS.sig): nothing was installed"
-		printf '%s\n' "$SSH_SIGNER" >"$tmp/signers"
-		printf '%s\n' "$list" | ssh-keygen -Y verify -f "$tmp/signers" -I wormbell-release -n wormbell-release -s "$tmp/sums.sig" >/dev/null 2>&1 ||
-			die "the signature of the sums is not right: nothing was installed" "the files were changed on the way, or are not ours"
-		signed='signed with the SSH key of this script'
+		kind=SSH key=$SSH_SIGNER file=SHA256SUMS.sig
 	elif [ -n "$PGP_KEY" ] && has gpgv; then
-		get SHA256SUMS.asc "$tmp/sums.asc" || die "there is no signature of the sums (SHA256SUMS.asc): nothing was installed"
-		printf '%s' "$PGP_KEY" | base64 -d >"$tmp/key.gpg" || die "the key in this script cannot be read"
-		printf '%s\n' "$list" | gpgv --homedir "$tmp" --keyring "$tmp/key.gpg" "$tmp/sums.asc" - >/dev/null 2>&1 ||
-			die "the signature of the sums is not right: nothing was installed" "the files were changed on the way, or are not ours"
-		signed='signed with the OpenPGP key of this script'
+		kind=OpenPGP key=$PGP_KEY file=SHA256SUMS.asc
 	elif [ -z "$SSH_SIGNER$PGP_KEY" ]; then
 		[ "$unsigned" = yes ] || die "this script was built without a key: it cannot check who made the files" \
 			"take a published install.sh; for a test build of your own there is --unsigned"
 		say "WARNING: nobody signed these files; they are only checked for being whole"
-		signed='UNSIGNED'
+		kind=none key='' signature='' signed='UNSIGNED'
+		return 0
 	else
-		die "neither ssh-keygen (of OpenSSH) nor gpgv is here to check the signature with: nothing was installed" "install one of them"
+		die "neither ssh-keygen (of OpenSSH) nor gpgv is here to check the signature with: nothing was installed" \
+			"install one of them; programs are looked for in $PATH and nowhere else"
 	fi
-}
-
-sha256() {
-	if has sha256sum; then
-		sha256sum <"$1"
-	elif has shasum; then
-		shasum -a 256 <"$1"
-	else
-		openssl dgst -sha256 -r <"$1"
-	fi | cut -d' ' -f1
+	get "$file" "$tmp/$file" || die "there is no signature of the sums ($file): nothing was installed"
+	signature=$(head -c 20000 <"$tmp/$file")
+	mkdir "$tmp/check"
+	right "$tmp/check" ||
+		die "the signature of the sums is not right: nothing was installed" "the files were changed on the way, or are not ours"
+	signed="signed with the $kind key of this script"
 }
 
 # pick PATTERN: the one file of the sums whose name fits. Names that are no plain names are not taken.
@@ -112,9 +142,6 @@ pick() {
 		length($1) == 64 && $1 ~ /^[0-9a-f]+$/ && NF == 2 && $2 ~ /^[A-Za-z0-9][A-Za-z0-9._~+-]*$/ && $2 ~ pattern { n++; name = $2 }
 		END { if (n == 1) print name; else exit 1 }' || return 1
 }
-
-# signed_sum NAME: its sum in the list.
-signed_sum() { printf '%s\n' "$list" | awk -v name="$1" '$2 == name { print $1 }'; }
 
 # take NAME: gets it, and removes it again if it is not what was signed.
 take() {
@@ -141,9 +168,18 @@ older() {
 		BEGIN { exit !(key(a) "" < key(b) "") }'
 }
 
+# of_root FILE…: are all of them root's?
+of_root() {
+	for f; do
+		# shellcheck disable=SC2012 # the names are ours, and not every machine has find or stat
+		[ "$(ls -ldnL "$f" | awk '{ print $3 }')" = 0 ] || return 1
+	done
+}
+
 installed_version() {
 	for program in /usr/bin/wormbell /usr/local/bin/wormbell; do
 		[ -x "$program" ] || continue
+		of_root "$program" "${program%/*}" || continue # somebody else's is not run, least of all by root
 		"$program" --version 2>/dev/null | awk '{ print $2; exit }'
 		return 0
 	done
@@ -167,7 +203,12 @@ guess_format() {
 
 # as_root COMMAND…: asked for before.
 as_root() {
-	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		has sudo || die "there is no sudo in $PATH: nothing was installed" "run this script as root"
+		sudo -- "$@"
+	fi
 }
 
 confirm() {
@@ -182,27 +223,23 @@ confirm() {
 }
 
 # by_root: what root is to do, a script of its own. Until then all lies in a folder of the person's, and another program of
-# theirs could put something else there after it was checked: so root takes a copy that is its own, and checks that one.
-# Its arguments: the command, an option for it or "", the most that a file may hold, the folder, and of each file the name
-# and the sum that was signed.
+# theirs could put something else there, before it was checked or after: so root takes copies that are its own, and checks those,
+# the signature too. Its arguments: the command, an option for it or "", the most that a file may hold, the folder, the list, what
+# kind of signature it has, whose, the signature, and the names of the files.
 by_root() {
 	cat <<'EOF'
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/run/wrappers/bin:/run/current-system/sw/bin
+export PATH
 set -eu
-how=$1 allow=$2 limit=$3 from=$4
-shift 4
+how=$1 allow=$2 limit=$3 from=$4 list=$5 kind=$6 key=$7 signature=$8
+shift 8
 die() {
 	printf '%s\n' "wormbell: $*: nothing was installed" >&2
 	exit 1
 }
-sha256() {
-	if command -v sha256sum >/dev/null 2>&1; then
-		sha256sum <"$1"
-	elif command -v shasum >/dev/null 2>&1; then
-		shasum -a 256 <"$1"
-	else
-		openssl dgst -sha256 -r <"$1"
-	fi | cut -d' ' -f1
-}
+EOF
+	common
+	cat <<'EOF'
 # unpack ARCHIVE FOLDER: only if all of it is plain files below FOLDER.
 unpack() {
 	tar -tzf "$1" >"$own/names" || die "$1 cannot be read"
@@ -213,15 +250,18 @@ unpack() {
 	(cd "$own" && tar -xzof "$1")
 }
 umask 022
-own=$(mktemp -d)
+unset TMPDIR # the person's, who could put other files there
+own=$(mktemp -d /tmp/wormbell.XXXXXXXXXX)
 trap 'rm -rf "$own"' EXIT
 trap 'exit 1' HUP INT TERM
-left=$(($# / 2))
+mkdir -m 700 "$own/check"
+right "$own/check" || die "the list of sums is no longer what was signed: something has changed it in $from"
+left=$#
 while [ "$left" -gt 0 ]; do
-	name=$1 want=$2
-	shift 2
+	name=$1
+	shift
 	head -c "$limit" <"$from/$name" >"$own/$name"
-	[ "$(sha256 "$own/$name")" = "$want" ] || die "$name is no longer what was signed: something has changed it in $from"
+	[ "$(sha256 "$own/$name")" = "$(signed_sum "$name")" ] || die "$name is no longer what was signed: something has changed it in $from"
 	set -- "$@" "$own/$name"
 	left=$((left - 1))
 done
@@ -241,13 +281,20 @@ pacman*) pacman -U --noconfirm "$@" ;;
 wormbell*)
 	folder=${1##*/} folder=${folder%.tar.gz}
 	unpack "$1" "$folder"
-	"$own/$folder/wormbell" install
+	[ -x "$own/$folder/wormbell" ] || die "programs cannot be run in /tmp (it is mounted noexec)"
+	# shellcheck disable=SC2086 # one option or none
+	"$own/$folder/wormbell" install $allow
 	;;
 esac
 EOF
 }
 
 main() {
+	eval "$(common)"
+	for tool in awk cat cut grep head id ls mkdir mktemp rm uname; do
+		has "$tool" || die "there is no $tool in $PATH, and programs are looked for nowhere else: nothing was done"
+	done
+	umask 077
 	base=$BASE version='' format='' tray=yes dry=no yes=no downgrade=no unsigned=no
 	while [ $# -gt 0 ]; do
 		case "$1" in
@@ -332,11 +379,12 @@ main() {
 	take "$first"
 	[ -z "$second" ] || take "$second"
 	confirm
-	set -- "$first" "$(signed_sum "$first")"
-	[ -z "$second" ] || set -- "$@" "$second" "$(signed_sum "$second")"
 	allow=''
 	[ "$downgrade$format" != yesdeb ] || allow=--allow-downgrades
-	as_root sh -c "$(by_root)" sh "$how" "$allow" "$LIMIT" "$tmp" "$@"
+	[ "$yes$format" != yestar ] || allow=--yes
+	set -- "$first"
+	[ -z "$second" ] || set -- "$@" "$second"
+	as_root sh -c "$(by_root)" sh "$how" "$allow" "$LIMIT" "$tmp" "$list" "$kind" "$key" "$signature" "$@"
 }
 
 main "$@"

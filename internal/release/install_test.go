@@ -28,7 +28,7 @@ type shop struct {
 }
 
 // installTools are what install.sh needs of a machine.
-var installTools = []string{"sh", "awk", "base64", "cat", "chmod", "curl", "cut", "dpkg", "env", "gpgv", "grep", "head", "id", "mktemp", "rm", "sha256sum", "ssh-keygen", "tar", "gzip", "uname"}
+var installTools = []string{"sh", "awk", "base64", "cat", "chmod", "curl", "cut", "dpkg", "env", "gpgv", "grep", "head", "id", "ls", "mkdir", "mktemp", "rm", "sha256sum", "ssh-keygen", "tar", "gzip", "uname"}
 
 func newShop(t *testing.T, version string, without ...string) *shop {
 	t.Helper()
@@ -126,8 +126,22 @@ func (s *shop) resum(name string) {
 // whether it ended well.
 func (s *shop) install(shellName string, args ...string) (said, installed string, err error) {
 	s.t.Helper()
+	// Instead of the folders of the system, which alone it asks.
+	script := filepath.Join(s.t.TempDir(), "install.sh")
+	if err := os.WriteFile(script, bytes.ReplaceAll(read(s.t, filepath.Join(s.files, "install.sh")), []byte("\nPATH="+systemPath), []byte("\nPATH="+s.tools)), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.run(shellName, script, args...)
+}
+
+// systemPath is where install.sh looks for programs.
+const systemPath = "/usr/sbin:/usr/bin:/sbin:/bin:/run/wrappers/bin:/run/current-system/sw/bin"
+
+// run runs script with the shop's tools in the person's PATH.
+func (s *shop) run(shellName, script string, args ...string) (said, installed string, err error) {
+	s.t.Helper()
 	program := strings.Fields(shellName)
-	cmd := exec.Command(program[0], append(append(program[1:], filepath.Join(s.files, "install.sh")), args...)...)
+	cmd := exec.Command(program[0], append(append(program[1:], script), args...)...)
 	cmd.Env = []string{"PATH=" + s.tools, "HOME=" + s.t.TempDir(), "TMPDIR=" + s.t.TempDir()}
 	out, err := cmd.CombinedOutput()
 	log, readErr := os.ReadFile(s.log)
@@ -178,7 +192,7 @@ func TestInstallScriptRefuses(t *testing.T) {
 	// hostile signs an archive with that in it with the right key: what a mistake of ours must not do to a machine.
 	hostile := func(make string) func(*shop) {
 		return func(s *shop) {
-			if err := shell(t.TempDir(), `d=wormbell-1.1.0-linux-amd64; mkdir $d; echo 'echo installed >>"`+s.log+`"' >$d/wormbell; chmod +x $d/wormbell; `+make+`; cp a.tar.gz "$1/`+goodTar+`"`, s.files); err != nil {
+			if err := shell(t.TempDir(), `d=wormbell-1.1.0-linux-amd64; mkdir $d; echo 'echo installed "$@" >>"`+s.log+`"' >$d/wormbell; chmod +x $d/wormbell; `+make+`; cp a.tar.gz "$1/`+goodTar+`"`, s.files); err != nil {
 				t.Fatal(err)
 			}
 			s.resum(goodTar)
@@ -213,6 +227,8 @@ func TestInstallScriptRefuses(t *testing.T) {
 		"with gpgv, a changed sum":        {without: []string{"ssh-keygen"}, spoil: func(s *shop) { s.put(goodDeb, []byte("evil")); s.resum(goodDeb) }, says: "the signature of the sums is not right"},
 		"with gpgv, no signature":         {without: []string{"ssh-keygen"}, spoil: func(s *shop) { s.remove("SHA256SUMS.asc") }, says: "there is no signature"},
 		"nothing to check with":           {without: []string{"ssh-keygen", "gpgv"}, says: "neither ssh-keygen"},
+		"a tool that lies elsewhere":      {without: []string{"awk"}, says: "there is no awk in "},
+		"nothing to get files with":       {without: []string{"curl"}, says: "programs are looked for in "},
 		"no list":                         {spoil: func(s *shop) { s.remove("SHA256SUMS") }, says: "there is no list"},
 		"not https":                       {args: []string{"--base", "http://packages.example.com/x"}, says: "is not https"},
 		"a host that looks like this one": {args: []string{"--base", "http://127.0.0.1.example.com/x"}, says: "is not https"},
@@ -255,7 +271,7 @@ func TestInstallScriptRefuses(t *testing.T) {
 	t.Run("a good archive", func(t *testing.T) {
 		s := newShop(t, newer)
 		hostile(`tar -czf a.tar.gz $d/wormbell`)(s)
-		if said, installed, err := s.install(sh, "--base", s.url, "--yes", "--format", "tar"); err != nil || installed != "installed\n" {
+		if said, installed, err := s.install(sh, "--base", s.url, "--yes", "--format", "tar"); err != nil || installed != "installed install --yes\n" {
 			t.Errorf("%v %q\n%s", err, installed, said)
 		}
 	})
@@ -303,6 +319,71 @@ exec "$@"
 				t.Errorf("%v, installed:\n%s\nsaid:\n%s", err, installed, said)
 			}
 		})
+	}
+}
+
+// TestInstallScriptSwappedBeforeTheCheck: another program of the person has put
+// its own key beside the list when the signature is checked. Root checks again,
+// where that program cannot write.
+func TestInstallScriptSwappedBeforeTheCheck(t *testing.T) {
+	releases(t)
+	s := newShop(t, newer)
+	other := filepath.Join(t.TempDir(), "other")
+	if err := shell("", `ssh-keygen -q -t ed25519 -N '' -f "$1"`, other); err != nil {
+		t.Fatal(err)
+	}
+	s.put(goodDeb, []byte("evil"))
+	s.resum(goodDeb)
+	s.sign(other)
+	real, err := exec.LookPath("ssh-keygen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.tools, "ssh-keygen")); err != nil {
+		t.Fatal(err)
+	}
+	swapped := filepath.Join(t.TempDir(), "swapped")
+	// In the folder of the person's it is in time. Into root's it cannot write.
+	if err := executable.Write(filepath.Join(s.tools, "ssh-keygen"), `#!/bin/sh
+for f; do case "$f" in "${TMPDIR:-none}"/*/signers) printf 'wormbell-release %s\n' "$(cat "`+other+`.pub")" >"$f"; echo swapped >>"`+swapped+`" ;; esac; done
+exec `+real+` "$@"
+`); err != nil {
+		t.Fatal(err)
+	}
+	said, installed, err := s.install("/bin/sh", "--base", s.url, "--yes")
+	if err == nil || installed != "" || !strings.Contains(said, "is no longer what was signed") || len(read(t, swapped)) == 0 {
+		t.Errorf("%v, installed:\n%s\nsaid:\n%s", err, installed, said)
+	}
+}
+
+// TestInstallScriptPath: what lies in the person's PATH under the name of a tool
+// is not asked. Nothing is installed here: it is the machine's own tools that run.
+func TestInstallScriptPath(t *testing.T) {
+	releases(t)
+	s := newShop(t, newer)
+	asked := filepath.Join(t.TempDir(), "asked")
+	for _, tool := range append(installTools, "sudo", "apt-get") {
+		if tool == "sh" {
+			continue
+		}
+		name := filepath.Join(s.tools, tool)
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		if err := executable.Write(name, "#!/bin/sh\necho "+tool+" >>"+asked+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := filepath.Join(s.files, "install.sh")
+	if said, _, err := s.run("/bin/sh", script, "--base", s.files, "--dry-run"); err != nil || !strings.Contains(said, goodDeb) {
+		t.Errorf("%v\n%s", err, said)
+	}
+	s.change("SHA256SUMS", "0", "1")
+	if said, _, err := s.run("/bin/sh", script, "--base", s.files, "--dry-run"); err == nil || !strings.Contains(said, "the signature of the sums is not right") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if b, err := os.ReadFile(asked); err == nil {
+		t.Errorf("it has asked the person's own:\n%s", b)
 	}
 }
 
