@@ -1,7 +1,6 @@
 package installer
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,12 +18,8 @@ import (
 type File struct {
 	Path string // on the machine, absolute
 	Mode fs.FileMode
-	Data []byte // what it holds, unless Source is set
-	// Source is a file to copy. It may be another user's: whoever calls sudo in a
-	// folder of their own says that they trust it.
-	Source string
-	kind   kind
-	want   string // SHA-256 that it had when the plan was made; "" if it was not looked at
+	Data []byte // what it holds
+	kind kind
 }
 
 // kind is to which step of the plan a file belongs.
@@ -37,19 +32,12 @@ const (
 	autostart
 )
 
-// maxProgram is more than any of our programs takes, in bytes.
-const maxProgram = 512 << 20
+// maxFile is how long a file may be that is copied or compared, in bytes: the
+// agent's database is among them.
+const maxFile = 512 << 20
 
 // temporary is what a file is called until it is complete.
 const temporary = ".wormbell-new-*"
-
-// open returns what f is to hold.
-func (f File) open() (io.ReadCloser, error) {
-	if f.Source == "" {
-		return io.NopCloser(bytes.NewReader(f.Data)), nil
-	}
-	return openRegular(f.Source)
-}
 
 // openRegular opens a regular file, through no symbolic link at its end.
 func openRegular(path string) (*os.File, error) {
@@ -58,8 +46,8 @@ func openRegular(path string) (*os.File, error) {
 		return nil, err
 	}
 	info, err := in.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxProgram) {
-		err = fmt.Errorf("read %q: not a regular file of at most %d MB", path, maxProgram>>20)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
+		err = fmt.Errorf("read %q: not a regular file of at most %d MB", path, maxFile>>20)
 	}
 	if err != nil {
 		in.Close()
@@ -69,18 +57,14 @@ func openRegular(path string) (*os.File, error) {
 }
 
 // sum returns the SHA-256 of what f is to hold, in hexadecimal digits.
-func (f File) sum() (string, error) {
-	in, err := f.open()
-	if err != nil {
-		return "", err
-	}
-	defer in.Close()
-	return digest(in)
+func (f File) sum() string {
+	sum := sha256.Sum256(f.Data)
+	return hex.EncodeToString(sum[:])
 }
 
 func digest(r io.Reader) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(r, maxProgram)); err != nil {
+	if _, err := io.Copy(h, io.LimitReader(r, maxFile)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -110,39 +94,25 @@ func (m *Machine) there(f File) (bool, error) {
 		return false, nil
 	}
 	have, err := sumOf(m.path(f.Path))
-	if err != nil {
-		return false, err
-	}
-	want, err := f.sum()
-	if err != nil {
-		return false, err
-	}
-	return have == want, nil
+	return have == f.sum(), err
 }
 
 // staged is a file that lies beside its place and waits to be moved there.
 type staged struct {
 	File
 	temp string
-	sum  string
 }
 
 // stage writes what f is to hold beside its place.
 func (m *Machine) stage(f File) (staged, error) {
 	s := staged{File: f}
-	in, err := f.open()
-	if err != nil {
-		return s, err
-	}
-	defer in.Close()
 	to := m.path(f.Path)
 	out, err := os.CreateTemp(filepath.Dir(to), temporary)
 	if err != nil {
 		return s, err
 	}
 	s.temp = out.Name()
-	h := sha256.New()
-	_, err = io.Copy(io.MultiWriter(out, h), io.LimitReader(in, maxProgram))
+	_, err = out.Write(f.Data)
 	if err == nil {
 		err = out.Chmod(f.Mode)
 	}
@@ -155,11 +125,6 @@ func (m *Machine) stage(f File) (staged, error) {
 	if err = errors.Join(err, out.Close()); err != nil {
 		os.Remove(s.temp)
 		return s, fmt.Errorf("write %q: %w", f.Path, err)
-	}
-	s.sum = hex.EncodeToString(h.Sum(nil))
-	if f.want != "" && s.sum != f.want {
-		os.Remove(s.temp)
-		return staged{}, fmt.Errorf("%q is no longer what it was when the plan was made", f.Source)
 	}
 	return s, nil
 }

@@ -108,18 +108,22 @@ func (m *Machine) Install(ctx context.Context, c Config) (*Plan, error) {
 		return nil, advice(errors.New("an agent runs already that the service manager did not start"), "end it first ('wormbell status' names its pid), then install")
 	}
 	in := installation{m: m, c: c, state: state, running: agentErr == nil, version: version, plan: &Plan{}}
-	in.want = Version(filepath.Join(c.Source, m.programName("wormbelld")))
 	if m.Agent == nil && c.Start {
 		in.note("Whether the agent answers cannot be asked on this system yet: the service manager's word is taken for it.")
 	}
-	in.withTray = c.Tray && m.has(c.Source, tray)
-	if c.Tray && !in.withTray {
+	if in.withTray = c.Tray && m.has(c.Source, tray); c.Tray && !in.withTray {
 		in.note("There is no %s in %s: nothing will show in desktops.", m.programName(tray), c.Source)
 	}
 	if owner != "" {
+		in.want = Version(filepath.Join(c.Source, m.programName("wormbelld")))
 		return in.packaged(ctx, owner)
 	}
-	return in.files(ctx)
+	from, err := m.read(c.Source, in.withTray)
+	if err != nil {
+		return nil, err
+	}
+	in.want = from.version
+	return in.files(ctx, from)
 }
 
 // installation is a plan in the making.
@@ -172,13 +176,13 @@ func (in *installation) packaged(ctx context.Context, owner string) (*Plan, erro
 }
 
 // files plans an installation of files.
-func (in *installation) files(ctx context.Context) (*Plan, error) {
+func (in *installation) files(ctx context.Context, from *source) (*Plan, error) {
 	m, c := in.m, in.c
 	old, err := m.manifest()
 	if err != nil && !errors.Is(err, ErrNotInstalled) {
 		return nil, err
 	}
-	files, err := m.layout(c, in.withTray)
+	files, err := m.layout(c, from, in.withTray)
 	if err != nil {
 		return nil, err
 	}
@@ -187,20 +191,16 @@ func (in *installation) files(ctx context.Context) (*Plan, error) {
 	next := Manifest{Version: 1, Wormbell: in.want, Prefix: c.Prefix, Time: m.Now().UTC().Truncate(time.Second), Tray: in.withTray, Started: c.Start, Folders: slices.Clone(old.Folders)}
 	var change []File
 	for _, f := range files {
-		sum, err := f.sum()
-		if err != nil {
-			return nil, fmt.Errorf("read what is to be %q: %w", f.Path, err)
-		}
-		next.Files = append(next.Files, Entry{Path: f.Path, SHA256: sum, Kind: map[kind]string{program: "program", unit: "unit"}[f.kind]})
+		next.Files = append(next.Files, Entry{Path: f.Path, SHA256: f.sum(), Kind: map[kind]string{program: "program", unit: "unit"}[f.kind]})
 		ok, err := m.there(f)
 		if err != nil {
 			return nil, fmt.Errorf("look at %q: %w", f.Path, err)
 		}
 		if !ok {
-			f.want = sum
 			change = append(change, f)
 		}
 	}
+	in.plan.Notes = append(in.plan.Notes, from.where(change)...)
 	var obsolete []string
 	for _, e := range old.Files {
 		if !slices.ContainsFunc(files, func(f File) bool { return f.Path == e.Path }) && exists(m.path(e.Path)) {

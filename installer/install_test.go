@@ -4,11 +4,15 @@ package installer_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -139,12 +143,12 @@ func TestAgentThatCannotBeAsked(t *testing.T) {
 	}
 }
 
-// TestChangedSincePlanned: what is put is what the person agreed to.
+// TestChangedSincePlanned: what is put is what the person was shown, whatever
+// another program of theirs has put in its place.
 func TestChangedSincePlanned(t *testing.T) {
 	t.Parallel()
 	m, g := machine(t)
 	c := config(t, "good 1")
-	before := tree(t, m.Root)
 	p, err := m.Install(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -152,9 +156,121 @@ func TestChangedSincePlanned(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.Source, "wormbelld"), []byte("good evil"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err = p.Do(t.Context())
-	if d := cmp.Diff(tree(t, m.Root), before); err == nil || !strings.Contains(err.Error(), "no longer what it was") || d != "" || g.running != "" {
-		t.Errorf("%q %v\n%s", g.running, err, d)
+	if err := p.Do(t.Context()); err != nil || g.running != "good 1" || g.read("/usr/local/bin/wormbelld") != "good 1" {
+		t.Errorf("%q %v", g.running, err)
+	}
+	if want := fmt.Sprintf("wormbelld has the SHA-256 %x.", sha256.Sum256([]byte("good 1"))); !slices.Contains(p.Notes, want) {
+		t.Errorf("notes %q, no %q", p.Notes, want)
+	}
+}
+
+// TestWhoCouldHaveChanged: the plan says what is not known of the programs, and
+// nothing of it when none is put.
+func TestWhoCouldHaveChanged(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: programs of somebody else's")
+	}
+	const could, proves = "Others than root could have changed the programs", "Nothing here proves who made them"
+	for name, tc := range map[string]struct {
+		change func(dir string) error
+		could  bool
+	}{
+		"root's":         {func(string) error { return nil }, false},
+		"a user's":       {func(dir string) error { return os.Chown(dir, 4001, 4001) }, true},
+		"for all":        {func(dir string) error { return os.Chmod(dir, 0o777) }, true},
+		"below a user's": {func(dir string) error { return os.Chown(filepath.Dir(dir), 4001, 4001) }, true},
+		"a user's file":  {func(dir string) error { return os.Chown(filepath.Join(dir, "wormbell"), 4001, 4001) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, _ := machine(t)
+			c := config(t, "good 1")
+			if err := tc.change(c.Source); err != nil {
+				t.Fatal(err)
+			}
+			p := install(t, m, c)
+			if all := strings.Join(p.Notes, "\n"); strings.Contains(all, could) != tc.could || !strings.Contains(all, proves) || strings.Count(all, "SHA-256") < 3 {
+				t.Errorf("notes:\n%s", all)
+			}
+			if p, err := m.Install(t.Context(), c); err != nil || len(p.Notes) > 0 {
+				t.Errorf("the second time: %q %v", p.Notes, err)
+			}
+		})
+	}
+}
+
+// TestProgramsOfOneBuild: three programs that are not of one build are not put.
+func TestProgramsOfOneBuild(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ file, text, says string }{
+		"one of another version": {"wormbell", "cli of v2", `wormbelld is of version "v1", wormbell of "v2"`},
+		"an exchanged one":       {"wormbell-tray", "cli of v1", `what is called wormbell-tray was built as "wormbell/cmd/wormbell"`},
+		"no program":             {"wormbelld", "alien", "is no program of Wormbell's"},
+		"a good one":             {"wormbell", "cli of v1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, _ := machine(t)
+			c := config(t, "good of v1")
+			if err := os.WriteFile(filepath.Join(c.Source, tc.file), []byte(tc.text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Install(t.Context(), c); (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestOurPrograms: what the linker wrote into a real program is read.
+func TestOurPrograms(t *testing.T) {
+	t.Parallel()
+	m, _ := machine(t)
+	m.Build = nil
+	c := config(t, "good 1")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"wormbelld", "wormbell", "wormbell-tray"} {
+		if err := os.WriteFile(filepath.Join(c.Source, name), b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := m.Install(t.Context(), c); err == nil || !strings.Contains(err.Error(), `what is called wormbelld was built as "wormbell/installer.test"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestHostilePrograms: what a person's folder holds instead of a program neither
+// keeps root waiting nor leads it to another file.
+func TestHostilePrograms(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]func(path string) error{
+		"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"a link":   func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o755) },
+		"a file without end": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o755), os.Truncate(path, 129<<20))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, _ := machine(t)
+			c := config(t, "good 1")
+			path := filepath.Join(c.Source, "wormbelld")
+			if err := errors.Join(os.Remove(path), put(path)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Install(t.Context(), c); err == nil {
+				t.Error("it is taken for a program")
+			}
+		})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,8 @@ type Machine struct {
 	// none does. An error says that it could not be told.
 	Owner   func(ctx context.Context, path string) (string, error)
 	Service Service
+	// Build reads what the linker wrote into a program; nil: as Go's does.
+	Build func(program []byte) (*debug.BuildInfo, error)
 	// Agent asks the machine's agent for its version and process. An error says that
 	// none answers. nil: it cannot be asked on this system yet, and the manager is
 	// believed.

@@ -47,17 +47,17 @@ func (m *Machine) DefaultPrefix() string {
 	return "/usr/local"
 }
 
-// layout returns the files of an installation: the programs from the folder
-// source, and what makes the system start them. Files of share lie below
+// layout returns the files of an installation: the programs of a source, and what
+// makes the system start them. Files of share lie below
 // prefix/share. Paths in units name the folder of the programs.
-func (m *Machine) layout(c Config, withTray bool) (files []File, err error) {
+func (m *Machine) layout(c Config, from *source, withTray bool) (files []File, err error) {
 	bin := m.bin(c.Prefix)
 	for _, p := range programs {
 		if p.name == tray && !withTray {
 			continue
 		}
 		name := m.programName(p.name)
-		files = append(files, File{Path: filepath.Join(bin, name), Mode: p.mode, Source: filepath.Join(c.Source, name), kind: program})
+		files = append(files, File{Path: filepath.Join(bin, name), Mode: p.mode, Data: from.programs[p.name], kind: program})
 	}
 	add := func(k kind, path, text string) {
 		files = append(files, File{Path: path, Mode: 0o644, Data: []byte(text), kind: k})
@@ -118,9 +118,13 @@ const maxBrought = 4 << 20
 // Brought returns what a release's folder has beside its programs: man pages, the
 // dashboard's entry for menus, its icon. source is the folder of the programs,
 // which lies in prefix when the installed program is run; paths are below share.
-// Entries of menus name the programs in bin.
+// Entries of menus name the programs in bin. From a folder that others than root
+// can change nothing is brought: an entry of a menu says what everybody runs.
 func Brought(source, bin string) ([]File, error) {
 	share := filepath.Join(filepath.Dir(source), "share")
+	if exposed(share) != nil {
+		return nil, nil
+	}
 	var files []File
 	for _, glob := range brought {
 		names, err := filepath.Glob(filepath.Join(share, filepath.FromSlash(glob)))

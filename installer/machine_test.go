@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -117,10 +118,28 @@ func machine(t *testing.T) (*installer.Machine, *manager) {
 				Runs:  func(context.Context) bool { return g.trayRunning },
 			}}, nil
 		},
+		Build:    built,
 		Vaults:   func(context.Context) ([]installer.Vault, error) { return nil, nil },
 		Now:      func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
 		Patience: 300 * time.Millisecond, Settle: 20 * time.Millisecond,
 	}, g
+}
+
+// built says of a program of these tests what the linker says of a real one: it
+// is ours, unless its text says "alien", and of the version that follows "of ".
+func built(b []byte) (*debug.BuildInfo, error) {
+	text := string(b)
+	if strings.Contains(text, "alien") {
+		return nil, errors.New("not a Go executable")
+	}
+	name := "wormbelld"
+	for word, of := range map[string]string{"cli ": "wormbell", "tray ": "wormbell-tray"} {
+		if strings.HasPrefix(text, word) {
+			name = of
+		}
+	}
+	_, version, _ := strings.Cut(text, " of ")
+	return &debug.BuildInfo{Path: "wormbell/cmd/" + name, Main: debug.Module{Path: "wormbell", Version: version}}, nil
 }
 
 // release is a folder with programs; the agent's file holds agent.

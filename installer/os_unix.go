@@ -97,6 +97,47 @@ func rootsAlone(dir string, info fs.FileInfo) error {
 	return nil
 }
 
+// exposed reports, as an error, that others than root could change what lies in
+// dir, a folder of this machine. In a folder with the sticky bit, such as /tmp,
+// root's own entries are safe.
+func exposed(dir string) error {
+	top, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	for d := top; ; d = filepath.Dir(d) {
+		info, err := os.Lstat(d)
+		if err != nil {
+			return err
+		}
+		if sticky := info.Mode()&fs.ModeSticky != 0 && ownerOf(info) == 0 && d != top; !sticky {
+			if err := alone(d, info); err != nil {
+				return err
+			}
+		}
+		if d == filepath.Dir(d) {
+			return nil
+		}
+	}
+}
+
+// exposedFile is exposed for a file whose folder was looked at.
+func exposedFile(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	return alone(path, info)
+}
+
+// alone is rootsAlone, also for us who are not root, as in tests.
+func alone(path string, info fs.FileInfo) error {
+	if ownerOf(info) == 0 && info.Mode().Perm()&0o022 == 0 {
+		return nil
+	}
+	return rootsAlone(path, info)
+}
+
 // ownerOf returns the uid of a file's owner, -1 if it is not known.
 func ownerOf(info fs.FileInfo) int {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

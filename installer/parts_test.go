@@ -116,7 +116,7 @@ func TestLayouts(t *testing.T) {
 		if goos == "windows" {
 			c.Prefix = "/programs"
 		}
-		files, err := m.layout(c, true)
+		files, err := m.layout(c, &source{}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestLayouts(t *testing.T) {
 		if d := cmp.Diff(got, want); d != "" {
 			t.Errorf("%s (-got +want):\n%s", goos, d)
 		}
-		without, err := m.layout(c, false)
+		without, err := m.layout(c, &source{}, false)
 		if err != nil || strings.Contains(strings.ToLower(paths(without)), "tray") {
 			t.Errorf("%s without a tray: %s %v", goos, paths(without), err)
 		}

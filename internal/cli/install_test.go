@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -46,8 +47,11 @@ func guardable(t *testing.T) (m *installer.Machine, runs *bool) {
 			return "", 0, errors.New("nobody listens")
 		},
 		Sessions: func(context.Context) ([]installer.Session, error) { return nil, nil },
-		Vaults:   func(context.Context) ([]installer.Vault, error) { return nil, nil },
-		Now:      time.Now, Patience: time.Second, Settle: time.Millisecond,
+		Build: func(program []byte) (*debug.BuildInfo, error) {
+			return &debug.BuildInfo{Path: "wormbell/cmd/" + string(program), Main: debug.Module{Path: "wormbell"}}, nil
+		},
+		Vaults: func(context.Context) ([]installer.Vault, error) { return nil, nil },
+		Now:    time.Now, Patience: time.Second, Settle: time.Millisecond,
 	}, runs
 }
 
