@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -40,6 +41,16 @@ func TestVaults(t *testing.T) {
 			return os.WriteFile(filepath.Join(state, "vault.json"), []byte(`{"ver`), 0o600)
 		},
 		"link": func(state string) error { return os.Symlink(secret, filepath.Join(state, "vault.json")) },
+		"long": func(state string) error {
+			return os.WriteFile(filepath.Join(state, "vault.json"), append(two, make([]byte, maxVault)...), 0o600)
+		},
+		"no folder": func(state string) error {
+			return errors.Join(os.Remove(state), os.WriteFile(state, two, 0o600))
+		},
+		"home is a pipe": func(state string) error {
+			home := filepath.Dir(filepath.Dir(filepath.Dir(state)))
+			return errors.Join(os.RemoveAll(home), syscall.Mkfifo(home, 0o600))
+		},
 		"pipe": func(state string) error { return syscall.Mkfifo(filepath.Join(state, "vault.json"), 0o600) },
 		"elsewhere": func(state string) error {
 			return os.Rename(state, filepath.Join(dir, "outside"))
@@ -68,24 +79,28 @@ func TestVaults(t *testing.T) {
 	if err := os.WriteFile(list, []byte(passwd.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan map[string]int)
+	ended := make(chan map[string]string)
 	go func() {
 		defer close(ended)
-		got, err := vaults(list)
+		got, err := vaults(t.Context(), list)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		all := map[string]int{}
+		all := map[string]string{}
 		for _, v := range got {
-			all[v.User] = v.Tokens
+			all[v.User] = fmt.Sprint(v.Tokens, " ", v.Broken)
+			if v.File != filepath.Join(dir, v.User, ".local/state/wormbell/vault.json") {
+				t.Errorf("%s's list is said to be %q", v.User, v.File)
+			}
 		}
 		ended <- all
 	}()
 	select {
 	case got := <-ended:
 		// Of one that cannot be read it is not said that it is empty.
-		if d := cmp.Diff(got, map[string]int{"two": 2, "bad": 0, "link": 0, "elsewhere": 0}); d != "" {
+		if d := cmp.Diff(got, map[string]string{"two": "2 <nil>", "bad": "0 it is no list of a vault: unexpected end of JSON input", "link": "0 path escapes from parent",
+			"elsewhere": "0 path escapes from parent", "long": "0 it is longer than 1 MB", "home is a pipe": "0 its disk does not answer"}); d != "" {
 			t.Errorf("(-got +want):\n%s", d)
 		}
 	case <-time.After(20 * time.Second):
@@ -154,6 +169,18 @@ func TestBrought(t *testing.T) {
 	}
 	if _, err := Brought(filepath.Join(dir, "bin"), "/opt/w/bin"); err == nil {
 		t.Error("a symbolic link was followed")
+	}
+}
+
+// TestToolWithoutEnd: what a user's programs write does not fill root's memory.
+func TestToolWithoutEnd(t *testing.T) {
+	t.Parallel()
+	out, err := tool(t.Context(), "head", "-c", "20000000", "/dev/zero")
+	if err == nil || len(out) > maxOutput {
+		t.Errorf("%d bytes, %v", len(out), err)
+	}
+	if out, err := tool(t.Context(), "head", "-c", "1000000", "/dev/zero"); err != nil || len(out) != 1000000 {
+		t.Errorf("%d bytes, %v", len(out), err)
 	}
 }
 

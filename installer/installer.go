@@ -135,7 +135,9 @@ type Session struct {
 // Vault is one user's vault with something in it.
 type Vault struct {
 	User   string
-	Tokens int // 0 if it could not be told
+	Tokens int    // 0 if it could not be told
+	File   string // the list of what is in it; "" if that is not known
+	Broken error  // why it could not be told what is in it; nil: Tokens are
 }
 
 const (

@@ -18,7 +18,7 @@ import (
 // Local returns this machine. agent asks its agent.
 func Local(agent func(ctx context.Context) (version string, pid int, err error)) (*Machine, error) {
 	m := &Machine{OS: runtime.GOOS, State: "/var/lib/wormbell", Agent: agent, Owner: owner, Now: time.Now,
-		Log: journal, Sessions: sessions, Vaults: func(ctx context.Context) ([]Vault, error) { return vaults("/etc/passwd") }}
+		Log: journal, Sessions: sessions, Vaults: func(ctx context.Context) ([]Vault, error) { return vaults(ctx, "/etc/passwd") }}
 	m.Manager = booted("/run/systemd/system")
 	s, err := systemd()
 	m.Service = s

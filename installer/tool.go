@@ -1,7 +1,6 @@
 package installer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,9 +72,27 @@ func tool(ctx context.Context, name string, args ...string) (string, error) {
 	return output(cmd)
 }
 
-// output runs cmd. What it writes comes from outside.
+// maxOutput is how much of what a program writes is kept, in bytes.
+const maxOutput = 8 << 20
+
+// some keeps the beginning of what is written to it.
+type some struct {
+	kept []byte
+	more bool // than is kept
+}
+
+func (s *some) Write(b []byte) (int, error) {
+	room := min(len(b), maxOutput-len(s.kept))
+	s.more = s.more || room < len(b)
+	s.kept = append(s.kept, b[:room]...)
+	return len(b), nil
+}
+
+func (s *some) String() string { return string(s.kept) }
+
+// output runs cmd. What it writes comes from outside, and may have no end.
 func output(cmd *exec.Cmd) (string, error) {
-	var out, errs bytes.Buffer
+	var out, errs some
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	begun := time.Now()
 	if err := cmd.Run(); err != nil {
@@ -86,6 +103,9 @@ func output(cmd *exec.Cmd) (string, error) {
 			err = fmt.Errorf("it did not end within %v", toolTime)
 		}
 		return out.String(), &toolError{name: filepath.Base(cmd.Path), said: plain.Text(said), exited: exited, err: err}
+	}
+	if out.more {
+		return "", &toolError{name: filepath.Base(cmd.Path), err: fmt.Errorf("it wrote more than %d MB", maxOutput>>20)}
 	}
 	return out.String(), nil
 }

@@ -19,19 +19,46 @@ type Removal struct {
 }
 
 // VaultsError says that users have tokens in a vault, which only 'wormbell' hands
-// out.
+// out, or may have.
 type VaultsError struct{ Vaults []Vault }
 
 func (e *VaultsError) Error() string {
-	var who []string
+	var have, may []string
 	for _, v := range e.Vaults {
-		one := v.User
-		if v.Tokens > 0 {
-			one += fmt.Sprintf(" (%d)", v.Tokens)
+		switch {
+		case v.Broken != nil:
+			may = append(may, fmt.Sprintf("%s (%q: %v)", v.User, v.File, v.Broken))
+		case v.Tokens > 0:
+			have = append(have, fmt.Sprintf("%s (%d)", v.User, v.Tokens))
+		default:
+			have = append(have, v.User)
 		}
-		who = append(who, one)
 	}
-	return "tokens are in the vault of " + join(who) + "; without Wormbell nothing hands them to a package manager"
+	var say []string
+	if len(have) > 0 {
+		say = append(say, "tokens are in the vault of "+join(have)+"; without Wormbell nothing hands them to a package manager")
+	}
+	if len(may) > 0 {
+		say = append(say, "whether tokens are in the vault could not be told of "+join(may))
+	}
+	return strings.Join(say, "; ")
+}
+
+// Advice says what can be done about it, one sentence each.
+func (e *VaultsError) Advice() []string {
+	var restore bool
+	var say []string
+	for _, v := range e.Vaults {
+		if v.Broken == nil {
+			restore = true
+			continue
+		}
+		say = append(say, fmt.Sprintf("%q is the list of %s's vault: that user can look into it, and mend or remove it", v.File, v.User))
+	}
+	if restore {
+		say = append([]string{"put them back first: 'wormbell vault npm --restore', as that user"}, say...)
+	}
+	return say
 }
 
 // Uninstall plans the removal of what an installation has put, and nothing else.
@@ -48,7 +75,8 @@ func (m *Machine) Uninstall(ctx context.Context, r Removal) (*Plan, error) {
 		if owner != "" {
 			what := []string{"'" + removal(owner, r.Purge) + "' removes it"}
 			if vaults, err := m.Vaults(ctx); err == nil && len(vaults) > 0 {
-				what = append([]string{(&VaultsError{vaults}).Error(), "put them back first: 'wormbell vault npm --restore', as that user"}, what...)
+				left := &VaultsError{vaults}
+				what = slices.Concat([]string{left.Error()}, left.Advice(), what)
 			}
 			return nil, advice(fmt.Errorf("%w (%s)", ErrOwned, owner), what...)
 		}

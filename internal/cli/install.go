@@ -303,7 +303,7 @@ func (p *printer) installation(plan *installer.Plan) {
 
 // vaultsLeft says what to do about tokens in vaults.
 func vaultsLeft(vaults *installer.VaultsError) error {
-	return hint(vaults, "put them back first: 'wormbell vault npm --restore', as that user", "--leave-vaults goes on without: they stay in the keychain")
+	return hint(vaults, append(vaults.Advice(), "'wormbell uninstall --leave-vaults' goes on all the same: what is in a vault stays in that user's keychain")...)
 }
 
 // child is a program to run as another user.
@@ -328,6 +328,9 @@ func (a *app) emptyVaults(ctx context.Context, i installing, vaults *installer.V
 	}
 	t := a.newTypist(responding{})
 	for _, v := range vaults.Vaults {
+		if v.Broken != nil {
+			continue // it cannot be put back, and the next look at the vaults says so
+		}
 		yes, err := t.confirm(ctx, fmt.Sprintf("Tokens of %s are in the vault. Put them back into their files first?", v.User))
 		if err != nil || !yes {
 			return refuse

@@ -168,6 +168,17 @@ func TestUninstallVaults(t *testing.T) {
 	if out, errs, status := on(t, m, source, "uninstall", "--dry-run"); status != exitFine || !*runs || !strings.Contains(strings.Join(strings.Fields(out), " "), "You are asked first") {
 		t.Errorf("dry run: %d\n%s%s", status, out, errs)
 	}
+	m.Vaults = func(context.Context) ([]installer.Vault, error) {
+		return []installer.Vault{{User: "dev", File: "/home/dev/.local/state/wormbell/vault.json", Broken: errors.New("it is no list")}}, nil
+	}
+	out, errs, status := on(t, m, source, "uninstall")
+	const want = `wormbell: whether tokens are in the vault could not be told of dev ("/home/dev/.local/state/wormbell/vault.json": it is no list)
+hint: "/home/dev/.local/state/wormbell/vault.json" is the list of dev's vault: that user can look into it, and mend or remove it
+hint: 'wormbell uninstall --leave-vaults' goes on all the same: what is in a vault stays in that user's keychain
+`
+	if status != exitCannot || !*runs || errs != want {
+		t.Errorf("with a broken list: %d\n%s%s", status, out, errs)
+	}
 	if out, errs, status := on(t, m, source, "uninstall", "--yes", "--leave-vaults"); status != exitFine || *runs {
 		t.Errorf("%d\n%s%s", status, out, errs)
 	}
