@@ -29,7 +29,7 @@ func debs(version string) string {
 const fakeSystemd = `
 mkdir -p /run/systemd/system /state
 [ -e /state/systemctl ] || cp /usr/bin/systemctl /state/systemctl
-rm -f /usr/bin/systemctl /usr/bin/deb-systemd-invoke /usr/bin/sleep
+rm -f /usr/bin/systemctl /usr/bin/deb-systemd-invoke /usr/bin/sleep /usr/sbin/policy-rc.d # some machines of tests have the last
 cat >/usr/bin/systemctl <<'EOF'
 #!/bin/sh
 case "$*" in
@@ -163,6 +163,58 @@ func TestDebService(t *testing.T) {
 			}
 			if c.never != "" && strings.Contains(log, c.never) {
 				t.Errorf("systemd was asked %q:\n%s", c.never, log)
+			}
+		})
+	}
+}
+
+// TestDebMishaps: states that dpkg gets a machine into when something else goes
+// wrong, and machines that are not as most are.
+func TestDebMishaps(t *testing.T) {
+	releases(t)
+	const own = `
+		mkdir -p /etc/systemd/system
+		printf '[Service]\nExecStart=/usr/local/bin/wormbelld\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/wormbelld.service
+		install -d -m 700 /var/lib/wormbell && echo x >/var/lib/wormbell/wormbell.db
+		systemctl enable wormbelld 2>/dev/null; : >/state/active; : >/state/log
+	`
+	const info = "/var/lib/dpkg/info/wormbell."
+	agent := strings.Fields(debs(newer))[0]
+	for name, c := range map[string]struct {
+		do    string
+		says  []string
+		never string // said, or asked of systemd
+	}{
+		"over an installation of one's own": {own + "dpkg -i " + agent + "; test -e /state/active", []string{"is that of 'wormbell install' here", "to change over"}, "\nstart wormbelld"},
+		"upgrade over one":                  {own + "dpkg -i " + strings.Fields(debs(older))[0] + ">/dev/null 2>&1; dpkg -i " + agent + "; test -e /state/active", nil, "\nstart wormbelld"},
+		// Nobody's alerts, and nobody's agent, go with a package that is not used.
+		"purged under one":                   {own + "dpkg -i " + agent + " 2>/dev/null; dpkg -P wormbell; test -e /state/active && test -e /var/lib/wormbell/wormbell.db && systemctl is-enabled wormbelld", []string{"the alerts, the trust rows and the service stay"}, "\nstop wormbelld"},
+		"policy-rc.d":                        {"printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; dpkg -i " + agent, []string{"policy-rc.d lets nothing be started now: this machine is NOT guarded"}, "\nstart wormbelld"},
+		"policy-rc.d, upgrade":               {"dpkg -i " + strings.Fields(debs(older))[0] + "; : >/state/log; printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; dpkg -i " + agent, []string{"policy-rc.d lets nothing be started now: the new agent runs after"}, "\nrestart wormbelld"},
+		"switched off before":                {"mkdir -p /etc/systemd/system; ln -s /dev/null /etc/systemd/system/wormbelld.service; dpkg -i " + agent, []string{"the agent is switched off on this machine (disabled or masked), which is NOT guarded"}, "\nstart wormbelld"},
+		"an upgrade that is given up":        {"dpkg -i " + agent + "; : >/state/refuses; " + info + "postinst abort-upgrade 9.9.9-1", []string{"did not start: this machine is NOT guarded"}, "to go back"},
+		"a removal that is given up":         {"dpkg -i " + agent + "; " + info + "prerm remove; test ! -e /state/active; " + info + "postinst abort-remove; test -e /state/active", nil, "NOT guarded"},
+		"a removal for another, given up":    {"dpkg -i " + agent + "; : >/state/refuses; " + info + "postinst abort-remove in-favour other 1.0", nil, "to go back"},
+		"an installation that is given up":   {"dpkg -i " + agent + "; " + info + "postrm abort-install; " + info + "postrm abort-upgrade 1; " + info + "postrm failed-upgrade 1; " + info + "postrm upgrade 1; " + info + "postrm disappear other 1; " + info + "prerm upgrade 9; " + info + "prerm failed-upgrade 1; " + info + "prerm deconfigure in-favour other 1; test -e /state/active", nil, "\nstop wormbelld"},
+		"nowhere to say anything":            {"dpkg -i " + agent + "; " + info + "prerm remove 2>/dev/full; " + info + "prerm remove 2>&-; dpkg -r wormbell 2>/dev/full", nil, "subprocess"},
+		"a store on a disk of its own":       {"dpkg -i " + agent + "; mkdir -p /var/lib/wormbell; mount -t tmpfs tmpfs /var/lib/wormbell; dpkg -P wormbell", []string{"not all of /var/lib/wormbell could be removed"}, "subprocess"},
+		"a store that leads elsewhere":       {"dpkg -i " + agent + "; mkdir -p /srv/other; echo x >/srv/other/file; ln -s /srv/other /var/lib/wormbell; dpkg -P wormbell; test -e /srv/other/file && test ! -L /var/lib/wormbell", nil, "subprocess"},
+		"twice":                              {"dpkg -i " + agent + "; " + info + "postinst configure ''; " + info + "postinst configure 1.1.0-1; " + info + "prerm remove; " + info + "prerm remove; " + info + "postrm remove; " + info + "postrm remove; dpkg -P wormbell", nil, "NOT guarded"},
+		"no helper of Debian's":              {"rm /usr/bin/deb-systemd-helper; dpkg -i " + agent + "; dpkg -P wormbell", nil, "subprocess"},
+		"a systemd whose program is missing": {"rm /usr/bin/systemctl; dpkg -i " + agent + "; dpkg -P wormbell", nil, "subprocess"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := newJail(t).try(fakeSystemd + "set -e\nexport DPKG_MAINTSCRIPT_PACKAGE=wormbell\n{ " + c.do + "; } 2>&1; cat /state/log")
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(out, want) {
+					t.Errorf("does not say %q:\n%s", want, out)
+				}
+			}
+			if strings.Contains(out, c.never) {
+				t.Errorf("there is %q in\n%s", c.never, out)
 			}
 		})
 	}

@@ -4,7 +4,21 @@
 
 has_systemd() { [ -d /run/systemd/system ]; }
 
-say() { echo "wormbell: $*" >&2; }
+say() { echo "wormbell: $*" >&2 || :; }
+
+# elsewhere: is the service that of 'wormbell install', whose unit comes before the package's? Then it is not ours to stop.
+elsewhere() {
+	unit=/etc/systemd/system/wormbelld.service
+	[ -f "$unit" ] && [ ! -L "$unit" ] && ! grep -qE '^ExecStart=[-@:+!]*/usr/bin/wormbelld' "$unit"
+}
+
+# held VERB: does this machine let no service be started while packages are installed (Debian's policy-rc.d)?
+held() {
+	[ -x /usr/sbin/policy-rc.d ] || return 1
+	code=0
+	timeout 10 /usr/sbin/policy-rc.d wormbelld.service "$1" >/dev/null 2>&1 </dev/null || code=$?
+	[ "$code" = 101 ]
+}
 
 # unguarded WHAT-HAPPENED HOW-TO-GO-BACK: nobody may believe that the machine is guarded when it is not.
 unguarded() {
@@ -32,7 +46,19 @@ agent_is_up() {
 agent_installed() {
 	has_systemd || return 0
 	systemctl daemon-reload || :
-	systemctl --quiet is-enabled wormbelld.service 2>/dev/null || return 0
+	if elsewhere; then
+		say "the service wormbelld is that of 'wormbell install' here ($unit), and stays so: this package's agent does not run"
+		say "to change over: 'wormbell uninstall', and then '/usr/bin/wormbell install'"
+		return 0
+	fi
+	if ! systemctl --quiet is-enabled wormbelld.service 2>/dev/null; then
+		say "the agent is switched off on this machine (disabled or masked), which is NOT guarded: 'systemctl enable --now wormbelld' guards it"
+		return 0
+	fi
+	if held start; then
+		say "/usr/sbin/policy-rc.d lets nothing be started now: this machine is NOT guarded until 'systemctl start wormbelld', or until it starts again"
+		return 0
+	fi
 	# The words of $1 are a command's.
 	# shellcheck disable=SC2086
 	timeout 60 $1 >/dev/null 2>&1 || :
@@ -45,9 +71,14 @@ agent_installed() {
 agent_upgraded() {
 	has_systemd || return 0
 	systemctl daemon-reload || :
+	! elsewhere || return 0
 	systemctl --quiet is-active wormbelld.service || systemctl --quiet is-enabled wormbelld.service 2>/dev/null || return 0
 	if ! timeout 10 /usr/bin/wormbelld --version >/dev/null 2>&1; then
 		unguarded "the new agent cannot run on this machine; the previous one guards it until it ends or the machine restarts" "$2"
+		return 0
+	fi
+	if held restart; then
+		say "/usr/sbin/policy-rc.d lets nothing be started now: the new agent runs after 'systemctl restart wormbelld', or when the machine starts again"
 		return 0
 	fi
 	# shellcheck disable=SC2086
@@ -60,8 +91,15 @@ agent_upgraded() {
 agent_removed() {
 	say "who moved tokens with 'wormbell vault' gets them back with 'wormbell vault npm --restore', before this or of a package installed again"
 	has_systemd || return 0
+	if elsewhere; then
+		say "the agent that 'wormbell install' has put goes on"
+		return 0
+	fi
 	timeout 60 systemctl stop wormbelld.service >/dev/null 2>&1 || :
 }
+
+# agent_disabled: before its files go, where nothing remembers what the administrator wanted.
+agent_disabled() { elsewhere || systemctl --no-reload disable wormbelld.service >/dev/null 2>&1 || :; }
 
 # agent_gone: after its files went.
 agent_gone() {

@@ -35,7 +35,7 @@ in_sessions() {
 		[ -S "$dir/systemd/private" ] || continue
 		code=0
 		in_session "$uid" "$@" || code=$?
-		[ "$code" != 124 ] || echo "The session of user $uid does not answer: the tray there stays as it is until the next login."
+		[ "$code" != 124 ] || echo "The session of user $uid does not answer: the tray there stays as it is until the next login." || :
 	done
 }
 
