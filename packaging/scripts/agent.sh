@@ -14,9 +14,9 @@ elsewhere() {
 
 # held VERB: does this machine let no service be started while packages are installed (Debian's policy-rc.d)?
 held() {
-	[ -x /usr/sbin/policy-rc.d ] || return 1
-	code=0
-	timeout 10 /usr/sbin/policy-rc.d wormbelld.service "$1" >/dev/null 2>&1 </dev/null || code=$?
+	policy=/usr/sbin/policy-rc.d code=0
+	[ -x "$policy" ] || return 1
+	timeout 10 "$policy" wormbelld.service "$1" >/dev/null 2>&1 </dev/null || code=$?
 	[ "$code" = 101 ]
 }
 
