@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +133,7 @@ func TestInstallDryRunWithoutManager(t *testing.T) {
 		t.Errorf("%d\n%s%s", status, out, errs)
 	}
 	var said struct{ Steps, Notes []string }
-	if out, errs, status = on(t, m, source, "install", "--dry-run", "--json"); json.Unmarshal([]byte(out), &said) != nil || status != exitFine || len(said.Steps) == 0 || len(said.Notes) != 3 {
+	if out, errs, status = on(t, m, source, "install", "--dry-run", "--json"); json.Unmarshal([]byte(out), &said) != nil || status != exitFine || len(said.Steps) == 0 || !slices.ContainsFunc(said.Notes, func(n string) bool { return strings.Contains(n, "no service manager") }) {
 		t.Errorf("%d\n%s%s", status, out, errs)
 	}
 	if out, errs, status = on(t, m, source, "install", "--yes"); status != exitCannot || out != "" || !strings.Contains(errs, "hint: --no-start puts the files there") {
