@@ -60,7 +60,11 @@ func losses(_ context.Context, m Machine) Result {
 	case m.Status.Lost == 0:
 		return ok(fmt.Sprintf("none of %d events were lost", m.Status.Events))
 	}
-	return warn(fmt.Sprintf("%d events were lost beside %d that were seen; what could be was looked at again", m.Status.Lost, m.Status.Events),
+	lost := fmt.Sprintf("%d events were lost", m.Status.Lost)
+	if m.Status.Lost == 1 {
+		lost = "1 event was lost"
+	}
+	return warn(fmt.Sprintf("%s beside %d that were seen; what could be was looked at again", lost, m.Status.Events),
 		"'wormbell status' says which sensor lost them")
 }
 

@@ -7,6 +7,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"wormbell"
@@ -43,6 +44,11 @@ type Machine struct {
 	Proc   string // where /proc is; tests put a folder of theirs here
 
 	Desktop *notify.Desktop // what this session has; nil: Examine looks
+}
+
+// uses reports whether the agent answers and a sensor of it sees by this.
+func (m Machine) uses(backend string) bool {
+	return m.Status != nil && slices.ContainsFunc(m.Status.Sensors, func(s wormbell.Sensor) bool { return s.Backend == backend })
 }
 
 // Check is one thing to look at.

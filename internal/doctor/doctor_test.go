@@ -87,11 +87,16 @@ func TestChecks(t *testing.T) {
 		{name: "kernel odd", check: "kernel", sysctl: map[string]string{"kernel/osrelease": "new"}, want: doctor.Unknown},
 		{name: "no /proc", check: "kernel", change: func(m *doctor.Machine) { m.Proc = filepath.Join(m.Proc, "none") }, want: doctor.Unknown},
 		{name: "inotify", check: "inotify", want: doctor.OK},
-		{name: "few watches", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, want: doctor.Warn},
-		{name: "few instances", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "8"}, want: doctor.Warn},
-		{name: "odd number", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "many"}, want: doctor.Unknown},
-		{name: "fanotify without root", check: "fanotify", sysctl: map[string]string{"fs/fanotify/max_user_marks": "8192"}, want: doctor.Unknown},
+		{name: "few watches", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, change: noAgent, want: doctor.Warn},
+		{name: "few instances", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "8"}, change: noAgent, want: doctor.Warn},
+		{name: "odd number", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "many"}, change: noAgent, want: doctor.Unknown},
+		{name: "fanotify without root", check: "fanotify", sysctl: map[string]string{"fs/fanotify/max_user_marks": "8192"}, change: noAgent, want: doctor.Unknown},
 		{name: "no fanotify", check: "fanotify", want: doctor.Warn},
+		{name: "the agent has fanotify", check: "fanotify", sysctl: map[string]string{"fs/fanotify/max_user_marks": "8192"}, change: inUse("fanotify"), want: doctor.OK},
+		{name: "the agent has the proc connector", check: "proc connector", change: inUse("procconn"), want: doctor.OK},
+		{name: "few watches, and an agent that needs none", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, change: inUse("fanotify"), want: doctor.OK},
+		{name: "few instances, and an agent that needs none", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "8"}, change: inUse("fanotify"), want: doctor.OK},
+		{name: "few watches, and an agent that watches projects", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, change: inUse("fsnotify"), want: doctor.Warn},
 		{name: "bash appends", check: "history", want: doctor.OK},
 		{name: "bash does not", check: "history", change: func(m *doctor.Machine) { write(t, filepath.Join(m.Home, ".bashrc"), "# history -a\n") }, want: doctor.Warn},
 		{name: "zsh appends", check: "history", change: func(m *doctor.Machine) {
@@ -184,5 +189,21 @@ func TestThisMachine(t *testing.T) {
 			t.Errorf("%+v says nothing", r)
 		}
 		t.Logf("%-14s %-7s %s", r.Check, r.State, r.Says)
+	}
+}
+
+// inUse has the agent see with this and nothing else.
+func inUse(backend string) func(*doctor.Machine) {
+	return func(m *doctor.Machine) { m.Status.Sensors = []wormbell.Sensor{{Name: "any", Backend: backend}} }
+}
+
+func TestOneLost(t *testing.T) {
+	t.Parallel()
+	m := machine(t, nil)
+	m.Status.Lost, m.Status.Events = 1, 31
+	for _, r := range doctor.Examine(t.Context(), m) {
+		if want := "1 event was lost beside 31 that were seen; what could be was looked at again"; r.Check == "losses" && r.Says != want {
+			t.Errorf("it says %q, want %q", r.Says, want)
+		}
 	}
 }

@@ -63,6 +63,9 @@ func inotify(_ context.Context, m Machine) Result {
 	if runtime.GOOS != "linux" {
 		return ok("not needed on " + runtime.GOOS)
 	}
+	if m.uses("fanotify") && !m.uses("inotify") && !m.uses("fsnotify") {
+		return ok("not needed: the agent sees files by fanotify")
+	}
 	watches, err1 := number(m, "fs/inotify/max_user_watches")
 	instances, err2 := number(m, "fs/inotify/max_user_instances")
 	switch {

@@ -15,6 +15,9 @@ func fanotify(_ context.Context, m Machine) Result {
 		if _, err := sysctl(m, "fs/fanotify/max_user_marks"); err != nil {
 			return warn("this kernel seems to have no fanotify: "+err.Error(), "the agent falls back to inotify, which cannot see who")
 		}
+		if m.uses("fanotify") {
+			return ok("the agent sees by fanotify")
+		}
 		return unknown("the kernel has fanotify; whether it may be used only root can try")
 	}
 	for _, try := range []struct {
@@ -46,6 +49,9 @@ func procConnector(_ context.Context, m Machine) Result {
 	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: connectorProc})
 	switch {
 	case errors.Is(err, unix.EPERM) && !m.Root:
+		if m.uses("procconn") {
+			return ok("the agent sees by the proc connector")
+		}
 		return unknown("the kernel has the connector; whether it may be used only root can try")
 	case err != nil:
 		return warn(fmt.Sprintf("the proc connector is refused: %v", err), "processes are polled from /proc, which misses short ones; it works only in the first user and pid namespace")
