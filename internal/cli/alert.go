@@ -44,7 +44,7 @@ read, the names of secrets that stood in the thief's environment, what it tried 
 publish, with commands to take that back. With --online the tokens' services are asked
 what they could reach, and which versions were published meanwhile; for that your
 credential files are read. With --report it is a text to send to others.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneAlert,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.dial(cmd.Context())
 			if err != nil {
@@ -74,7 +74,7 @@ func (a *app) stateCommand(verb, short, done string, do func(Agent, context.Cont
 	cmd := &cobra.Command{
 		Use:   verb + " ID",
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneAlert,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.dial(cmd.Context())
 			if err != nil {
@@ -129,7 +129,7 @@ func (a *app) processCommand(verb, short, long string, do func(Agent, context.Co
 		Use:   verb + " ID",
 		Short: short,
 		Long:  long,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneAlert,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.dial(cmd.Context())
 			if err != nil {

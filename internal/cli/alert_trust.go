@@ -36,7 +36,7 @@ Allowed is one program, with its script, in the narrowest way that fits: only wh
 start it, if you did. Nothing is ever allowed to an interpreter as such, below a dependency's
 install script or a package manager, or to a file that others may change; then it is said
 why. 'wormbell trust remove' takes it back.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneAlert,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := days(within)
 			if err != nil {

@@ -85,7 +85,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(s.Err, "wormbell: "+plain.Text(p.Error()))
 	for _, h := range p.hints {
-		fmt.Fprintln(s.Err, "hint: "+h)
+		fmt.Fprintln(s.Err, "hint: "+hinted(h))
 	}
 	return exitCannot
 }
@@ -162,11 +162,21 @@ Exit status: 0 fine; 1 alerts are present where a script would want to know
 	return root
 }
 
+// oneAlert wants the ID of an alert, and says where one gets it.
+func oneAlert(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return hint(errors.New("it wants the ID of one alert"), "'wormbell alerts' lists them; four letters of an ID are enough")
+	}
+	return nil
+}
+
 // usage makes wrong arguments of cmd and below an error with a hint.
 func usage(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
+			if err := check(cmd, args); errors.As(err, new(*problem)) {
+				return err
+			} else if err != nil {
 				return hint(err, "see '"+cmd.CommandPath()+" --help'")
 			}
 			return nil

@@ -64,7 +64,7 @@ func (p *printer) checks(results []doctor.Result) {
 			}
 		}
 		if r.Do != "" {
-			for i, l := range wrap(plain.Text(r.Do), p.width-indent-2) {
+			for i, l := range wrap(hinted(plain.Text(r.Do)), p.width-indent-2) {
 				mark := "  "
 				if i == 0 {
 					mark = "→ "

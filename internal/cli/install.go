@@ -268,8 +268,8 @@ func (a *app) carryOut(ctx context.Context, i installing, plan *installer.Plan, 
 		} else if err != nil {
 			return false, err
 		}
-		if !yes {
-			return false, a.done("Nothing was done.")
+		if err := agreed(yes); err != nil {
+			return false, err
 		}
 	}
 	notes := len(plan.Notes)

@@ -78,6 +78,7 @@ func (p *printer) at(t time.Time) string    { return t.In(p.zone).Format("Mon 2 
 const (
 	maxFindings = 6  // sentences shown
 	maxTouched  = 14 // lines of what was touched
+	maxLines    = 4  // of one of them
 )
 
 // alert writes the whole picture of one alert.
@@ -268,7 +269,20 @@ func (p *printer) touched(all []touch) {
 			times = fmt.Sprintf(" ×%d", t.count)
 		}
 		head := fmt.Sprintf("  %s  %-*s  ", p.clock(t.first), verbs, t.verb)
-		p.line("%s%s%s", head, shorten(plain.Text(t.what), p.width-width(head)-width(times)), p.look(dim, times))
+		room := p.width - width(head) - width(times)
+		lines := []string{shorten(plain.Text(t.what), room)}
+		if t.verb == "changed" { // from what to what is the end of the line
+			lines = wrap(shorten(plain.Text(t.what), maxLines*room), room)
+		}
+		for j, l := range lines {
+			if j > 0 {
+				head = strings.Repeat(" ", width(head))
+			}
+			if j == len(lines)-1 {
+				l += p.look(dim, times)
+			}
+			p.line("%s%s", head, l)
+		}
 	}
 }
 

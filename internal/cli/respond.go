@@ -54,7 +54,7 @@ is interrupted is gone on with by running the same again, or by 'wormbell rotate
 Some services want you to log in or to approve in a browser: its page is opened and its
 address said. Exit status: 0 all is done; 1 something is left to do, which is said; 2 it
 could not be done.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneAlert,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.dial(cmd.Context())
 			if err != nil {
@@ -74,6 +74,14 @@ could not be done.`,
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&r.containNow, "contain-now", false, "revoke first, and then make a new token")
 	return cmd
+}
+
+// agreed makes an error of a no: what was to be done is not.
+func agreed(yes bool) error {
+	if !yes {
+		return errors.New("nothing was done: you did not agree to the plan")
+	}
+	return nil
 }
 
 // respond prepares an answer, shows it, asks, and carries it out.
@@ -116,8 +124,8 @@ func (a *app) respond(ctx context.Context, c Agent, r responding, config inciden
 		} else if err != nil {
 			return err
 		}
-		if !yes {
-			return a.done("Nothing was done.")
+		if err := agreed(yes); err != nil {
+			return err
 		}
 	}
 	// Before anything is frozen: what cannot be carried out is not begun.

@@ -145,6 +145,9 @@ func orEmpty[T any](s []T) []T {
 func exposedBy(alerts []wormbell.Alert, t respond.Token) []string {
 	ids := []string{}
 	for _, a := range alerts {
+		if a.Demo {
+			continue // it was the file of that name in a scratch home
+		}
 		read := slices.ContainsFunc(a.Findings, func(f wormbell.Finding) bool {
 			return slices.ContainsFunc(f.Evidence, func(e wormbell.Event) bool {
 				return e.Kind == wormbell.FileRead && slices.ContainsFunc(t.Places, func(p respond.Place) bool { return p.Path != "" && p.Path == e.Path })

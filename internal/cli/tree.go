@@ -38,6 +38,9 @@ func grow(a wormbell.Alert) forest {
 			}
 		}
 	}
+	for _, n := range f.nodes {
+		slices.SortStableFunc(n.children, func(a, b *node) int { return a.process.Start.Compare(b.process.Start) })
+	}
 	return f
 }
 
