@@ -11,8 +11,9 @@ import (
 )
 
 // guardFor is how long a running agent is asked to guard the scratch home:
-// longer than any demonstration, so that it never stops in the middle of one.
-const guardFor = 2 * time.Minute
+// as long as any demonstration may take, so that it never stops in the middle of
+// one. An agent grants a quarter of an hour at the most.
+const guardFor = 12 * time.Minute
 
 // guard sees to it that an agent guards the scratch home: the one that runs,
 // or one of our own.

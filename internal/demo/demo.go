@@ -8,6 +8,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,12 +48,16 @@ type Options struct {
 	// Replay shows what the detectors say of a scene, in this process. It is
 	// for machines without node, where nothing can be acted out.
 	Replay func(w io.Writer, scene []byte) error
+
+	each time.Duration // bounds one replay; 0: as below
 }
 
-// Bounds of a whole demonstration.
+// Bounds of a demonstration. Each replay takes some 30 s, and fast ones 5 s,
+// nearly all of which is waiting for npm: a slow machine may take many times
+// that.
 const (
-	within     = 90 * time.Second
-	withinFast = 30 * time.Second
+	within     = 3 * time.Minute // of one replay
+	withinFast = 90 * time.Second
 	// grace is how long an alert may take after the replay's last step. The
 	// sensors of an agent that is not root poll, every second or two.
 	grace = 5 * time.Second
@@ -71,11 +76,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	limit := within
+	each := cmp.Or(o.each, within)
 	if o.Fast {
-		limit = withinFast
+		each = cmp.Or(o.each, withinFast)
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit-ending)
+	ctx, cancel := context.WithTimeout(ctx, guardFor-ending)
 	defer cancel()
 
 	s, err := newStage(ctx, o)
@@ -102,7 +107,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	for i, r := range chosen {
 		s.say("%d/%d  %s: %s", i+1, len(chosen), r.name, r.story)
 		heard.begin(r)
-		if err := r.run(ctx, s); err != nil {
+		one, cancel := context.WithTimeout(ctx, each)
+		err := r.run(one, s)
+		if err != nil && one.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("it took longer than %v and was ended", each)
+		}
+		cancel()
+		if err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("the demonstration was stopped: %w", context.Cause(ctx))
 			}

@@ -288,6 +288,25 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestSlow: on a machine that is too slow for one replay the others are shown
+// all the same, and what rang until then is told.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	needNpm(t)
+	l := &listener{rings: make(chan wormbell.Alert)}
+	var out safe
+	o := options(l, &out, "npmrc-read", "indonesianfoods")
+	o.each = 100 * time.Millisecond // npm takes longer everywhere
+	if err := Run(t.Context(), o); !errors.Is(err, ErrMissed) {
+		t.Errorf("Run says %v", err)
+	}
+	for _, want := range []string{"2/2  indonesianfoods", "Summary\n", "note    npmrc-read: it took longer than 100ms and was ended", "note    indonesianfoods: it took", "missed  npmrc-read"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestWithoutAgent(t *testing.T) {
 	t.Parallel()
 	needNpm(t)
