@@ -149,5 +149,5 @@ func keychain(_ context.Context, m Machine) Result {
 		return ok("this session has a keychain")
 	}
 	return warn("this session has no keychain (org.freedesktop.secrets)",
-		"install one, for example gnome-keyring or KeePassXC; until then secrets are kept in a file under a passphrase")
+		"install one, for example gnome-keyring or KeePassXC; until then 'wormbell vault' cannot take tokens off the disk, and new ones are kept in a file under a passphrase while they are put in place")
 }
