@@ -307,6 +307,26 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestBrokenNpm: an npm that is there and does not work is not "not found".
+func TestBrokenNpm(t *testing.T) {
+	dir := t.TempDir()
+	for name, script := range map[string]string{"node": "#!/bin/sh\necho " + dir + "/node\n", "npm": "#!/bin/sh\necho broken >&2\nexit 3\n"} {
+		if err := executable.Write(filepath.Join(dir, name), script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	var out safe
+	s, err := newStage(t.Context(), options(nil, &out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if want := dir + "/npm does not work (run npm --version: exit status 3); the same steps are taken with node alone, and nothing is published"; s.tools.npm() || !strings.Contains(out.String(), want) {
+		t.Errorf("it does not say %q:\n%s", want, out.String())
+	}
+}
+
 func TestWithoutAgent(t *testing.T) {
 	t.Parallel()
 	needNpm(t)

@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,7 @@ type tools struct {
 	npmPath  string // "" if there is none
 	version  string // of npm
 	dir      string // where both are; "" if they are not together
+	broken   string // why an npm that is there is not used, "" if none is
 }
 
 func (t tools) node() bool { return t.nodePath != "" }
@@ -26,6 +29,8 @@ func (t tools) String() string {
 	switch {
 	case t.npm():
 		return t.version + " (" + t.npmPath + ")"
+	case t.broken != "":
+		return t.broken + "; the same steps are taken with node alone, and nothing is published"
 	case t.node():
 		return "not found; the same steps are taken with node alone, and nothing is published"
 	}
@@ -36,7 +41,7 @@ func (t tools) String() string {
 // version manager that works only in the user's home, so node itself is asked
 // where it is, and the npm beside it is preferred.
 func findTools(ctx context.Context, s *stage) (t tools) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // npm's first start on a slow machine takes many seconds
 	defer cancel()
 	found, err := exec.LookPath("node")
 	if err != nil {
@@ -71,7 +76,10 @@ func findTools(ctx context.Context, s *stage) (t tools) {
 	s.tools = t // env needs the folder
 	version, err := s.command(ctx, s.home, t.npmPath, "--version")
 	if err != nil { // a broken npm is no npm
-		t.npmPath = ""
+		if ctx.Err() != nil {
+			err = errors.New("it says nothing")
+		}
+		t.npmPath, t.broken = "", fmt.Sprintf("%s does not work (%v)", t.npmPath, err)
 		return t
 	}
 	t.version = version
