@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"errors"
 	"os/exec"
 	"syscall"
 	"time"
@@ -23,4 +24,15 @@ func ownGroup(cmd *exec.Cmd) {
 // endGroup kills the process group led by pid.
 func endGroup(pid int) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL) // ESRCH: it has ended, which is what we want
+}
+
+// groupEnds waits until nothing of the group that pid led is left: what is
+// killed takes a moment to end. Two seconds are enough, and not more is waited.
+func groupEnds(pid int) {
+	for range 100 {
+		if errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }

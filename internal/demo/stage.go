@@ -231,6 +231,9 @@ func (s *stage) command(ctx context.Context, dir string, name string, args ...st
 	ownGroup(cmd)
 	daemon.EndWithUs(cmd)
 	err = cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		groupEnds(cmd.Process.Pid)
+	}
 	said := tail(log)
 	if err != nil {
 		return said, fmt.Errorf("run %s %s: %w", filepath.Base(name), strings.Join(args, " "), err)
