@@ -220,7 +220,7 @@ func (l *laptop) terminal(user, folder string) *terminal {
 			l.t.Logf("the terminal of %s showed\n%s", user, term.since(0))
 		}
 	})
-	if status, out := term.run("stty cols 100 rows 50; export TERM=dumb; cd " + folder); status != 0 {
+	if status, out := term.run("stty sane cols 100 rows 50; export TERM=dumb NO_COLOR=1; cd " + folder); status != 0 {
 		l.t.Fatalf("%s has no terminal: %s", user, out)
 	}
 	return term
