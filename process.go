@@ -20,7 +20,7 @@ type Process struct {
 	TTY        string    `json:"tty"`                  // controlling terminal, "/dev/pts/3"; "" for none
 	Leader     bool      `json:"leader,omitempty"`     // it leads the session of its terminal
 	Foreground bool      `json:"foreground,omitempty"` // its group is the one in the foreground of its terminal
-	Signer     string    `json:"signer"`               // who vouches for Exe and Script: "deb:nodejs", "root", "first-use:~/.nvm/…"; "" for no one
+	Signer     string    `json:"signer"`               // who vouches for Exe and Script: "deb:nodejs", "rpm:nodejs", "root", "first-use:~/.nvm/…"; "" for no one
 	DryRun     bool      `json:"dry_run,omitempty"`    // npm_config_dry_run was set to a true value in its environment
 	Secrets    []string  `json:"secrets,omitempty"`    // names of variables in its environment as of exec that seem to hold a secret, "NPM_TOKEN", sorted; never a value
 	Replaced   string    `json:"replaced,omitempty"`   // the first that nobody vouches for of what the same process ran before it executed this: "/home/me/x.py"; "" for nothing, or nothing that was seen

@@ -130,7 +130,7 @@ func (a *agent) status() wormbell.Status {
 	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost
 	now := a.config
 	now.Homes, now.Protect = s.Homes, a.protect
-	s.Settings, s.Notices = a.set.list(now, a.switched), a.set.notices
+	s.Settings, s.Notices = a.set.list(now, a.switched), append(slices.Clone(a.set.notices), a.host.Lineage.Problems()...)
 	s.Problems = append(s.Problems, a.set.problems...)
 	if a.protect {
 		s.Problems = append(s.Problems, protectProblem)

@@ -163,6 +163,14 @@ func (l *Lineage) Enrolled() []wormbell.TrustRow {
 	return l.sign.Enrolled()
 }
 
+// Problems says in sentences what keeps it from naming who installed a program.
+func (l *Lineage) Problems() []string {
+	if l.sign == nil {
+		return nil
+	}
+	return l.sign.Problems()
+}
+
 // drain takes in what the kernel has reported. l.mu is held.
 func (l *Lineage) drain() {
 	if l.conn == nil || l.draining {

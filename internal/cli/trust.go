@@ -106,7 +106,7 @@ func (a *app) trustAddCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&row.Store, "store", "", "ID of the `STORE`, as 'wormbell credentials --json' names it; * for all (needs root)")
-	f.StringVar(&row.Who, "who", "", "`PROGRAM`: exe:/path, \"exe:/path script:/path\", signer:deb:NAME")
+	f.StringVar(&row.Who, "who", "", "`PROGRAM`: exe:/path, \"exe:/path script:/path\", signer:deb:NAME (or rpm:, pacman:, apk:)")
 	f.StringVar(&row.Under, "under", "not-a-dependency-script", "started by `WHAT`: person, project, not-a-dependency-script, any")
 	f.StringVar(&row.Path, "path", "", "only this `FILE` of the store, written with ~")
 	f.StringVar(&row.Reason, "reason", "", "`TEXT` that says why, kept with the row")

@@ -11,10 +11,12 @@ package signer
 import (
 	"log/slog"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"wormbell/watchers/internal/packagedb"
 	"wormbell/watchers/internal/procs"
 )
 
@@ -28,7 +30,7 @@ type Home struct {
 type Config struct {
 	Homes []Home
 	Brew  string // where Homebrew on Linux lives; "" for its fixed place
-	Dpkg  string // folder of dpkg's lists; "" for its fixed place
+	Root  string // below which the system's package databases lie; "" for "/"
 	State string // file that keeps what was enrolled; "" keeps it in memory alone
 	Log   *slog.Logger
 	// Quiet reports whether no dependency's script was alive at any time
@@ -50,7 +52,7 @@ type Signer struct {
 	mu      sync.Mutex       // guards the rest
 	started bool             // what was there at the start is enrolled
 	known   map[string]known // what a path was vouched for by root or a package
-	debs    *debs
+	pkgs    *packagedb.Index
 	tools   []*tool // enrolled, in order of discovery
 	dirty   bool    // tools differ from the state file
 }
@@ -73,8 +75,8 @@ func New(cfg Config) *Signer {
 	if cfg.Brew == "" {
 		cfg.Brew = "/home/linuxbrew/.linuxbrew"
 	}
-	if cfg.Dpkg == "" {
-		cfg.Dpkg = "/var/lib/dpkg/info"
+	if cfg.Root == "" {
+		cfg.Root = "/"
 	}
 	if cfg.Quiet == nil {
 		cfg.Quiet = func(_, _ time.Time) bool { return false }
@@ -90,7 +92,10 @@ func New(cfg Config) *Signer {
 		s.machine = machine
 	}
 	s.root, _ = identOf("/")
-	s.debs = readDebs(cfg.Dpkg)
+	s.pkgs = packagedb.Read(cfg.Root)
+	for _, p := range s.pkgs.Problems() {
+		cfg.Log.Warn("who installed a program is not known", "err", p)
+	}
 	s.load()
 	s.enrol()
 	s.started = true
@@ -116,8 +121,15 @@ type Query struct {
 	Env     *procs.Env // nil if it could not be read
 }
 
-// Vouch returns who vouches for everything that a process runs: "deb:NAME",
-// "root", "first-use:~/…", or "" for no one. The process must be alive: what it
+// Problems says in sentences what keeps the labels from being right.
+func (s *Signer) Problems() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pkgs.Problems()
+}
+
+// Vouch returns who vouches for everything that a process runs: "deb:NAME" or
+// "rpm:", "pacman:", "apk:", "root", "first-use:~/…", or "" for no one. The process must be alive: what it
 // runs is compared with what lies at the path.
 func (s *Signer) Vouch(q Query) string {
 	if q.Exe == "" || q.Deleted || q.Env == nil || q.Env.Void || q.Run.Void {
@@ -240,8 +252,8 @@ func (s *Signer) file(name string) (string, Found, error) {
 	}
 	if found.Root && !s.inHome(name) && !s.inHome(found.Path) {
 		label := "root"
-		if pkg := s.debs.owner(found.Path); pkg != "" {
-			label = "deb:" + pkg
+		if pkg := s.pkgs.Owner(found.Path); pkg != "" {
+			label = pkg
 		}
 		if len(s.known) >= knownMax {
 			clear(s.known)
@@ -351,9 +363,17 @@ func (s *Signer) library(q Query, lib string) bool {
 // they changed, finds tools that are new, and writes the state file. Call it
 // once a minute.
 func (s *Signer) Maintain() {
-	if fresh := s.debs.refresh(s.cfg.Dpkg); fresh != nil {
+	s.mu.Lock()
+	was := s.pkgs
+	s.mu.Unlock()
+	if fresh := was.Refresh(); fresh != was { // takes its time
+		for _, p := range fresh.Problems() {
+			if !slices.Contains(was.Problems(), p) {
+				s.cfg.Log.Warn("who installed a program is not known", "err", p)
+			}
+		}
 		s.mu.Lock()
-		s.debs = fresh
+		s.pkgs = fresh
 		clear(s.known)
 		s.mu.Unlock()
 	}

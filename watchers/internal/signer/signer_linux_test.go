@@ -137,9 +137,13 @@ func TestVouchForPrograms(t *testing.T) {
 func TestLabelNamesThePackage(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	dpkg := t.TempDir()
+	root := t.TempDir()
+	dpkg := filepath.Join(root, "var/lib/dpkg/info")
+	if to, err := os.Readlink("/bin"); err == nil {
+		os.Symlink(to, filepath.Join(root, "bin"))
+	}
 	put(t, filepath.Join(dpkg, "felines:amd64.list"), "/.\n/bin\n/bin/cat\n/usr/share/doc/felines/x\n")
-	s := newSigner(t, Config{Dpkg: dpkg})
+	s := newSigner(t, Config{Root: root})
 	r := procs.NewReader()
 	t.Cleanup(r.Close)
 	pid, info := started(t, r, exec.Command("/bin/cat"))
@@ -157,6 +161,27 @@ func TestLabelNamesThePackage(t *testing.T) {
 	s.Maintain()
 	if got := vouch(s, pid, info); got != "deb:cats" {
 		t.Errorf("after the upgrade %q", got)
+	}
+}
+
+// TestBrokenPackageDatabase: who vouches for a program is not told by a database.
+func TestBrokenPackageDatabase(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	root := t.TempDir()
+	db := put(t, filepath.Join(root, "usr/lib/sysimage/rpm/rpmdb.sqlite"), strings.Repeat("x", 5000))
+	s := newSigner(t, Config{Root: root})
+	r := procs.NewReader()
+	t.Cleanup(r.Close)
+	pid, info := started(t, r, exec.Command("/bin/cat"))
+	if got, p := vouch(s, pid, info), s.Problems(); got != "root" || len(p) != 1 || !strings.Contains(p[0], "rpmdb.sqlite") {
+		t.Errorf("vouched for by %q, told as %q", got, p)
+	}
+	os.Remove(db)
+	put(t, filepath.Join(root, "var/lib/pacman/local/felines-1-1/files"), "%FILES%\nusr/bin/cat\nbin/cat\n")
+	s.Maintain()
+	if got, p := vouch(s, pid, info), s.Problems(); got != "pacman:felines" || len(p) != 0 {
+		t.Errorf("with another database vouched for by %q, told as %q", got, p)
 	}
 }
 
