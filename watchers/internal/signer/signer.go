@@ -37,6 +37,8 @@ type Config struct {
 	// between two. What was written then was the person's own doing. nil: never.
 	Quiet func(from, to time.Time) bool
 	Now   func() time.Time
+
+	patience time.Duration // for tests; 0 for the default
 }
 
 // Signer vouches. It is safe for concurrent use.
@@ -55,6 +57,7 @@ type Signer struct {
 	pkgs    *packagedb.Index
 	tools   []*tool // enrolled, in order of discovery
 	dirty   bool    // tools differ from the state file
+	later   map[look]bool
 }
 
 // known is a cached answer. Only root can make it wrong, so it may be a minute old.
@@ -81,13 +84,16 @@ func New(cfg Config) *Signer {
 	if cfg.Quiet == nil {
 		cfg.Quiet = func(_, _ time.Time) bool { return false }
 	}
+	if cfg.patience == 0 {
+		cfg.patience = patience
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, ns: mountNamespace("self")}
+	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[look]bool{}, ns: mountNamespace("self")}
 	if machine := mountNamespace("1"); machine != s.ns {
 		s.machine = machine
 	}
@@ -107,7 +113,7 @@ func (s *Signer) Files() *Files { return s.files }
 
 // Close writes what is to be kept and releases what s holds.
 func (s *Signer) Close() {
-	s.Maintain()
+	s.save()
 	s.files.Close()
 }
 
@@ -380,5 +386,6 @@ func (s *Signer) Maintain() {
 	s.mu.Lock()
 	s.enrol()
 	s.mu.Unlock()
+	s.lookLater()
 	s.save()
 }

@@ -26,8 +26,10 @@ type tool struct {
 	Base     time.Time        `json:"base"`           // what was there and unchanged since then is the tool; zero if that cannot be said
 	Fell     string           `json:"fell,omitempty"` // why it is vouched for no more
 	Files    map[string]Ident `json:"files"`          // what was vouched for, as it was then
+	Wholes   map[string]whole `json:"wholes"`         // the folders of it that are judged as a whole
 	allow    func(rel string) bool
 	updaters []span
+	looked   bool // a first look at its folders was taken, or is due
 }
 
 // span is a time during which a tool may have changed itself.
@@ -69,6 +71,9 @@ func only(names ...string) func(string, string) bool {
 }
 
 func nodeOnly(_, rel string) bool {
+	if ext := path.Ext(rel); ext != "" && !javaScript(rel) {
+		return false // node-gyp's Python runs what lies compiled beside it
+	}
 	return rel == "bin/node" || strings.HasPrefix(rel, "lib/node_modules/npm/") || strings.HasPrefix(rel, "lib/node_modules/corepack/")
 }
 
@@ -226,19 +231,22 @@ func (s *Signer) enrolled(found Found) string {
 	}
 	changed := time.Unix(0, found.Ctime)
 	was, seen := t.Files[rel]
+	was.Dev = found.Dev // its number may be another after a restart of the machine
 	switch {
 	case seen && was == found.Ident:
-		return t.Label
 	case !seen && (len(t.Files) >= filesMax || changed.After(t.Base) && !s.cfg.Quiet(changed, changed)):
 		return "" // it came while a dependency's script was about
-	case seen && !(t.updating(changed) && s.cfg.Quiet(changed, changed)):
-		t.Fell = fmt.Sprintf("%s changed at %s", rel, changed.UTC().Format(time.RFC3339))
-		s.dirty = true
-		s.cfg.Log.Warn("an enrolled tool has changed and is trusted no more", "signer", t.Label)
+	case seen && !(updating(t.updaters, changed) && s.cfg.Quiet(changed, changed)):
+		s.fall(t, changedAt(rel, changed))
 		return ""
 	}
-	t.Files[rel] = found.Ident
-	s.dirty = true
+	if !s.intact(t, rel) {
+		return ""
+	}
+	if t.Files[rel] != found.Ident {
+		t.Files[rel] = found.Ident
+		s.dirty = true
+	}
 	return t.Label
 }
 
@@ -255,9 +263,9 @@ func (s *Signer) ownerIsFine(found Found) bool {
 	return within(found.Path, s.cfg.Brew) // whose user is linuxbrew or the one who installed it
 }
 
-// updating reports whether the tool was changing itself at a time.
-func (t *tool) updating(at time.Time) bool {
-	for _, u := range t.updaters {
+// updating reports whether a tool was changing itself at a time.
+func updating(updaters []span, at time.Time) bool {
+	for _, u := range updaters {
 		if !at.Before(u.from) && (u.to.IsZero() || !at.After(u.to)) {
 			return true
 		}
@@ -324,6 +332,9 @@ type stateFile struct {
 	Tools   []*tool `json:"tools"`
 }
 
+// stateVersion is of what this version writes. The first knew single files only.
+const stateVersion = 2
+
 // stateMax bounds the state file.
 const stateMax = 16 << 20
 
@@ -348,7 +359,7 @@ func (s *Signer) load() {
 	if err == nil {
 		err = json.Unmarshal(b, &st)
 	}
-	if err == nil && st.Version != 1 {
+	if err == nil && st.Version != 1 && st.Version != stateVersion {
 		err = fmt.Errorf("version %d", st.Version)
 	}
 	if err != nil {
@@ -364,6 +375,9 @@ func (s *Signer) load() {
 			continue // of a home that is not guarded any more
 		}
 		t.Label, t.allow = label, allow
+		if st.Version == 1 { // which knew no folders: they are what they are now
+			t.Base, t.Wholes = s.cfg.Now().UTC(), nil
+		}
 		if t.Files == nil {
 			t.Files = map[string]Ident{}
 		}
@@ -378,7 +392,7 @@ func (s *Signer) save() {
 		s.mu.Unlock()
 		return
 	}
-	b, err := json.Marshal(stateFile{1, s.tools})
+	b, err := json.Marshal(stateFile{stateVersion, s.tools})
 	s.dirty = false
 	s.mu.Unlock()
 	if err == nil {
