@@ -57,7 +57,8 @@ type Signer struct {
 	pkgs    *packagedb.Index
 	tools   []*tool // enrolled, in order of discovery
 	dirty   bool    // tools differ from the state file
-	later   map[look]bool
+	later   map[due]bool
+	needed  map[string][]string // libraries that a program of root's loads
 }
 
 // known is a cached answer. Only root can make it wrong, so it may be a minute old.
@@ -93,7 +94,7 @@ func New(cfg Config) *Signer {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[look]bool{}, ns: mountNamespace("self")}
+	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[due]bool{}, needed: map[string][]string{}, ns: mountNamespace("self")}
 	if machine := mountNamespace("1"); machine != s.ns {
 		s.machine = machine
 	}
@@ -147,12 +148,16 @@ func (s *Signer) Vouch(q Query) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	exe := s.exe(q.PID, q.Exe)
-	if exe == "" || !s.preloads(q) || !s.loads(q) {
+	if exe == "" || !s.preloads(q) || !s.loads(q) || !s.unshadowed(q) {
 		return ""
 	}
 	switch {
 	case q.Run.Script != "":
-		return s.script(q.PID, q.Run.Script)
+		label := s.script(q.PID, q.Run.Script)
+		if label != "" && !s.alone(q) {
+			return ""
+		}
+		return label
 	case q.Run.Stdin && !procs.StdinTTY(q.PID):
 		return "" // curl | sh
 	}
@@ -381,6 +386,7 @@ func (s *Signer) Maintain() {
 		s.mu.Lock()
 		s.pkgs = fresh
 		clear(s.known)
+		clear(s.needed)
 		s.mu.Unlock()
 	}
 	s.mu.Lock()

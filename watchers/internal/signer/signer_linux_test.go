@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,6 +92,22 @@ func TestVouchForPrograms(t *testing.T) {
 	dir := t.TempDir()
 	npm, _ := exec.LookPath("npm")
 	mine := put(t, filepath.Join(dir, "x.js"), "setTimeout(()=>{}, 1e6)")
+	addon := put(t, filepath.Join(dir, "x.node"), "")
+	libc := ""
+	if out, err := exec.Command("ldd", "/bin/cat").Output(); err == nil {
+		for f := range strings.FieldsSeq(string(out)) {
+			if path.Base(f) == "libc.so.6" && path.IsAbs(f) {
+				libc = filepath.Dir(copyOf(t, f, filepath.Join(dir, "libs/libc.so.6")))
+			}
+		}
+	}
+	put(t, filepath.Join(dir, "harmless/libcudart.so.12"), "")
+	if libc != "" {
+		copyOf(t, filepath.Join(libc, "libc.so.6"), filepath.Join(dir, "special/glibc-hwcaps/x86-64-v2/libc.so.6"))
+	}
+	stray := filepath.Dir(put(t, filepath.Join(dir, "stray/encoding/index.js"), ""))
+	put(t, filepath.Join(dir, "home/.node_modules/encoding.js"), "")
+	elsewhere := copyOf(t, "/bin/cat", filepath.Join(dir, "npm"))
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -113,6 +131,31 @@ func TestVouchForPrograms(t *testing.T) {
 		{"somebody's script", []string{"node", mine}, nil, false},
 		{"a REPL", []string{"node", "-i"}, nil, false},
 		{"npm that loads somebody's code", []string{"node", npm, "-v"}, []string{"NODE_OPTIONS=--import " + mine}, false},
+		{"npm that requires somebody's code", []string{"node", npm, "-v"}, []string{"NODE_OPTIONS=--require " + mine}, false},
+		{"npm that requires it quoted, by a short name", []string{"node", npm, "-v"}, []string{`NODE_OPTIONS="-r" "` + mine + `"`}, false},
+		{"npm that requires an add-on", []string{"node", npm, "-v"}, []string{"NODE_OPTIONS=--require=" + addon}, false},
+		{"npm that imports code in a name", []string{"node", npm, "-v"}, []string{"NODE_OPTIONS=--import=data:text/javascript,0"}, false},
+		{"the same on the command line", []string{"node", "--import=data:text/javascript,0", npm, "-v"}, nil, false},
+		{"npm that requires a module by its name", []string{"node", "-r", "x", npm, "-v"}, nil, false},
+		{"npm with options that load nothing", []string{"node", npm, "config", "get", "x"}, []string{"NODE_OPTIONS=--max-old-space-size=4096"}, true},
+		{"code for node on the command line", []string{"node", "-e", "setTimeout(()=>{}, 1e6)"}, nil, false},
+		{"an expression for node", []string{"node", "-p", "setTimeout(()=>{}, 1e6)"}, nil, false},
+		{"code for node that then gets npm as an argument", []string{"node", "-e", "setTimeout(()=>{}, 1e6)", npm, "-v"}, nil, false},
+		{"code for node by a pipe", []string{"node", "-"}, nil, false},
+		{"node that reads a pipe", []string{"node"}, nil, false},
+		{"node that is told its script is a pipe", []string{"node", "/dev/stdin"}, nil, false},
+		{"code for Python", []string{"/usr/bin/python3", "-c", "import sys; sys.stdin.read()"}, nil, false},
+		{"Python that reads a pipe", []string{"/usr/bin/python3", "-"}, nil, false},
+		{"a shell that reads a pipe by an option", []string{"/bin/sh", "-s", npm}, nil, false},
+		{"a program called npm", []string{elsewhere}, nil, false},
+		{"a folder of libraries with nothing that cat loads", []string{"/bin/cat"}, []string{"LD_LIBRARY_PATH=" + filepath.Join(dir, "harmless")}, true},
+		{"a folder that is not there", []string{"/bin/cat"}, []string{"LD_LIBRARY_PATH=/usr/lib:" + filepath.Join(dir, "no")}, true},
+		{"somebody's libc", []string{"/bin/cat"}, []string{"LD_LIBRARY_PATH=/usr/lib:" + libc}, false},
+		{"somebody's libc for a better processor", []string{"/bin/cat"}, []string{"LD_LIBRARY_PATH=" + filepath.Join(dir, "special")}, false},
+		{"a folder of libraries by a variable", []string{"/bin/cat"}, []string{"LD_LIBRARY_PATH=$ORIGIN/../x"}, false},
+		{"npm with a folder of modules", []string{"node", npm, "config", "get", "x"}, []string{"NODE_PATH=" + dir}, true},
+		{"npm with one that it looks for", []string{"node", npm, "config", "get", "x"}, []string{"NODE_PATH=/usr/lib:" + filepath.Dir(stray)}, false},
+		{"npm with one in the home", []string{"node", npm, "config", "get", "x"}, []string{"HOME=" + filepath.Join(dir, "home")}, false},
 		{"npm under a debugger", []string{"node", "--inspect-brk=127.0.0.1:0", npm, "-v"}, nil, false},
 	} {
 		program, err := exec.LookPath(tc.args[0])
@@ -121,7 +164,10 @@ func TestVouchForPrograms(t *testing.T) {
 			continue
 		}
 		cmd := exec.Command(program, tc.args[1:]...)
-		cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, tc.env...)
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, tc.env...)
+		if !slices.ContainsFunc(tc.env, func(v string) bool { return strings.HasPrefix(v, "HOME=") }) {
+			cmd.Env = append(cmd.Env, "HOME="+dir)
+		}
 		pid, info := started(t, r, cmd)
 		if got := vouch(s, pid, info); (got != "") != tc.want {
 			t.Errorf("%s: vouched for by %q", tc.name, got)

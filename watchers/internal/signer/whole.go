@@ -97,8 +97,8 @@ func javaScript(name string) bool {
 	return ext == ".js" || ext == ".cjs" || ext == ".mjs"
 }
 
-// look is one that could not be waited for, or was not needed yet.
-type look struct {
+// due is a look that could not be waited for, or was not needed yet.
+type due struct {
 	tool *tool
 	dir  string
 }
@@ -115,7 +115,7 @@ func (s *Signer) intact(t *tool, rel string) bool {
 	if errors.Is(err, errLate) {
 		// A slow disk must not make a stranger of its owner's npm. All of it is
 		// looked at soon; what comes of that holds from then on.
-		s.later[look{t, dir}] = true
+		s.later[due{t, dir}] = true
 		return true
 	}
 	return s.judge(t, dir, now, err)
@@ -179,14 +179,14 @@ func (s *Signer) lookLater() {
 		if t.Fell == "" && !t.looked {
 			for _, dir := range s.units(t) {
 				if _, seen := t.Wholes[dir]; !seen {
-					s.later[look{t, dir}] = true
+					s.later[due{t, dir}] = true
 				}
 			}
 			t.looked = true
 		}
 	}
 	type task struct {
-		look
+		due
 		glance
 	}
 	var tasks []task

@@ -1,0 +1,188 @@
+package signer
+
+import (
+	"debug/elf"
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"wormbell/watchers/internal/procs"
+)
+
+// This file says whether a program finds a library, or npm a module, in a
+// folder that others than root fill. Such folders are common and mostly harmless:
+// what counts is whether one holds something that is looked for.
+
+// libraryMax bounds a program that is looked into. It is not read as a whole.
+const libraryMax = 1 << 30
+
+// everywhere are libraries that any program may come to load, nsswitch.conf(5),
+// and that node from its makers needs.
+var everywhere = []string{"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libatomic.so.1", "libz.so.1",
+	"libnss_files.so.2", "libnss_dns.so.2", "libnss_compat.so.2", "libnss_systemd.so.2", "libnss_myhostname.so.2", "libnss_mymachines.so.2", "libnss_resolve.so.2",
+	"libnss_mdns4_minimal.so.2", "libnss_mdns4.so.2", "libnss_mdns_minimal.so.2", "libnss_mdns.so.2", "libnss_sss.so.2", "libnss_ldap.so.2", "libnss_winbind.so.2", "libc.musl-x86_64.so.1"}
+
+// special are folders below one that ld.so(8) looks into first.
+var special = []string{"glibc-hwcaps", "tls", "x86_64", "haswell", "avx512_1", "aarch64"}
+
+// unshadowed reports whether no folder of LD_LIBRARY_PATH holds, for somebody
+// else than root, a library that the program loads.
+func (s *Signer) unshadowed(q Query) bool {
+	if q.Env.LibraryPath == "" {
+		return true
+	}
+	var names []string
+	for dir := range strings.SplitSeq(strings.ReplaceAll(q.Env.LibraryPath, ";", ":"), ":") {
+		if strings.Contains(dir, "$") { // $ORIGIN is the program's folder, $LIB the system's name for libraries
+			return false
+		}
+		if !path.IsAbs(dir) {
+			if q.Cwd == "" {
+				return false
+			}
+			dir = path.Join(q.Cwd, dir)
+		}
+		found, err := s.files.Lookup(path.Clean(dir))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return false
+		case !found.Dir || found.Root && !s.inHome(dir) && !s.inHome(found.Path):
+			continue
+		}
+		if names == nil {
+			names = s.needs(q.Exe)
+		}
+		for _, name := range special {
+			if s.there(path.Join(found.Path, name)) {
+				return false
+			}
+		}
+		for _, name := range names {
+			if lib := path.Join(found.Path, name); s.there(lib) && s.script(q.PID, lib) == "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// there reports whether there is something of this name, or may be.
+func (s *Signer) there(name string) bool {
+	_, err := s.files.Lookup(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// needs returns the names of the libraries that a program loads, and those that
+// they load. Only into root's is it looked: a reader of programs is no match for
+// one that was made for it.
+func (s *Signer) needs(exe string) []string {
+	if names, ok := s.needed[exe]; ok {
+		return names
+	}
+	names := slices.Clone(everywhere)
+	if found, err := s.files.Lookup(exe); err == nil && found.Root {
+		names = s.imports(names, exe)
+		for i := len(everywhere); i < len(names) && i < 500; i++ { // it grows
+			for _, dir := range libraryDirs {
+				if lib := path.Join(dir, names[i]); s.script(0, lib) != "" {
+					names = s.imports(names, lib)
+					break
+				}
+			}
+		}
+	}
+	if len(s.needed) >= 256 {
+		clear(s.needed)
+	}
+	s.needed[exe] = names
+	return names
+}
+
+// imports adds to names what a file of root's asks for.
+func (s *Signer) imports(names []string, file string) []string {
+	f, err := s.files.Open(file, libraryMax)
+	if err != nil {
+		return names
+	}
+	defer f.Close()
+	e, err := elf.NewFile(f)
+	if err != nil {
+		return names
+	}
+	libs, err := e.ImportedLibraries()
+	if err != nil {
+		return names
+	}
+	for _, lib := range libs {
+		if !strings.Contains(lib, "/") && !slices.Contains(names, lib) {
+			names = append(names, lib)
+		}
+	}
+	return names
+}
+
+// optional are modules that package managers load if they find them and do not
+// bring along: `require('encoding')` of minipass-fetch in npm up to 10.
+var optional = []string{"encoding"}
+
+// alone reports whether node finds no module for a package manager where others
+// than root put modules: NODE_PATH, the folders of the home that node still looks
+// into (modules.html, "Loading from the global folders"), and beside a
+// package manager in a home.
+func (s *Signer) alone(q Query) bool {
+	if q.Run.Kind != procs.Node || q.Run.Script == "" {
+		return true
+	}
+	var dirs []string
+	for line := range strings.SplitSeq(q.Env.Around, "\n") {
+		key, value, _ := strings.Cut(line, "=")
+		switch key {
+		case "HOME":
+			dirs = append(dirs, path.Join(value, ".node_modules"), path.Join(value, ".node_libraries"))
+		case "NODE_PATH":
+			for dir := range strings.SplitSeq(value, ":") {
+				if dir != "" && !path.IsAbs(dir) {
+					dir = path.Join(q.Cwd, dir)
+				}
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	if found, err := s.files.Lookup(q.Run.Script); err == nil && !found.Root {
+		for dir := path.Dir(found.Path); s.inHome(dir) || within(dir, s.cfg.Brew); dir = path.Dir(dir) {
+			if path.Base(dir) == "node_modules" {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	for _, dir := range dirs {
+		if !path.IsAbs(dir) {
+			continue
+		}
+		for _, name := range optional {
+			for _, ext := range []string{"", ".js", ".json", ".node", ".cjs"} {
+				if file := path.Join(dir, name+ext); s.there(file) && !s.ours(q.PID, file) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// ours reports whether root or an enrolled tool put something there.
+func (s *Signer) ours(pid int, name string) bool {
+	if s.loadable(pid, name) {
+		return true
+	}
+	found, err := s.files.Lookup(name)
+	if err != nil || !found.Dir {
+		return false
+	}
+	t := s.toolOf(found.Path)
+	return t != nil && t.Fell == "" && t.allow(strings.TrimPrefix(found.Path[len(t.Dir):], "/")+"/x.js")
+}
