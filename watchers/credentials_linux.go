@@ -24,7 +24,7 @@ type credentials struct {
 	out   Out
 	log   *slog.Logger
 	table []stores.Store
-	who   func(pid int) *wormbell.Process // host.Lineage.At
+	who   func(pid int) *wormbell.Process // host.Lineage.Reading
 	book  *guardBook
 	flood flood
 }
@@ -42,7 +42,7 @@ func newCredentials(host Host, out Out) *credentials {
 		out:   out,
 		log:   log.With("watcher", "credentials"),
 		table: stores.All,
-		who:   host.Lineage.At,
+		who:   host.Lineage.Reading,
 		book:  newGuardBook(),
 	}
 }

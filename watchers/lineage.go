@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/internal/ancestry"
 	"wormbell/watchers/internal/decode"
 	"wormbell/watchers/internal/procs"
 	"wormbell/watchers/internal/signer"
@@ -24,6 +25,7 @@ type Lineage struct {
 	log  *slog.Logger
 	sign *signer.Signer
 	sums sums
+	maps *procs.Maps
 	// homes are the folders of the guarded homes; never changed.
 	homes []string
 	boot  time.Time // what the starts of processes are counted from; never changed
@@ -57,7 +59,7 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Lineage{log: cfg.Log, wake: make(chan struct{}, 1), sums: sums{patience: sumPatience}}
+	l := &Lineage{log: cfg.Log, wake: make(chan struct{}, 1), sums: sums{patience: sumPatience}, maps: procs.NewMaps()}
 	quiet := newQuiet(time.Now())
 	homes := make([]signer.Home, len(cfg.Homes))
 	for i, h := range cfg.Homes {
@@ -113,6 +115,27 @@ func (l *Lineage) At(pid int) *wormbell.Process {
 	}
 	l.drain()
 	return l.tab.at(pid)
+}
+
+// Reading is [Lineage.At] for a process that opens a guarded file and waits. If
+// it is a script of a JavaScript runtime that is vouched for, what it has loaded
+// by now counts as well: an add-on that nobody vouches for makes it nobody's,
+// and so does a process that does not let us look. What it started before is
+// told of as it was.
+func (l *Lineage) Reading(pid int) *wormbell.Process {
+	p := l.At(pid)
+	if p == nil || p.Signer == "" || p.Script == "" || !ancestry.JavaScript(p) || l.maps == nil {
+		return p
+	}
+	code, err := l.maps.Code(pid)
+	switch {
+	case errors.Is(err, procs.ErrStalled):
+	case err != nil || l.sign.Stranger(pid, code) == "":
+		return p // it has gone, or nobody may look: what it executed is all that is known
+	}
+	stranger := *p
+	stranger.Signer, stranger.Foreign = "", true
+	return &stranger
 }
 
 // Living returns root and every living process that descends from it, also

@@ -148,6 +148,16 @@ type Info struct {
 	Stalled bool     // Args and Env are missing because somebody keeps us from reading them
 }
 
+// Mapped is a file that a process has mapped as code.
+type Mapped struct {
+	Path    string // absolute; "/memfd:NAME" for one that never had a name
+	Ino     uint64
+	Deleted bool
+}
+
+// ErrStalled says that a process keeps us from reading what it is.
+var ErrStalled = errors.New("the process keeps others from reading what it is")
+
 // Env is all that is ever kept of an environment.
 type Env struct {
 	LifecycleEvent string // npm_lifecycle_event

@@ -27,6 +27,15 @@ func (*Reader) Read(int) (Info, error) { return Info{}, ErrUnsupported }
 // LastPid fails with ErrUnsupported.
 func (*Reader) LastPid() (int, error) { return 0, ErrUnsupported }
 
+// Maps is not available on this system.
+type Maps struct{}
+
+// NewMaps returns a Maps that knows no process.
+func NewMaps() *Maps { return &Maps{} }
+
+// Code fails with ErrUnsupported.
+func (*Maps) Code(int) ([]Mapped, error) { return nil, ErrUnsupported }
+
 // Pids fails with ErrUnsupported.
 func Pids() ([]int, error) { return nil, ErrUnsupported }
 

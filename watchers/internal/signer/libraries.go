@@ -186,3 +186,36 @@ func (s *Signer) ours(pid int, name string) bool {
 	t := s.toolOf(found.Path)
 	return t != nil && t.Fell == "" && t.allow(strings.TrimPrefix(found.Path[len(t.Dir):], "/")+"/x.js")
 }
+
+// Stranger returns what a process that is vouched for has loaded as code and
+// nobody vouches for, such as an add-on of node's; "" for nothing.
+func (s *Signer) Stranger(pid int, code []procs.Mapped) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ns := mountNamespace(pidName(pid))
+	same := ns != "" && (ns == s.ns || ns == s.machine)
+	for _, m := range code {
+		if !s.knows(m, same) {
+			return m.Path
+		}
+	}
+	return ""
+}
+
+// knows vouches for a mapped file. same says that its name means to the
+// process what it means to us. The number of its disk is not compared: btrfs
+// tells another one there.
+func (s *Signer) knows(m procs.Mapped, same bool) bool {
+	if strings.HasPrefix(m.Path, "/memfd:") || !path.IsAbs(m.Path) {
+		return false
+	}
+	if m.Deleted { // an upgrade replaced it, if only root can
+		dir, err := s.files.Lookup(path.Dir(m.Path))
+		return same && err == nil && dir.Dir && dir.Root && !s.inHome(dir.Path)
+	}
+	if _, ok := s.cached(m.Path); ok && same {
+		return true // root alone can have changed it within the minute
+	}
+	label, found, err := s.file(m.Path)
+	return err == nil && label != "" && (same && found.Root || found.Ino == m.Ino)
+}
