@@ -31,6 +31,8 @@ func (a *agent) api() api.Config {
 			Trust:    a.builtInTrust,
 			SetTrust: a.setTrust,
 			Digest:   a.host.Lineage.Digest,
+			Fallen:   a.host.Lineage.Fallen,
+			Forget:   a.host.Lineage.Forget,
 			Protect:  a.setProtect,
 			Locked:   a.set.locked,
 			Demo:     a.demo,
@@ -130,7 +132,7 @@ func (a *agent) status() wormbell.Status {
 	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost
 	now := a.config
 	now.Homes, now.Protect = s.Homes, a.protect
-	s.Settings, s.Notices = a.set.list(now, a.switched), append(slices.Clone(a.set.notices), a.host.Lineage.Problems()...)
+	s.Settings, s.Notices = a.set.list(now, a.switched), append(slices.Clone(a.set.notices), a.host.Lineage.Notices()...)
 	s.Problems = append(s.Problems, a.set.problems...)
 	if a.protect {
 		s.Problems = append(s.Problems, protectProblem)

@@ -3,6 +3,7 @@ package watchers
 import (
 	"cmp"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -186,12 +187,27 @@ func (l *Lineage) Enrolled() []wormbell.TrustRow {
 	return l.sign.Enrolled()
 }
 
-// Problems says in sentences what keeps it from naming who installed a program.
-func (l *Lineage) Problems() []string {
+// Notices says in sentences what keeps it from naming who installed a program,
+// and which tools in homes are trusted no more.
+func (l *Lineage) Notices() []string {
 	if l.sign == nil {
 		return nil
 	}
-	return l.sign.Problems()
+	return l.sign.Notices()
+}
+
+// Fallen reports whether the tool with this row is trusted no more.
+func (l *Lineage) Fallen(id string) bool { return l.sign != nil && l.sign.Fallen(id) }
+
+// Forget takes the row of a tool in a home back, for uid: one that stands
+// vouches for nothing from then on; of one that has fallen, what is there now
+// is the tool. The error wraps fs.ErrNotExist if uid has no such tool.
+func (l *Lineage) Forget(id string, uid int) error {
+	if l.sign == nil {
+		return fs.ErrNotExist
+	}
+	_, err := l.sign.Forget(id, uid)
+	return err
 }
 
 // drain takes in what the kernel has reported. l.mu is held.

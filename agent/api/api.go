@@ -73,7 +73,12 @@ type Backend struct {
 	// Digest returns what a row remembers of the files that who names, for a row
 	// that uid asks for; see [wormbell.TrustRow]. An error whose Temporary method
 	// says true is one that a second try may not meet.
-	Digest  func(who string, uid int) (string, error)
+	Digest func(who string, uid int) (string, error)
+	// Fallen reports whether a row of first use vouches for nothing any more, and
+	// Forget takes such a row back for uid: one that stands falls, and of one that
+	// has fallen, what is there now is trusted.
+	Fallen  func(id string) bool
+	Forget  func(id string, uid int) error
 	Protect func(on bool) error
 	// Locked returns the administrator's file that has locked a setting or an act,
 	// "" if none has; see [wormbell.Setting].

@@ -112,6 +112,7 @@ type rig struct {
 	caller func(pid int) *wormbell.Process
 	events []wormbell.Event
 	demos  []string
+	forgot []string           // rows of tools that were taken back, and by whom
 	guards []wormbell.Guarded // besides root's and nobody's
 	homes  []string
 	locks  map[string]string   // by name, the file that has locked it
@@ -275,6 +276,13 @@ func (r *rig) config() api.Config {
 					return fmt.Sprint("sha256:of ", who, " for ", uid), nil
 				}
 				return "", nil
+			},
+			Fallen: func(id string) bool { return id == "fallen" },
+			Forget: func(id string, uid int) error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.forgot = append(r.forgot, fmt.Sprint(id, " by ", uid))
+				return nil
 			},
 			Protect: func(bool) error { return nil },
 			Demo: func(_ context.Context, home string, _ time.Duration) error {

@@ -74,6 +74,9 @@ func (s *Server) removeTrust(c *call) (any, error) {
 	i := slices.IndexFunc(s.Store.Trust(), func(r wormbell.TrustRow) bool {
 		return r.ID == id && (c.peer.uid == 0 || r.By == c.user())
 	})
+	if i < 0 && s.firstUse(id) {
+		return s.forget(c, id)
+	}
 	if i < 0 {
 		if file := s.rowFile(id); file != "" {
 			return nil, faultf(http.StatusForbidden, "an administrator takes it out of that file; it is gone once the agent was started again", "the row comes from %s", file)
@@ -89,6 +92,32 @@ func (s *Server) removeTrust(c *call) (any, error) {
 		return nil, faultf(http.StatusNotFound, "", "there is no such row of yours")
 	}
 	s.trustChanged()
+	s.accepted(c, p, what)
+	return struct{}{}, nil
+}
+
+// firstUse reports whether a row is that of a tool in a home.
+func (s *Server) firstUse(id string) bool {
+	return s.Backend.Trust != nil && s.Backend.Forget != nil && s.Backend.Fallen != nil &&
+		slices.ContainsFunc(s.Backend.Trust(), func(r wormbell.TrustRow) bool { return r.ID == id && r.By == "first-use" })
+}
+
+// forget takes back the row of a tool in a home. To trust a tool anew that has
+// changed loosens the guard as much as to add a row.
+func (s *Server) forget(c *call, id string) (any, error) {
+	what := "remove trust row " + id
+	p, err := s.loosen(c, what)
+	if err != nil {
+		return nil, err
+	}
+	if s.Backend.Fallen(id) {
+		if err := s.locked(c, "trust", what); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Backend.Forget(id, c.peer.uid); err != nil {
+		return nil, faultf(http.StatusNotFound, "'wormbell trust list' lists all rows; the built-in ones stay", "there is no such row of yours")
+	}
 	s.accepted(c, p, what)
 	return struct{}{}, nil
 }

@@ -118,7 +118,10 @@ func (a *app) trustRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove ID",
 		Short: "Take a row back",
-		Args:  cobra.ExactArgs(1),
+		Long: `Takes a row back. The row of a tool in your home (first-use) that stands vouches for
+nothing from then on; one that has fallen, because its files have changed, is forgotten:
+what is there now is trusted until it changes.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.dial(cmd.Context())
 			if err != nil {

@@ -108,7 +108,7 @@ func TestTrapNames(t *testing.T) {
 var spoken = []string{"agent/respond", "agent/respond/incident", "agent/respond/persistence", "agent/respond/keychain", "agent/freeze", "agent/api", "agent/client", "watchers", "watchers/internal/tree", "internal/trustrow"}
 
 // besides are those of which some are.
-var besides = []string{"agent", "agent/settings", "agent/alert", "agent/detect", "agent/watchdog", "watchers/internal/packagedb", "watchers/internal/procs", "agent/respond/call", "agent/respond/edit", "agent/respond/journal", "internal/exposure", "internal/cli"}
+var besides = []string{"agent", "agent/settings", "agent/alert", "agent/detect", "agent/watchdog", "watchers/internal/packagedb", "watchers/internal/procs", "watchers/internal/signer", "agent/respond/call", "agent/respond/edit", "agent/respond/journal", "internal/exposure", "internal/cli"}
 
 // ofSystem are texts of the system and of Go that are told as causes.
 var ofSystem = []string{"permission denied", "read-only file system", "no space left on device", "no such file or directory", "context canceled", "active", "inactive"}

@@ -128,11 +128,12 @@ type Query struct {
 	Env     *procs.Env // nil if it could not be read
 }
 
-// Problems says in sentences what keeps the labels from being right.
-func (s *Signer) Problems() []string {
+// Notices says in sentences what keeps the labels from being right, and which
+// tools have fallen.
+func (s *Signer) Notices() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pkgs.Problems()
+	return append(s.pkgs.Problems(), s.fallen()...)
 }
 
 // Vouch returns who vouches for everything that a process runs: "deb:NAME" or
@@ -389,6 +390,7 @@ func (s *Signer) Maintain() {
 		clear(s.needed)
 		s.mu.Unlock()
 	}
+	s.prune()
 	s.mu.Lock()
 	s.enrol()
 	s.mu.Unlock()

@@ -220,13 +220,13 @@ func TestBrokenPackageDatabase(t *testing.T) {
 	r := procs.NewReader()
 	t.Cleanup(r.Close)
 	pid, info := started(t, r, exec.Command("/bin/cat"))
-	if got, p := vouch(s, pid, info), s.Problems(); got != "root" || len(p) != 1 || !strings.Contains(p[0], "rpmdb.sqlite") {
+	if got, p := vouch(s, pid, info), s.Notices(); got != "root" || len(p) != 1 || !strings.Contains(p[0], "rpmdb.sqlite") {
 		t.Errorf("vouched for by %q, told as %q", got, p)
 	}
 	os.Remove(db)
 	put(t, filepath.Join(root, "var/lib/pacman/local/felines-1-1/files"), "%FILES%\nusr/bin/cat\nbin/cat\n")
 	s.Maintain()
-	if got, p := vouch(s, pid, info), s.Problems(); got != "pacman:felines" || len(p) != 0 {
+	if got, p := vouch(s, pid, info), s.Notices(); got != "pacman:felines" || len(p) != 0 {
 		t.Errorf("with another database vouched for by %q, told as %q", got, p)
 	}
 }

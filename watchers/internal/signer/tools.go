@@ -1,11 +1,9 @@
 package signer
 
 import (
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"os"
 	"path"
@@ -309,10 +307,8 @@ func (s *Signer) Enrolled() []wormbell.TrustRow {
 	defer s.mu.Unlock()
 	rows := make([]wormbell.TrustRow, 0, len(s.tools))
 	for _, t := range s.tools {
-		h := fnv.New64a()
-		h.Write([]byte(t.Dir))
 		row := wormbell.TrustRow{
-			ID:    strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil))[:8]),
+			ID:    t.id(),
 			Store: "*", Who: "signer:" + t.Label, Under: "not-a-dependency-script", Path: "", By: "first-use",
 			Reason: "found at " + t.Since.Format(time.RFC3339),
 		}

@@ -245,3 +245,69 @@ func BenchmarkLookAtNPM(b *testing.B) {
 		}
 	}
 }
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	home, dir, npm := nvm(t)
+	state := filepath.Join(t.TempDir(), "tools.json")
+	cfg := Config{Homes: []Home{{home, os.Getuid()}}, Now: settled, State: state}
+	s := newSigner(t, cfg)
+	label := vouchFile(s, npm)
+	id := s.Enrolled()[0].ID
+	if _, err := s.Forget(id, os.Getuid()+1); err == nil && os.Getuid() != 0 {
+		t.Error("somebody else has taken the row back")
+	}
+	if _, err := s.Forget("nothing", 0); err == nil {
+		t.Error("a row that is not there was taken back")
+	}
+	lay(t, filepath.Join(dir, "lib/node_modules/npm/lib/cli.js"), "mine")
+	if vouchFile(s, npm) != "" || !s.Fallen(id) {
+		t.Fatal("the tool has not fallen")
+	}
+	if n := s.Notices(); len(n) != 1 || !strings.Contains(n[0], "lib/cli.js") || !strings.Contains(n[0], id) {
+		t.Errorf("told as %q", n)
+	}
+	if fresh, err := s.Forget(id, os.Getuid()); err != nil || !fresh || s.Fallen(id) {
+		t.Errorf("%v, %v", fresh, err)
+	}
+	if got := vouchFile(s, npm); got != label || len(s.Notices()) != 0 {
+		t.Errorf("what is there now is vouched for by %q", got)
+	}
+	lay(t, filepath.Join(dir, "lib/node_modules/npm/lib/cli.js"), "evil")
+	if got := vouchFile(s, npm); got != "" {
+		t.Errorf("what came later is vouched for by %q", got)
+	}
+	s.Forget(id, os.Getuid())
+	if fresh, err := s.Forget(id, os.Getuid()); fresh || err != nil {
+		t.Errorf("of one that stands: %v, %v", fresh, err)
+	}
+	s.Close()
+	if got := vouchFile(newSigner(t, cfg), npm); got != "" {
+		t.Errorf("a row that was taken back vouches after a restart: %q", got)
+	}
+}
+
+// TestGone: a tool that is gone is forgotten, one whose home is not there is kept.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	home, dir, npm := nvm(t)
+	s := newSigner(t, Config{Homes: []Home{{home, os.Getuid()}}, Now: settled})
+	vouchFile(s, npm)
+	if err := os.Rename(home, home+".away"); err != nil {
+		t.Fatal(err)
+	}
+	s.Maintain()
+	if n := len(s.Enrolled()); n != 1 {
+		t.Errorf("with its home away there are %d", n)
+	}
+	if err := os.Rename(home+".away", home); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	s.Maintain()
+	if rows := s.Enrolled(); len(rows) != 0 {
+		t.Errorf("gone and listed: %+v", rows)
+	}
+}
