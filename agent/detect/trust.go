@@ -206,7 +206,7 @@ func (r reader) inStore(s string) bool {
 func (r reader) is(who Who) bool {
 	p := r.p
 	named := slices.Contains(r.store.Readers, p.Name())
-	native := p.Script == "" && !ancestry.JavaScript(p) && !ancestry.Interpreter(p) && !ancestry.Shell(p)
+	native := p.Script == "" && !ancestry.JavaScript(p) && !ancestry.Interpreter(p) && !ancestry.Shell(p) && !impostor(p)
 	switch who {
 	case PackageManager:
 		client, args, _ := ancestry.Client(p)
@@ -231,6 +231,16 @@ func (r reader) is(who Who) bool {
 		return native && slices.Contains(backupTools, p.Name()) && r.t.inHome(p.Exe)
 	}
 	return false
+}
+
+// scripts are what a program is called that is a script wherever it comes from.
+var scripts = []string{"npm", "npx", "yarn", "yarnpkg", "corepack"}
+
+// impostor reports whether p is a native program under the name of a script,
+// which nobody vouches for: a node that was copied to ~/.local/bin/npm runs
+// whatever it is given.
+func impostor(p *wormbell.Process) bool {
+	return p.Signer == "" && slices.Contains(scripts, strings.TrimSuffix(p.Name(), ".exe"))
 }
 
 // ownDoing reports whether a package manager can only be reading for itself.
