@@ -28,6 +28,7 @@ type tool struct {
 	allow    func(rel string) bool
 	updaters []span
 	looked   bool // a first look at its folders was taken, or is due
+	there    bool // it was there when the agent started
 }
 
 // span is a time during which a tool may have changed itself.
@@ -164,7 +165,7 @@ func (s *Signer) toolOf(name string) *tool {
 		return nil
 	}
 	now := s.cfg.Now().UTC()
-	t := &tool{Dir: dir, Label: label, Since: now, Base: now, Files: map[string]Ident{}, allow: allow}
+	t := &tool{Dir: dir, Label: label, Since: now, Base: now, Files: map[string]Ident{}, allow: allow, there: !s.started}
 	if s.started {
 		// It came while we watched: the person's doing, or a script's. What
 		// comes next may bear a time that is before now.

@@ -157,7 +157,7 @@ func (s *Signer) judge(t *tool, dir string, now whole, err error) bool {
 		// A file is gone, or an old one was moved there: no time tells when.
 		s.fall(t, changedAt(path.Join("./", dir), s.cfg.Now()))
 		return false
-	case !seen && s.cfg.Now().Sub(now.Newest) < fresh:
+	case !seen && s.cfg.Now().Sub(now.Newest) < fresh && (!t.there || now.Newest.After(t.Base)):
 		t.looked = false // and is looked at again
 		return true
 	}

@@ -157,6 +157,21 @@ func TestWholeIsUpdated(t *testing.T) {
 	}
 }
 
+// TestJustInstalled: what was there when the agent started is what it must be,
+// however new it is.
+func TestJustInstalled(t *testing.T) {
+	t.Parallel()
+	home, dir, npm := nvm(t)
+	s := newSigner(t, Config{Homes: []Home{{home, os.Getuid()}}, Quiet: calm, Now: func() time.Time { return time.Now().Add(tick) }})
+	if vouchFile(s, npm) == "" {
+		t.Fatal("npm is not enrolled")
+	}
+	lay(t, filepath.Join(dir, "lib/node_modules/npm/lib/cli.js"), "evil")
+	if got := vouchFile(s, npm); got != "" {
+		t.Errorf("vouched for by %q", got)
+	}
+}
+
 // TestUnpacking: a tool that is looked at while it is unpacked is not held to
 // what it was then.
 func TestUnpacking(t *testing.T) {
