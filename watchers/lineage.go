@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,22 +122,48 @@ func (l *Lineage) At(pid int) *wormbell.Process {
 // Reading is [Lineage.At] for a process that opens a guarded file and waits. If
 // it is a script of a JavaScript runtime that is vouched for, what it has loaded
 // by now counts as well: an add-on that nobody vouches for makes it nobody's,
-// and so does a process that does not let us look. What it started before is
-// told of as it was.
+// and so does a process that does not let us look. Of another program that is
+// what it has from its LD_LIBRARY_PATH. What it started before is told of as it was.
 func (l *Lineage) Reading(pid int) *wormbell.Process {
 	p := l.At(pid)
-	if p == nil || p.Signer == "" || p.Script == "" || !ancestry.JavaScript(p) || l.maps == nil {
+	if p == nil || p.Signer == "" || l.maps == nil {
 		return p
+	}
+	where := ""
+	if p.Script == "" || !ancestry.JavaScript(p) {
+		if where = l.libraryPath(p); where == "" {
+			return p
+		}
 	}
 	code, err := l.maps.Code(pid)
 	switch {
 	case errors.Is(err, procs.ErrStalled):
-	case err != nil || l.sign.Stranger(pid, code) == "":
+	case err != nil || l.sign.Stranger(pid, code, where) == "":
 		return p // it has gone, or nobody may look: what it executed is all that is known
 	}
 	stranger := *p
 	stranger.Signer, stranger.Foreign = "", true
 	return &stranger
+}
+
+// libraryPath is the LD_LIBRARY_PATH that p was executed with, "" if it had none
+// or that is not known any more.
+func (l *Lineage) libraryPath(p *wormbell.Process) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tab == nil {
+		return ""
+	}
+	n := l.tab.nodes[p.PID]
+	if n == nil || n.run == nil || n.run.img == nil {
+		return ""
+	}
+	for line := range strings.SplitSeq(n.run.img.around, "\n") {
+		if value, ok := strings.CutPrefix(line, "LD_LIBRARY_PATH="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // Living returns root and every living process that descends from it, also

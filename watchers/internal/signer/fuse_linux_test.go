@@ -256,3 +256,42 @@ func TestNothingWaitsForAnOverlay(t *testing.T) {
 		t.Error("an overlay that is ours, too, is not looked at")
 	}
 }
+
+// TestLibrariesOfAnAppImage: an editor's own file system in LD_LIBRARY_PATH does
+// not make strangers of what is started in its terminal; a library of it does.
+func TestLibrariesOfAnAppImage(t *testing.T) {
+	needRoot(t)
+	s := newSigner(t, Config{})
+	f := mountFuse(t, "/bin/sleep")
+	f.silent.Store(true)
+	r := procs.NewReader()
+	t.Cleanup(r.Close)
+	cmd := exec.Command("/bin/cat")
+	pid, info := started(t, r, cmd)
+	info.Env.LibraryPath = f.dir + "/usr/lib:" + f.dir
+	plugin := put(t, filepath.Join(t.TempDir(), "plugin.so"), "")
+	soon(t, "Vouch", func() {
+		if vouch(s, pid, info) == "" {
+			t.Error("cat is not vouched for")
+		}
+	})
+	exe := procs.Mapped{Path: info.Exe}
+	for _, tc := range []struct {
+		name string
+		file string
+		path string
+		want bool
+	}{
+		{"nothing else", info.Exe, f.dir, false},
+		{"a library of that file system", f.dir + "/prog", f.dir, true},
+		{"a plugin from elsewhere", plugin, f.dir, false},
+		{"a library of a folder that is named", plugin, f.dir + ":" + filepath.Dir(plugin), true},
+		{"a file without a name", "/memfd:x", "", true},
+	} {
+		soon(t, "Stranger", func() {
+			if got := s.Stranger(pid, []procs.Mapped{exe, {Path: tc.file}}, tc.path); (got != "") != tc.want {
+				t.Errorf("%s: %q", tc.name, got)
+			}
+		})
+	}
+}

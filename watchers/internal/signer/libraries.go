@@ -48,6 +48,10 @@ func (s *Signer) unshadowed(q Query) bool {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
+		case errors.Is(err, ErrSlow):
+			// An AppImage of an editor leaves its own, which is FUSE, to all that is
+			// started in its terminal. What comes of it shows when a file is read.
+			continue
 		case err != nil:
 			return false
 		case !found.Dir || found.Root && !s.inHome(dir) && !s.inHome(found.Path):
@@ -138,17 +142,23 @@ func (s *Signer) alone(q Query) bool {
 		return true
 	}
 	var dirs []string
+	look := func(home, name string) {
+		if _, err := s.files.Lookup(home); err == nil { // else nothing can be told of what is in it
+			dirs = append(dirs, path.Join(home, name))
+		}
+	}
 	for line := range strings.SplitSeq(q.Env.Around, "\n") {
 		key, value, _ := strings.Cut(line, "=")
 		switch key {
 		case "HOME":
-			dirs = append(dirs, path.Join(value, ".node_modules"), path.Join(value, ".node_libraries"))
+			look(value, ".node_modules")
+			look(value, ".node_libraries")
 		case "NODE_PATH":
 			for dir := range strings.SplitSeq(value, ":") {
 				if dir != "" && !path.IsAbs(dir) {
 					dir = path.Join(q.Cwd, dir)
 				}
-				dirs = append(dirs, dir)
+				look(dir, "")
 			}
 		}
 	}
@@ -160,7 +170,7 @@ func (s *Signer) alone(q Query) bool {
 		}
 	}
 	for _, dir := range dirs {
-		if !path.IsAbs(dir) {
+		if !path.IsAbs(dir) || !s.there(dir) {
 			continue
 		}
 		for _, name := range optional {
@@ -188,18 +198,35 @@ func (s *Signer) ours(pid int, name string) bool {
 }
 
 // Stranger returns what a process that is vouched for has loaded as code and
-// nobody vouches for, such as an add-on of node's; "" for nothing.
-func (s *Signer) Stranger(pid int, code []procs.Mapped) string {
+// nobody vouches for, such as an add-on of node's; "" for nothing. If where is
+// not empty, only what lies in those folders (LD_LIBRARY_PATH) is judged, and
+// what lies on a slow file system: another program's plugins are its own affair.
+func (s *Signer) Stranger(pid int, code []procs.Mapped, where string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	folders := strings.FieldsFunc(where, func(r rune) bool { return r == ':' || r == ';' })
 	ns := mountNamespace(pidName(pid))
 	same := ns != "" && (ns == s.ns || ns == s.machine)
 	for _, m := range code {
-		if !s.knows(m, same) {
+		if !s.knows(m, same) && (len(folders) == 0 || s.from(m, folders)) {
 			return m.Path
 		}
 	}
 	return ""
+}
+
+// from reports whether a mapped file comes from one of the folders, or from where
+// that cannot be told.
+func (s *Signer) from(m procs.Mapped, folders []string) bool {
+	if _, err := s.files.Lookup(m.Path); errors.Is(err, ErrSlow) {
+		return true
+	}
+	return slices.ContainsFunc(folders, func(dir string) bool {
+		if found, err := s.files.Lookup(path.Clean(dir)); err == nil {
+			dir = found.Path
+		}
+		return within(m.Path, path.Clean(dir))
+	})
 }
 
 // knows vouches for a mapped file. same says that its name means to the
