@@ -245,15 +245,29 @@ func TestDamagedRPM(t *testing.T) {
 func TestSQLiteLoops(t *testing.T) {
 	t.Parallel()
 	const page = 512
-	db := make([]byte, 3*page)
+	be := binary.BigEndian
+	// Each page is a tree whose children are the next one, twenty times.
+	const pages = 16
+	db := make([]byte, pages*page)
 	copy(db, "SQLite format 3\x00")
-	binary.BigEndian.PutUint16(db[16:], page)
-	// The first page is a tree whose only child is itself.
-	db[100] = 5
-	binary.BigEndian.PutUint32(db[108:], 1)
+	be.PutUint16(db[16:], page)
+	for n := range pages - 1 {
+		b, head := db[n*page:][:page], 0
+		if n == 0 {
+			head = 100
+		}
+		b[head] = 5
+		be.PutUint16(b[head+3:], 20)
+		be.PutUint32(b[head+8:], uint32(n+2))
+		for i := range 20 {
+			be.PutUint16(b[head+12+2*i:], 200)
+		}
+		be.PutUint32(b[200:], uint32(n+2))
+	}
+	db[(pages-1)*page] = 13 // a leaf
 	err := readSQLite(put(t, filepath.Join(t.TempDir(), "rpmdb.sqlite"), string(db)), func([]byte) error { return nil })
 	if !errors.Is(err, errSQLite) {
-		t.Errorf("a tree that holds itself: %v", err)
+		t.Errorf("a tree whose branches are one: %v", err)
 	}
 }
 
@@ -268,6 +282,11 @@ func FuzzHeader(f *testing.F) {
 
 // headerOf makes a header as rpm's docs/manual/format.md describes it.
 func headerOf(name string, dirs, bases []string, indexes []uint32) []byte {
+	return headerWith(name, dirs, bases, indexes, nil)
+}
+
+// headerWith also says of each file what state it is in.
+func headerWith(name string, dirs, bases []string, indexes []uint32, states []byte) []byte {
 	be := binary.BigEndian
 	var index, data []byte
 	add := func(tag, kind, n uint32, value []byte) {
@@ -283,6 +302,9 @@ func headerOf(name string, dirs, bases []string, indexes []uint32) []byte {
 		numbers = be.AppendUint32(numbers, i)
 	}
 	add(tagDirIndexes, typeInt32, uint32(len(indexes)), numbers)
+	if states != nil {
+		add(tagStates, typeChar, uint32(len(states)), states)
+	}
 	add(tagBasenames, typeStrings, uint32(len(bases)), list(bases))
 	add(tagDirnames, typeStrings, uint32(len(dirs)), list(dirs))
 	b := be.AppendUint32(nil, uint32(len(index)/16))
@@ -299,6 +321,7 @@ func TestHeader(t *testing.T) {
 		damaged bool
 	}{
 		{"a package", headerOf("felines", []string{"/usr/bin/", "/opt/"}, []string{"cat", "lion"}, []uint32{0, 1}), "felines /usr/bin/cat felines /opt/lion ", false},
+		{"a file that is not installed, and one that another package's replaced", headerWith("felines", []string{"/usr/bin/"}, []string{"cat", "lion", "lynx"}, []uint32{0, 0, 0}, []byte{2, 0, 1}), "felines /usr/bin/lion ", false},
 		{"a folder that is not there", headerOf("felines", []string{"/usr/bin/"}, []string{"cat"}, []uint32{1}), "", true},
 		{"fewer folders than files", headerOf("felines", []string{"/usr/bin/"}, []string{"cat", "lion"}, []uint32{0}), "", true},
 		{"nothing", nil, "", true},
