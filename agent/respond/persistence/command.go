@@ -1,13 +1,13 @@
 package persistence
 
 import (
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
+	"wormbell/internal/cmdline"
 	"wormbell/internal/mask"
 )
 
@@ -32,59 +32,8 @@ func command(s string) string {
 	return cut(clean(s), 200)
 }
 
-// splitWords splits a command line as a shell would, without running or
-// expanding anything. On Windows a backslash is part of a path.
-func splitWords(line string, windows bool) []string {
-	var words []string
-	var b strings.Builder
-	var quote rune
-	started, escaped := false, false
-	for _, r := range line {
-		switch {
-		case escaped:
-			b.WriteRune(r)
-			escaped = false
-		case r == '\\' && !windows && quote != '\'':
-			escaped, started = true, true
-		case quote != 0:
-			if r == quote {
-				quote = 0
-			} else {
-				b.WriteRune(r)
-			}
-		case r == '"' || r == '\'' && !windows:
-			quote, started = r, true
-		case unicode.IsSpace(r):
-			if started {
-				words = append(words, b.String())
-				b.Reset()
-			}
-			started = false
-		default:
-			b.WriteRune(r)
-			started = true
-		}
-		if len(words) > 500 {
-			return words
-		}
-	}
-	if started {
-		words = append(words, b.String())
-	}
-	return words
-}
-
-// What stands before the program that is really run, with how many of its own
-// words come after its flags.
-var wrappers = map[string]int{"env": 0, "nohup": 0, "setsid": 0, "nice": 0, "ionice": 0, "chrt": 0, "taskset": 1, "timeout": 1, "stdbuf": 0, "sudo": 0, "doas": 0,
-	"flock": 1, "exec": 0, "command": 0, "systemd-cat": 0, "systemd-inhibit": 0, "dbus-run-session": 0, "dbus-launch": 0, "xvfb-run": 0, "caffeinate": 0, "start": 0, "busybox": 0, "time": 0, "chronic": 0,
-	"unbuffer": 0, "conhost": 0, "uwsm-app": 0, "gtk-launch": 0}
-
-// Flags whose value is the next word: of wrappers, and of interpreters.
-var (
-	wrapperFlags     = []string{"-n", "-u", "-C", "-k", "-s", "-c", "--signal", "--chdir", "--user", "-S", "-p", "-t"}
-	interpreterFlags = []string{"-W", "-X", "-Q", "-C", "--conditions", "-ExecutionPolicy", "-ep", "-ex", "-WindowStyle", "-w", "-Version", "--title"}
-)
+// interpreterFlags are those whose value is the next word.
+var interpreterFlags = []string{"-W", "-X", "-Q", "-C", "--conditions", "-ExecutionPolicy", "-ep", "-ex", "-WindowStyle", "-w", "-Version", "--title"}
 
 // Interpreters, by name: how to read their arguments, not whether to trust them.
 var interpreter = regexp.MustCompile(`(?i)^(ba|z|da|k|mk|a|fi|tc|c)?sh$|^(python|pypy|pyston)w?[\d.]*$|^(node|nodejs|bun|deno|tsx|ts-node|qjs)[\d.-]*$|^(perl|ruby|php|lua|luajit|tclsh|osascript|java)[\d.]*$|^(pwsh|powershell(_ise)?|cmd|wscript|cscript|mshta|rundll32|regsvr32|wsl)$|^(nu|elvish|xonsh|awk|gawk|mawk|nawk)$`)
@@ -96,21 +45,15 @@ var (
 	scriptExt  = regexp.MustCompile(`(?i)\.(sh|bash|zsh|fish|py|pyw|pyz|pyc|js|mjs|cjs|ts|mts|pl|rb|php|lua|ps1|psm1|bat|cmd|vbs|vbe|jse|wsf|hta|exe|dll|jar|bin|so|dylib|scpt|applescript|command|run)$`)
 )
 
-// base is the name of a program without folder and ".exe".
-func base(p string) string {
-	p = path.Base(strings.ReplaceAll(p, `\`, "/"))
-	return strings.TrimSuffix(strings.TrimSuffix(p, ".exe"), ".EXE")
-}
-
 // takeApart splits the words of a command: the files that it runs, as they
 // are written, and the code that stands in it.
 func takeApart(words []string) (files, inline []string) {
-	words = unwrap(words)
+	words = cmdline.Unwrap(words)
 	if len(words) == 0 {
 		return nil, nil
 	}
 	files = append(files, words[0])
-	name := base(words[0])
+	name := cmdline.Base(words[0])
 	if !interpreter.MatchString(name) {
 		return files, nil
 	}
@@ -168,35 +111,6 @@ func takeApart(words []string) (files, inline []string) {
 		}
 	}
 	return files, inline
-}
-
-// unwrap takes off what only starts the real program.
-func unwrap(words []string) []string {
-	for range 8 {
-		for len(words) > 0 && strings.Contains(words[0], "=") && !strings.ContainsAny(words[0], `/\`) {
-			words = words[1:] // A=b command
-		}
-		if len(words) < 2 {
-			return words
-		}
-		skip, ok := wrappers[strings.ToLower(base(words[0]))]
-		if !ok {
-			return words
-		}
-		rest := words[1:]
-		for len(rest) > 0 && (strings.HasPrefix(rest[0], "-") || strings.Contains(rest[0], "=") && !strings.HasPrefix(rest[0], "/")) {
-			value := slices.Contains(wrapperFlags, rest[0])
-			rest = rest[1:]
-			if value && len(rest) > 0 {
-				rest = rest[1:]
-			}
-		}
-		if len(rest) <= skip {
-			return words
-		}
-		words = rest[skip:]
-	}
-	return words
 }
 
 // variables that name folders of the home, in the writing of shells, systemd,

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"wormbell/internal/cmdline"
 )
 
 // lookCron finds the lines of the user's crontab, crontab(5). The files
@@ -63,45 +65,14 @@ func cronLine(line string) (when, command string, ok bool) {
 // is code too, for whom it names.
 func (s *scan) commandLine(e *entry, line string) {
 	dir := s.Home
-	for _, part := range commandsOf(strings.ReplaceAll(line, "\x00", "%")) {
-		words := splitWords(part, false)
+	for _, part := range cmdline.Commands(strings.ReplaceAll(line, "\x00", "%")) {
+		words := cmdline.Split(part, false)
 		if len(words) == 2 && words[0] == "cd" {
 			dir = s.files.untilde(s.files.folders().Replace(words[1]))
 			continue
 		}
 		e.execute(s, words, dir)
 	}
-}
-
-// commandsOf splits a shell's line at ; & | and newlines that no quote hides.
-func commandsOf(line string) []string {
-	var out []string
-	var quote rune
-	start := 0
-	for i, r := range line {
-		switch {
-		case quote != 0:
-			if r == quote {
-				quote = 0
-			}
-		case r == '"' || r == '\'' || r == '`':
-			quote = r
-		case strings.ContainsRune(";&|\n(){}", r):
-			out = append(out, strings.TrimSpace(line[start:i]))
-			start = i + 1
-		}
-	}
-	out = append(out, strings.TrimSpace(line[start:]))
-	kept := out[:0]
-	for _, o := range out {
-		for _, word := range []string{"then ", "do ", "else ", "if ", "while ", "until ", "! "} {
-			o = strings.TrimPrefix(o, word)
-		}
-		if o = strings.TrimSpace(o); o != "" && len(kept) < 100 {
-			kept = append(kept, o)
-		}
-	}
-	return kept
 }
 
 // lookSession finds files that a login reads, environment.d(5) and pam_env(8),

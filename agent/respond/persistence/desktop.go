@@ -4,6 +4,8 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+
+	"wormbell/internal/cmdline"
 )
 
 // lookDesktop finds what a desktop starts at login, and what D-Bus starts when
@@ -31,7 +33,7 @@ func lookDesktop(_ context.Context, s *scan) {
 		e := &entry{what: Activation, path: p, changed: when, starts: true, steps: []step{{Kind: stepMove, From: p}}}
 		for _, line := range f["D-BUS Service.Exec"] {
 			e.text = line
-			e.execute(s, splitWords(line, false), s.Home)
+			e.execute(s, cmdline.Split(line, false), s.Home)
 		}
 		s.add(e)
 	}
@@ -69,7 +71,7 @@ func (s *scan) desktopFile(p string) {
 	if d := last("Path"); d != "" {
 		dir = s.files.untilde(d)
 	}
-	words := splitWords(strings.ReplaceAll(e.text, "%%", "%"), false)
+	words := cmdline.Split(strings.ReplaceAll(e.text, "%%", "%"), false)
 	for i := len(words) - 1; i >= 0; i-- {
 		if len(words[i]) == 2 && words[i][0] == '%' && words[i] != "%h" { // %u, %F: what it is opened with
 			words = append(words[:i], words[i+1:]...)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wormbell/internal/cmdline"
 )
 
 const (
@@ -219,8 +221,8 @@ func (s *scan) jsonEntry(what, p string, when time.Time, at *node, part string, 
 	e := &entry{what: what, path: p, part: part, text: text, changed: when, starts: true, steps: []step{{Kind: stepJSON, From: p, At: at.keyFrom, Old: at.source()}}}
 	if text != "" {
 		e.inline = []string{text}
-		for _, c := range commandsOf(text) {
-			e.execute(s, splitWords(c, s.System == "windows"), dir)
+		for _, c := range cmdline.Commands(text) {
+			e.execute(s, cmdline.Split(c, s.System == "windows"), dir)
 		}
 	}
 	s.add(e)

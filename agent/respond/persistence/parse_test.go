@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"wormbell/internal/cmdline"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -28,7 +30,7 @@ func TestTakeApart(t *testing.T) {
 		{"FOO=1 BAR=2", false, nil, nil},
 		{"", false, nil, nil},
 	} {
-		files, inline := takeApart(splitWords(test.line, test.windows))
+		files, inline := takeApart(cmdline.Split(test.line, test.windows))
 		if diff := cmp.Diff([][]string{test.files, test.inline}, [][]string{files, inline}); diff != "" {
 			t.Errorf("%q:\n%s", test.line, diff)
 		}
@@ -171,8 +173,8 @@ func FuzzText(f *testing.F) {
 		unitFields([]byte(text))
 		cronLine(text)
 		atCommands(text)
-		takeApart(splitWords(text, len(text)%2 == 0))
-		shellParts(text)
+		takeApart(cmdline.Split(text, len(text)%2 == 0))
+		cmdline.Parts(text)
 		SlowMounts([]byte(text), "/nowhere")
 		s.files.mentions(text, "/nowhere", 8)
 		for _, r := range clean(text) {

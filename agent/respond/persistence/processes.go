@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wormbell/internal/cmdline"
 )
 
 // process is one that runs as the user.
@@ -70,7 +72,7 @@ func (s *scan) attended(p *process) bool {
 		return false
 	}
 	parent := s.processes[i]
-	name := base(parent.exe)
+	name := cmdline.Base(parent.exe)
 	switch {
 	case slices.Contains(buildTools, name):
 		return !parent.loose()
@@ -160,7 +162,7 @@ func (s *scan) ofProcess(p *process) (runs, inline []string, untold string) {
 	if p.exe != "" {
 		keep(s.files.actual(p.exe))
 	}
-	name := base(p.exe)
+	name := cmdline.Base(p.exe)
 	if p.stalled && interpreter.MatchString(name) {
 		return runs, nil, "nobody can tell what it runs: it does not let go of its command line"
 	}
@@ -169,11 +171,11 @@ func (s *scan) ofProcess(p *process) (runs, inline []string, untold string) {
 	}
 	words := append([]string{p.exe}, p.args[min(1, len(p.args)):]...) // argv[0] is what the process likes
 	if p.exe == "" || !interpreter.MatchString(name) {
-		if words[0] = p.args[0]; !interpreter.MatchString(base(words[0])) {
+		if words[0] = p.args[0]; !interpreter.MatchString(cmdline.Base(words[0])) {
 			return runs, nil, ""
 		}
 	}
-	name = base(words[0])
+	name = cmdline.Base(words[0])
 	files, inline := takeApart(words)
 	there, gone := len(inline) > 0, false
 	for _, w := range files[min(1, len(files)):] {
@@ -207,7 +209,7 @@ func (s *scan) ofProcess(p *process) (runs, inline []string, untold string) {
 // what it does: a poller may have a terminal too, but not listen to it, or be
 // called something else.
 func (p *process) interactive() bool {
-	return p.tty && p.types && len(p.args) > 0 && interpreter.MatchString(base(strings.TrimPrefix(p.args[0], "-")))
+	return p.tty && p.types && len(p.args) > 0 && interpreter.MatchString(cmdline.Base(strings.TrimPrefix(p.args[0], "-")))
 }
 
 // handed are names of what a process was handed open, such as by "sh <(…)".

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wormbell/internal/cmdline"
 )
 
 // shellFiles are what shells read when they start or end.
@@ -60,9 +62,8 @@ func (s *scan) shellFile(p string) {
 }
 
 var (
-	aliasLine    = regexp.MustCompile(`^\s*(?:alias|abbr)\s+(?:-\S+\s+)*([\w.-]+)[= ](.*)$`)
-	substitution = regexp.MustCompile(`\$\(([^()]*)\)|` + "`([^`]*)`" + `|<\(([^()]*)\)`)
-	testWords    = []string{"[", "[[", "test", "export", "local", "declare", "typeset", "readonly", "set", "unset", "echo", "printf", "case", "function", "return", "true", "false", ":", "cd", "ls", "bindkey", "setopt", "autoload", "zstyle", "shopt", "PATH", "path", "fpath"}
+	aliasLine = regexp.MustCompile(`^\s*(?:alias|abbr)\s+(?:-\S+\s+)*([\w.-]+)[= ](.*)$`)
+	testWords = []string{"[", "[[", "test", "export", "local", "declare", "typeset", "readonly", "set", "unset", "echo", "printf", "case", "function", "return", "true", "false", ":", "cd", "ls", "bindkey", "setopt", "autoload", "zstyle", "shopt", "PATH", "path", "fpath"}
 )
 
 // shellLine makes an entry of a line that runs something of the user's, makes
@@ -73,8 +74,8 @@ func (s *scan) shellLine(e *entry, code string, vars map[string]string, inside b
 		code = strings.Trim(alias[2], `"'`)
 	}
 	e.environment(s, code)
-	for _, part := range shellParts(code) {
-		words := splitWords(expand(part, vars), false)
+	for _, part := range cmdline.Parts(code) {
+		words := cmdline.Split(expand(part, vars), false)
 		for len(words) > 0 && (words[0] == "." || words[0] == "source" || words[0] == "builtin" || words[0] == "&" || words[0] == "dot" || strings.HasPrefix(words[0], "exec")) && len(words) > 1 {
 			words = words[1:]
 		}
@@ -101,22 +102,6 @@ func (s *scan) shellLine(e *entry, code string, vars map[string]string, inside b
 }
 
 var functionLine = regexp.MustCompile(`^\s*(?:function\s+[\w:.-]+|[\w:.-]+\s*\(\s*\))`)
-
-// shellParts are the commands of a line, those in substitutions too.
-func shellParts(code string) []string {
-	parts := commandsOf(code)
-	for range 3 {
-		found := substitution.FindAllStringSubmatch(code, 20)
-		if found == nil {
-			break
-		}
-		for _, m := range found {
-			parts = append(parts, commandsOf(m[1]+m[2]+m[3])...)
-		}
-		code = substitution.ReplaceAllString(code, " ")
-	}
-	return parts
-}
 
 // logicalLines yields lines with the number of the first, those that end in a
 // backslash with what follows. Together they are the text.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
+
+	"wormbell/internal/cmdline"
 )
 
 // task is what the Task Scheduler says of one, in the schema of
@@ -53,7 +55,7 @@ func lookTasks(ctx context.Context, s *scan) {
 		}
 		for _, x := range t.Actions.Exec {
 			e.text = strings.TrimSpace(x.Command + " " + x.Arguments)
-			e.execute(s, append([]string{strings.Trim(x.Command, `"`)}, splitWords(x.Arguments, true)...), s.Home)
+			e.execute(s, append([]string{strings.Trim(x.Command, `"`)}, cmdline.Split(x.Arguments, true)...), s.Home)
 		}
 		if strings.Contains(t.Triggers.Inner, "Repetition") || strings.Contains(t.Triggers.Inner, "CalendarTrigger") {
 			e.repeats = "it is started again and again"
@@ -156,7 +158,7 @@ func lookRunKeys(ctx context.Context, s *scan) {
 			if strings.HasPrefix(name, "/") || strings.HasPrefix(name, "-") {
 				e.steps, e.byHand = nil, "remove it with the registry editor: its name looks like an option"
 			}
-			e.execute(s, splitWords(value, true), s.Home)
+			e.execute(s, cmdline.Split(value, true), s.Home)
 			s.add(e)
 		}
 	}

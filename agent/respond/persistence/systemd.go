@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wormbell/internal/cmdline"
 )
 
 // unit is one systemd unit of the user, with what belongs to it.
@@ -234,12 +236,12 @@ func (s *scan) unitCommands(e *entry, u *unit) {
 			if e.text == "" || key == "ExecStart" && !strings.Contains(e.text, line) {
 				e.text = line
 			}
-			e.execute(s, splitWords(line, false), dir)
+			e.execute(s, cmdline.Split(line, false), dir)
 		}
 	}
 	for _, key := range []string{"Service.Environment", "Manager.DefaultEnvironment"} {
 		for _, line := range u.fields[key] {
-			for _, w := range splitWords(line, false) {
+			for _, w := range cmdline.Split(line, false) {
 				e.environment(s, w)
 			}
 		}
@@ -317,7 +319,7 @@ func (s *scan) managerConfig() {
 		}
 		e := &entry{what: Session, path: p, changed: when, starts: true, steps: []step{{Kind: stepMove, From: p}}}
 		for _, line := range unitFields(b)["Manager.DefaultEnvironment"] {
-			for _, w := range splitWords(line, false) {
+			for _, w := range cmdline.Split(line, false) {
 				e.environment(s, w)
 			}
 		}
