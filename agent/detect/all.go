@@ -9,4 +9,5 @@ var All = []Detector{
 	privateFlagRemoved,
 	publishByInstallScript,
 	publishLoop,
+	wormCommand,
 }

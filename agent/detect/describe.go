@@ -94,7 +94,8 @@ func (s *Scope) commandLine(p *wormbell.Process) string {
 	return s.short(strings.Join(words, " "))
 }
 
-var usualHomes = regexp.MustCompile(`(/home/|/Users/|C:/Users/)[^/\s'"]+/|/root/`)
+// usualHomes finds homes where they usually lie, with what comes after.
+var usualHomes = regexp.MustCompile(`(?:(?:/home|/Users|C:/Users)/[^/\s'":;,)]+|/root)(/|[\s'":;,)]|$)`)
 
 // short makes a command line fit into a sentence, with homes as ~.
 func (s *Scope) short(line string) string {
@@ -103,7 +104,7 @@ func (s *Scope) short(line string) string {
 			line = strings.ReplaceAll(line, h+"/", "~/")
 		}
 	}
-	return printable(usualHomes.ReplaceAllString(line, "~/"), 60)
+	return printable(usualHomes.ReplaceAllString(line, "~$1"), 60)
 }
 
 // printable replaces what would move a terminal's cursor or break a line, and

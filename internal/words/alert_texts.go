@@ -24,6 +24,7 @@ const (
 	callTrustProgram  Key = "call-trust-program"
 	nextTamperingGot  Key = "next-tampering-got"
 	didCommand        Key = "did-command"
+	didCommandLine    Key = "did-command-line"
 	didPersist        Key = "did-persist"
 	didDecoy          Key = "did-decoy"
 
@@ -93,7 +94,8 @@ var alertTexts = map[Key]text{
 	didPrivateMaybe:   {En: `may have removed "private": true from %[1]s, and ran %[2]s publish %[3]s later`, Ja: `%[1]s から "private": true が削除された %[3]s後に %[2]s publish を実行しました（削除したのもこのプログラムの可能性があります）`},
 	didAskGot:         {En: `asked Wormbell to %[1]s, and got it, although nobody vouches for who may be behind it`, Ja: `Wormbell に%[1]sよう要求し、背後に何があるか保証されないまま受け入れられました`},
 	didAsk:            {En: `asked Wormbell to %[1]s and was refused`, Ja: `Wormbell に%[1]sよう要求し、拒否されました`},
-	didCommand:        {En: `ran a command that worms use to collect credentials: %[1]s`, Ja: `ワームが認証情報を集めるのに使うコマンドを実行しました：%[1]s`},
+	didCommand:        {En: `ran a command that worms use: %[1]s`, Ja: `ワームがよく使うコマンドを実行しました：%[1]s`},
+	didCommandLine:    {En: `ran a command that worms use, as %[2]s says: %[1]s`, Ja: `ワームがよく使うコマンドを実行しました（%[2]s に記録）：%[1]s`},
 	didPersist:        {En: `changed %[1]s, from where programs start by themselves`, Ja: `プログラムの自動実行に使われる %[1]s を書き換えました`},
 	didDecoy:          {En: `opened %[1]s, a decoy that nobody has a reason to read`, Ja: `誰も読むはずのないおとりファイル %[1]s を開きました`},
 

@@ -416,9 +416,13 @@ func (w *Words) command(f wormbell.Finding) (deed, bool) {
 	}
 	switch e := f.Evidence[len(f.Evidence)-1]; {
 	case e.Kind == wormbell.ProcessStart && e.Process != nil:
-		return deed{who: e.Process, did: w.Say(didCommand, commandLine(e.Process)), title: titleCommand}, true
+		return deed{who: whose(e.Process), did: w.Say(didCommand, commandLine(e.Process)), title: titleCommand}, true
 	case e.Kind == wormbell.ShellCommand && e.Line != "":
-		return deed{who: e.Process, did: w.Say(didCommand, plain.Cut(e.Line, 120)), title: titleCommand}, true
+		where := file(e.Path)
+		if where == "" {
+			where = w.Say(whatHistoryAny)
+		}
+		return deed{who: whose(e.Process), did: w.Say(didCommandLine, plain.Cut(e.Line, 120), where), title: titleCommand}, true
 	}
 	return deed{}, false
 }

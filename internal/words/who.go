@@ -134,7 +134,8 @@ func commandLine(p *wormbell.Process) string {
 	return short(words)
 }
 
-var usualHomes = regexp.MustCompile(`(/home/|/Users/|C:/Users/)[^/\s'"]+/|/root/`)
+// usualHomes finds homes where they usually lie, with what comes after.
+var usualHomes = regexp.MustCompile(`(?:(?:/home|/Users|C:/Users)/[^/\s'":;,)]+|/root)(/|[\s'":;,)]|$)`)
 
 // short makes a command line fit into a sentence, with homes as ~.
 func short(words []string) string {
@@ -142,5 +143,5 @@ func short(words []string) string {
 	if len(line) > 4096 { // more than is ever shown
 		line = strings.ToValidUTF8(line[:4096], "")
 	}
-	return plain.Cut(usualHomes.ReplaceAllString(line, "~/"), maxCommand)
+	return plain.Cut(usualHomes.ReplaceAllString(line, "~$1"), maxCommand)
 }
