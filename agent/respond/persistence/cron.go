@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"wormbell/internal/autostart"
 	"wormbell/internal/cmdline"
 )
 
@@ -102,7 +103,7 @@ func lookSession(_ context.Context, s *scan) {
 			}
 		}
 	}
-	for _, name := range []string{".xprofile", ".xsession", ".xinitrc", ".xsessionrc", ".ssh/rc", ".config/autostart.sh", ".config/sway/config", ".config/i3/config", ".config/hypr/hyprland.conf"} {
+	for _, name := range autostart.SessionFiles {
 		s.shellFile(s.files.inHome(name))
 	}
 	if u, err := user.LookupId(itoa(s.UID)); err == nil {

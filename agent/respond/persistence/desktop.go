@@ -5,13 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"wormbell/internal/autostart"
 	"wormbell/internal/cmdline"
 )
 
 // lookDesktop finds what a desktop starts at login, and what D-Bus starts when
 // somebody asks for a name.
 func lookDesktop(_ context.Context, s *scan) {
-	for _, dir := range []string{".config/autostart", ".config/autostart-scripts", ".config/plasma-workspace/env", ".config/plasma-workspace/shutdown", ".config/openbox", ".config/lxsession", ".kde/Autostart", ".kde4/Autostart"} {
+	for _, dir := range autostart.DesktopFolders {
 		dir = s.files.inHome(dir)
 		for _, name := range s.list(dir) {
 			p := filepath.Join(dir, name)

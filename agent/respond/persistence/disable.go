@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wormbell/agent/respond/edit"
+	"wormbell/internal/autostart"
 )
 
 // The kinds of steps, as the manifest names them.
@@ -160,7 +161,7 @@ func (d *disabling) movable(g *program) bool {
 	if g.gone || g.place < inHome || strings.HasSuffix(g.real, ".json") {
 		return false
 	}
-	return !slices.ContainsFunc(shellFiles, func(name string) bool { return g.real == d.files.inHome(name) })
+	return !slices.ContainsFunc(autostart.ShellFiles, func(name string) bool { return g.real == d.files.inHome(name) })
 }
 
 // step does one step.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"wormbell/internal/autostart"
 	"wormbell/internal/cmdline"
 )
 
@@ -71,7 +72,7 @@ func (s *scan) projects(ctx context.Context) []string {
 // lookGit finds the hooks that git runs for every repository of the user, and
 // those of the alert's projects. githooks(5), git-config(1).
 func lookGit(_ context.Context, s *scan) {
-	for _, name := range []string{".gitconfig", ".config/git/config"} {
+	for _, name := range autostart.GitSettings {
 		s.gitConfig(s.files.inHome(name), 0)
 	}
 	for _, project := range s.Projects {
@@ -234,13 +235,11 @@ func (s *scan) jsonEntry(what, p string, when time.Time, at *node, part string, 
 func lookAITools(ctx context.Context, s *scan) {
 	type file struct{ path, dir string }
 	var files []file
-	for _, name := range []string{".claude/settings.json", ".claude/settings.local.json", ".claude.json", ".claude/mcp.json", ".cursor/hooks.json", ".cursor/mcp.json", ".gemini/settings.json", ".codeium/windsurf/mcp_config.json",
-		".codeium/windsurf/hooks.json", ".continue/config.json", ".kiro/settings/mcp.json", ".config/Claude/claude_desktop_config.json", "Library/Application Support/Claude/claude_desktop_config.json",
-		"AppData/Roaming/Claude/claude_desktop_config.json", ".config/zed/settings.json", ".copilot/mcp-config.json", ".config/opencode/opencode.json", ".qwen/settings.json"} {
+	for _, name := range autostart.AITools {
 		files = append(files, file{s.files.inHome(name), s.Home})
 	}
 	for _, project := range s.projects(ctx) {
-		for _, name := range []string{".claude/settings.json", ".claude/settings.local.json", ".mcp.json", ".cursor/hooks.json", ".cursor/mcp.json", ".gemini/settings.json", ".vscode/mcp.json", ".kiro/settings/mcp.json"} {
+		for _, name := range autostart.AIProjects {
 			files = append(files, file{filepath.Join(project, name), project})
 		}
 	}

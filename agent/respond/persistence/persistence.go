@@ -27,6 +27,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wormbell/internal/autostart"
 )
 
 // Config says where to look and how.
@@ -83,25 +85,25 @@ const (
 
 // What a trap can be.
 const (
-	Unit       = "systemd user unit"
-	Autostart  = "autostart entry"
-	Activation = "D-Bus service"
-	Cron       = "crontab line"
-	AtJob      = "at job"
-	Shell      = "shell start-up file"
-	Session    = "session environment"
-	SSH        = "SSH file"
-	GitHook    = "git hook"
-	EditorTask = "editor task"
-	AIHook     = "AI tool hook"
-	Runner     = "self-hosted runner"
+	Unit       = autostart.Unit
+	Autostart  = autostart.Autostart
+	Activation = autostart.Activation
+	Cron       = autostart.Cron
+	AtJob      = autostart.AtJob
+	Shell      = autostart.Shell
+	Session    = autostart.Session
+	SSH        = autostart.SSH
+	GitHook    = autostart.GitHook
+	EditorTask = autostart.EditorTask
+	AIHook     = autostart.AIHook
+	Runner     = autostart.Runner
 	NPMSetting = "npm setting"
 	Startup    = "interpreter start-up file"
-	Agent      = "LaunchAgent"
-	Task       = "scheduled task"
-	RunKey     = "Run key"
+	Agent      = autostart.Agent
+	Task       = autostart.Task
+	RunKey     = autostart.RunKey
 	Running    = "running process"
-	Linger     = "linger flag"
+	Linger     = autostart.Linger
 )
 
 // Trap is one thing that starts by itself or runs and may be a trap, and why it

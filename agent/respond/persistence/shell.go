@@ -8,29 +8,21 @@ import (
 	"strings"
 	"time"
 
+	"wormbell/internal/autostart"
 	"wormbell/internal/cmdline"
 )
-
-// shellFiles are what shells read when they start or end.
-var shellFiles = []string{".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".kshrc", ".mkshrc", ".shrc", ".cshrc", ".tcshrc", ".login",
-	".config/fish/config.fish", ".config/nushell/config.nu", ".config/nushell/env.nu", ".config/zsh/.zshrc", ".config/zsh/.zshenv", ".config/zsh/.zprofile",
-	".config/powershell/profile.ps1", ".config/powershell/Microsoft.PowerShell_profile.ps1",
-	"Documents/PowerShell/profile.ps1", "Documents/PowerShell/Microsoft.PowerShell_profile.ps1", "Documents/WindowsPowerShell/profile.ps1", "Documents/WindowsPowerShell/Microsoft.PowerShell_profile.ps1"}
-
-// shellFolders are folders of such files.
-var shellFolders = []string{".config/fish/conf.d", ".bashrc.d", ".profile.d", ".zshrc.d", ".oh-my-zsh/custom", ".config/nushell/autoload"}
 
 // lookShell finds lines in shells' start-up files that run something. There is
 // no older version to compare with: only what a line runs can be young, and of
 // lines that run nothing only those count that do harm.
 func lookShell(_ context.Context, s *scan) {
-	for _, name := range shellFiles {
+	for _, name := range autostart.ShellFiles {
 		s.shellFile(s.files.inHome(name))
 	}
-	for _, dir := range shellFolders {
+	for _, dir := range autostart.ShellFolders {
 		dir = s.files.inHome(dir)
 		for _, name := range s.list(dir) {
-			if ext := filepath.Ext(name); ext == ".sh" || ext == ".bash" || ext == ".zsh" || ext == ".fish" || ext == ".nu" {
+			if slices.Contains(autostart.ShellEndings, filepath.Ext(name)) {
 				s.shellFile(filepath.Join(dir, name))
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wormbell/internal/autostart"
 	"wormbell/internal/cmdline"
 )
 
@@ -25,8 +26,11 @@ type unit struct {
 // unitFolders are where a user's units come from, systemd.unit(5); without the
 // system's own, which only root can write.
 func (s *scan) unitFolders() []string {
-	return []string{s.files.inHome(".config/systemd/user"), s.files.inHome(".local/share/systemd/user"), s.files.inHome(".config/systemd/user.control"),
-		s.runtime("systemd/user"), s.runtime("systemd/user.control"), s.runtime("systemd/transient")}
+	var dirs []string
+	for _, dir := range autostart.UnitFolders {
+		dirs = append(dirs, s.files.inHome(dir))
+	}
+	return append(dirs, s.runtime("systemd/user"), s.runtime("systemd/user.control"), s.runtime("systemd/transient"))
 }
 
 // runtime is a path in the user's folder in /run.
@@ -85,11 +89,7 @@ func lookSystemd(_ context.Context, s *scan) {
 }
 
 func unitKind(name string) bool {
-	switch filepath.Ext(name) {
-	case ".service", ".timer", ".path", ".socket", ".target", ".mount", ".automount", ".swap", ".slice":
-		return true
-	}
-	return false
+	return slices.Contains(autostart.UnitEndings, filepath.Ext(name))
 }
 
 // unitFile reads a unit's file. The first one found is the one that counts.
