@@ -184,8 +184,8 @@ func TestWatchersSorted(t *testing.T) {
 		t.Error("watchers.All is not sorted by name")
 	}
 	for _, w := range watchers.All {
-		file := map[string]string{"credentials": "credentials.go", "manifests": "manifests.go", "nodemodules": "nodemodules.go",
-			"processes": "processes.go", "shellhistory": "shellhistory.go"}[w.Name]
+		file := map[string]string{"autostart": "autostart.go", "credentials": "credentials.go", "manifests": "manifests.go",
+			"nodemodules": "nodemodules.go", "processes": "processes.go", "shellhistory": "shellhistory.go"}[w.Name]
 		if _, err := os.Stat(filepath.Join("watchers", file)); err != nil || file == "" {
 			t.Errorf("watcher %q has no file of its own: %v", w.Name, err)
 		}

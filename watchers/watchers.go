@@ -25,6 +25,7 @@ type Watcher struct {
 
 // All lists every watcher, sorted by name.
 var All = []Watcher{
+	autostartWatcher,
 	credentialsWatcher,
 	manifestsWatcher,
 	nodeModulesWatcher,

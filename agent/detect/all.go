@@ -6,6 +6,7 @@ var All = []Detector{
 	credentialSweep,
 	guardTampering,
 	historySecret,
+	persistenceByInstallScript,
 	privateFlagRemoved,
 	publishByInstallScript,
 	publishLoop,

@@ -51,7 +51,7 @@ func (m *machine) fallbackSees(t *testing.T) {
 	for _, sensor := range s.Sensors {
 		byName[sensor.Name] = sensor
 	}
-	for _, name := range []string{"credentials", "manifests", "nodemodules", "shellhistory"} {
+	for _, name := range []string{"autostart", "credentials", "manifests", "nodemodules", "shellhistory"} {
 		sensor := byName[name]
 		if sensor.Backend == "" || strings.Contains(sensor.Backend, "fanotify") || sensor.Who || sensor.Why == "" {
 			t.Errorf("sensor %s: backend %q, who %v, why %q; want a fallback that cannot see who and says why", name, sensor.Backend, sensor.Who, sensor.Why)

@@ -113,7 +113,7 @@ func (w *Words) deed(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
 	case wormCommand:
 		return w.command(f)
 	case persistenceByInstallScript:
-		return w.touched(f, didPersist, wormbell.FileWrite)
+		return w.persisted(f)
 	case decoyRead:
 		return w.touched(f, didDecoy, wormbell.FileRead)
 	}
@@ -276,6 +276,10 @@ func nextKey(a wormbell.Alert, d deed) Key {
 		return nextTamperingGot
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:
 		return nextPrivateLow
+	case d.detector == wormCommand && d.severity == wormbell.Low:
+		return nextCommandLow
+	case d.detector == persistenceByInstallScript && d.severity == wormbell.Low:
+		return nextPersistLow
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Critical:
 		return nextPublish
 	}

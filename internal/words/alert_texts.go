@@ -26,6 +26,8 @@ const (
 	didCommand        Key = "did-command"
 	didCommandLine    Key = "did-command-line"
 	didPersist        Key = "did-persist"
+	didPersistCommand Key = "did-persist-command"
+	titlePersist      Key = "title-persist"
 	didDecoy          Key = "did-decoy"
 
 	loopCount        Key = "loop-count"
@@ -60,6 +62,8 @@ const (
 	nextPair           Key = "next-pair"
 	nextPublish        Key = "next-publish"
 	nextPrivateLow     Key = "next-private-low"
+	nextCommandLow     Key = "next-command-low"
+	nextPersistLow     Key = "next-persist-low"
 	nextUnknown        Key = "next-unknown"
 	nextDemo           Key = "next-demo"
 )
@@ -97,6 +101,7 @@ var alertTexts = map[Key]text{
 	didCommand:        {En: `ran a command that worms use: %[1]s`, Ja: `ワームがよく使うコマンドを実行しました：%[1]s`},
 	didCommandLine:    {En: `ran a command that worms use, as %[2]s says: %[1]s`, Ja: `ワームがよく使うコマンドを実行しました（%[2]s に記録）：%[1]s`},
 	didPersist:        {En: `changed %[1]s, from where programs start by themselves`, Ja: `プログラムの自動実行に使われる %[1]s を書き換えました`},
+	didPersistCommand: {En: `ran what makes programs start by themselves: %[1]s`, Ja: `プログラムを自動実行させるコマンドを実行しました：%[1]s`},
 	didDecoy:          {En: `opened %[1]s, a decoy that nobody has a reason to read`, Ja: `誰も読むはずのないおとりファイル %[1]s を開きました`},
 
 	loopCount:        {En: `%[1]d attempts`, Ja: `%[1]d 回`},
@@ -130,6 +135,7 @@ var alertTexts = map[Key]text{
 	titlePrivate:        {En: `%[1]s removed "private" from a package.json`, Ja: `%[1]s が "private" を削除`},
 	titlePrivatePublish: {En: `%[1]s removed "private" and publishes`, Ja: `%[1]s が非公開指定を外して公開`},
 	titleTampering:      {En: `%[1]s tried to silence Wormbell`, Ja: `%[1]s が監視の無効化を試行`},
+	titlePersist:        {En: `%[1]s made something start by itself`, Ja: `%[1]s が自動実行を設定`},
 	titleCommand:        {En: `%[1]s ran a worm's command`, Ja: `%[1]s がワームのコマンドを実行`},
 	titlePair:           {En: `%[1]s read credentials and publishes packages`, Ja: `%[1]s が認証情報を読み公開も実行`},
 	titlePairGeneral:    {En: `A program reads credentials and publishes packages`, Ja: `認証情報の読み取りとパッケージの公開を検知`},
@@ -165,6 +171,8 @@ var alertTexts = map[Key]text{
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
+	nextCommandLow:     {En: `Release tools ask for a token in this way. If you started one, there is nothing to do; if not, what the command gave out must be taken for stolen.`, Ja: `リリースツールもこの方法でトークンを取得します。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、出力された認証情報は盗まれたものとして扱ってください。`},
+	nextPersistLow:     {En: `Programs that manage git hooks do this, and so do tools that you run with npx. If it is one of yours, there is nothing to do; if not, look at what the file runs.`, Ja: `git フックの管理ツールや、npx で実行したツールもこのような設定をします。ご自身で使っているものであれば、何もする必要はありません。心当たりがなければ、そのファイルが何を実行するかを確認してください。`},
 	"next-decoy":       {En: `Freeze it now and look at what else it opened: whoever reads a decoy reads whatever is there.`, Ja: `今すぐ一時停止し、ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。`},
 	nextDemo:           {En: `This is a demonstration: nothing of yours was read, and nothing has to be done. “Respond” shows what would be done; it touches no token of yours. Close the alert when you have seen it.`, Ja: `これはデモです。あなたの情報は何も読み取られておらず、対処の必要はありません。「対処する」に進むと、実際の場合の手順を確認できます（あなたのトークンには触れません）。確認が終わったら、警告を対応済みにしてください。`},
 	nextUnknown:        {En: `If you did not start this, freeze it and look at the details.`, Ja: `心当たりがなければ、一時停止して詳細を確認してください。`},

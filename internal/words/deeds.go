@@ -427,6 +427,20 @@ func (w *Words) command(f wormbell.Finding) (deed, bool) {
 	return deed{}, false
 }
 
+// persisted tells what was set up to start by itself: a file, or the program
+// that did it.
+func (w *Words) persisted(f wormbell.Finding) (deed, bool) {
+	if len(f.Evidence) == 0 {
+		return deed{}, false
+	}
+	if e := f.Evidence[len(f.Evidence)-1]; e.Kind == wormbell.ProcessStart && e.Process != nil {
+		return deed{who: e.Process, did: w.Say(didPersistCommand, commandLine(e.Process)), title: titlePersist}, true
+	}
+	d, ok := w.touched(f, didPersist, wormbell.FileWrite)
+	d.title = titlePersist
+	return d, ok
+}
+
 // touched tells a finding about one file.
 func (w *Words) touched(f wormbell.Finding, key Key, kind wormbell.Kind) (deed, bool) {
 	events := of(f, kind)

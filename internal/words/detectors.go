@@ -10,6 +10,7 @@ const (
 	detectsByScript Key = "detects-publish-by-install-script"
 	detectsLoop     Key = "detects-publish-loop"
 	detectsCommand  Key = "detects-worm-command"
+	detectsPersist  Key = "detects-persistence-by-install-script"
 )
 
 var detectorTexts = map[Key]text{
@@ -20,13 +21,14 @@ var detectorTexts = map[Key]text{
 	detectsPrivate:  {En: "A package.json lost its \"private\" flag", Ja: "package.json から「private」の指定が消えた"},
 	detectsByScript: {En: "An install script publishes packages", Ja: "インストールスクリプトがパッケージを公開している"},
 	detectsLoop:     {En: "A program publishes packages in a loop", Ja: "プログラムがパッケージを次々に公開している"},
+	detectsPersist:  {En: "An install script made something start by itself", Ja: "インストールスクリプトが自動実行を設定した"},
 	detectsCommand:  {En: "A script ran a command that worms use", Ja: "スクリプトがワームのよく使うコマンドを実行した"},
 }
 
 // Detector says what the detector with that ID looks for, and whether it is
 // known; of others the agent's own title is all there is.
 func (w *Words) Detector(id string) (string, bool) {
-	for _, key := range []Key{detectsRead, detectsSweep, detectsSilence, detectsHistory, detectsPrivate, detectsByScript, detectsLoop, detectsCommand} {
+	for _, key := range []Key{detectsRead, detectsSweep, detectsSilence, detectsHistory, detectsPrivate, detectsByScript, detectsLoop, detectsCommand, detectsPersist} {
 		if string(key) == "detects-"+id {
 			return w.Say(key), true
 		}

@@ -1,0 +1,189 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"wormbell"
+	"wormbell/internal/ancestry"
+	"wormbell/internal/autostart"
+)
+
+var persistenceByInstallScript = Detector{
+	ID:       "persistence-by-install-script",
+	Title:    "An install script made something start by itself",
+	Advice:   "Freeze it, then respond to the alert: what was set up is looked for and disabled, with a copy kept. Some of it waits for a token to be revoked and then deletes the home folder.",
+	Severity: wormbell.High,
+	Kinds:    []wormbell.Kind{wormbell.FileWrite, wormbell.ProcessStart},
+	Who:      true,
+	Doc: `
+Fires when something below the install script of a dependency, or below a program that has raised an alert, writes a file from which programs
+start by themselves: units of the user's systemd, autostart entries, LaunchAgents, the start-up files of shells and sessions, SSH's
+authorized_keys and settings, git's settings and hooks, .vscode/tasks.json, hooks and servers of AI tools, workflow files, a self-hosted
+runner; or when it starts a program that sets such a thing up or has the system run what it wants run: crontab, at, systemctl enable, systemd-run,
+loginctl enable-linger, launchctl, schtasks, reg add …\Run, git config --global core.hooksPath. What is written is not looked at.
+
+Low for the hooks of one git repository: husky 4, lefthook, simple-git-hooks and the like install them from a dependency's postinstall, and
+nothing that can be seen of it tells them from a worm's. High once the same script writes hooks into a second repository, or has done
+something else that is told of. Low, too, for what
+a program does to the home that a person ran with npx: it was asked to.
+
+Quiet for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup), the project's own scripts (prepare: husky), for repositories
+that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
+Where the system does not tell who wrote a file the detector sees only the programs, and says that it cannot see who.`,
+	New: func() Check {
+		w := persistence{
+			reported: NewRecent[placeKey](10*time.Minute, 2000),
+			hooks:    NewRecent[wormbell.ProcessID](time.Hour, 1000),
+		}
+		return w.check
+	},
+}
+
+type persistence struct {
+	reported *Recent[placeKey]
+	hooks    *Recent[wormbell.ProcessID] // writes of a repository's hooks, by the tree
+}
+
+// placeKey is one place that one tree wrote to.
+type placeKey struct {
+	root  wormbell.ProcessID
+	place string
+}
+
+func (w *persistence) check(e wormbell.Event, s *Scope) {
+	p := e.Process
+	d := ancestry.Dependency(p)
+	if p == nil || d == nil && !s.Suspect(p) {
+		return
+	}
+	asked := d != nil && ranOnce(d) && ancestry.Hosted(p) && !s.Suspect(p)
+	f := wormbell.Finding{}
+	if asked {
+		f.Severity = wormbell.Low
+	}
+	var key string
+	if e.Kind == wormbell.FileWrite {
+		place, project, ok := autostart.Of(e.Path)
+		if !ok || asked && (project != "" || place.What == autostart.AIHook) || project != "" && cloned(p, d) {
+			return
+		}
+		key = e.Path
+		if place.What == autostart.GitHook && project != "" {
+			key = project
+			if second := w.second(p, e, project); !second && !s.Suspect(p) {
+				f.Severity = wormbell.Low
+			}
+		}
+		f.Subject = e.Path
+		f.Summary = fmt.Sprintf("%s wrote %s (%s), from where programs start by themselves", s.who(p), e.Path, place.What)
+	} else {
+		what := setsUp(p)
+		if what == "" {
+			return
+		}
+		key = what
+		f.Subject = what
+		f.Summary = fmt.Sprintf("%s ran what makes programs start by themselves: %s", s.who(p), what)
+	}
+	k := placeKey{ancestry.Root(p).ID(), f.Severity.String() + " " + key}
+	if w.reported.Has(k, e.Time) {
+		return
+	}
+	w.reported.Add(k, e)
+	s.Report(f)
+}
+
+// second notes that the tree of p writes hooks into project, and reports
+// whether it did so in another one before.
+func (w *persistence) second(p *wormbell.Process, e wormbell.Event, project string) bool {
+	root := ancestry.Root(p).ID()
+	other := false
+	known := false
+	for _, before := range w.hooks.Of(root, e.Time) {
+		_, folder, _ := autostart.Of(before.Path)
+		other = other || folder != project
+		known = known || folder == project
+	}
+	if !known {
+		w.hooks.Add(root, e)
+	}
+	return other
+}
+
+// cloned reports whether p writes as part of a git that brings a repository
+// with all that is in it. What such a git writes to is new.
+func cloned(p, d *wormbell.Process) bool {
+	for a := range p.Chain {
+		if a.Signer != "" && a.Name() == "git" {
+			c := callOf(a)
+			c.plain()
+			for _, word := range []string{"clone", "submodule"} {
+				if inARow(c.bare, []string{word}) {
+					return true
+				}
+			}
+		}
+		if a == d || ancestry.Boundary(a) {
+			break
+		}
+	}
+	return false
+}
+
+// starters make something start by itself, or have the system run what then
+// is nobody's child.
+var starters = []tool{
+	{id: "crontab", names: []string{"crontab"}, words: []string{"*"}},
+	{id: "crontab", names: []string{"crontab"}, flags: []string{"-", "-e"}},
+	{id: "at", names: []string{"at"}, words: []string{"*"}},
+	{id: "batch", names: []string{"batch"}},
+	{id: "systemd-run", names: []string{"systemd-run"}},
+	{id: "systemctl enable", names: []string{"systemctl"}, words: []string{"enable"}},
+	{id: "systemctl enable", names: []string{"systemctl"}, words: []string{"reenable"}},
+	{id: "systemctl link", names: []string{"systemctl"}, words: []string{"link"}},
+	{id: "systemctl start", names: []string{"systemctl"}, words: []string{"start"}, flags: []string{"--user"}},
+	{id: "systemctl start", names: []string{"systemctl"}, words: []string{"restart"}, flags: []string{"--user"}},
+	{id: "systemctl edit", names: []string{"systemctl"}, words: []string{"edit"}},
+	{id: "systemctl set-environment", names: []string{"systemctl"}, words: []string{"set-environment"}, flags: []string{"--user"}},
+	{id: "loginctl enable-linger", names: []string{"loginctl"}, words: []string{"enable-linger"}},
+	{id: "launchctl", names: []string{"launchctl"}, words: []string{"load"}},
+	{id: "launchctl", names: []string{"launchctl"}, words: []string{"bootstrap"}},
+	{id: "launchctl", names: []string{"launchctl"}, words: []string{"submit"}},
+	{id: "launchctl", names: []string{"launchctl"}, words: []string{"enable"}},
+	{id: "schtasks /create", names: []string{"schtasks"}, words: []string{"/create"}},
+	{id: "schtasks /create", names: []string{"schtasks"}, words: []string{"/Create"}},
+	{id: "schtasks /create", names: []string{"Register-ScheduledTask"}},
+	{id: `reg add …\Run`, names: []string{"reg"}, words: []string{"add", `*\CurrentVersion\Run*`}},
+	{id: `reg add …\Run`, names: []string{"New-ItemProperty", "Set-ItemProperty"}, words: []string{`*\CurrentVersion\Run*`}},
+	{id: "git config --global core.hooksPath", names: []string{"git"}, words: []string{"core.hooksPath", "*"}, flags: []string{"--global", "--system"}},
+	{id: "git config --global init.templateDir", names: []string{"git"}, words: []string{"init.templateDir", "*"}, flags: []string{"--global", "--system"}},
+	{id: "git config --global core.fsmonitor", names: []string{"git"}, words: []string{"core.fsmonitor", "*"}, flags: []string{"--global", "--system"}},
+	{id: "git config --global core.sshCommand", names: []string{"git"}, words: []string{"core.sshCommand", "*"}, flags: []string{"--global", "--system"}},
+}
+
+// setsUp returns what p runs of the starters, also as a shell's code; "" for none.
+func setsUp(p *wormbell.Process) string {
+	calls := []call{}
+	if code := codeOf(p); code != "" {
+		calls = callsIn(code, p)
+	} else {
+		calls = append(calls, callOf(p))
+	}
+	for _, c := range calls {
+		c.plain()
+		for i := range starters {
+			t := &starters[i]
+			if t.is(&c) && !onlyAsks(c.args) {
+				return t.id
+			}
+		}
+	}
+	return ""
+}
+
+// onlyAsks reports whether a program is only asked how it is used.
+func onlyAsks(args []string) bool {
+	return len(args) == 1 && (strings.HasPrefix(args[0], "--help") || strings.HasPrefix(args[0], "--version") || args[0] == "-h")
+}
