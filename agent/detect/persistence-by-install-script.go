@@ -26,10 +26,9 @@ loginctl enable-linger, launchctl, schtasks, reg add …\Run, git config --globa
 
 Low for the hooks of one git repository: husky 4, lefthook, simple-git-hooks and the like install them from a dependency's postinstall, and
 nothing that can be seen of it tells them from a worm's. High once the same script writes hooks into a second repository, or has done
-something else that is told of. Low, too, for what
-a program does to the home that a person ran with npx: it was asked to.
+something else that is told of. Low, too, for what a program that was run with npx does to the home: somebody asked for it.
 
-Quiet for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup), the project's own scripts (prepare: husky), for repositories
+Quiet for what such a program writes into a project, for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup), the project's own scripts (prepare: husky), for repositories
 that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
 Where the system does not tell who wrote a file the detector sees only the programs, and says that it cannot see who.`,
 	New: func() Check {
@@ -58,7 +57,7 @@ func (w *persistence) check(e wormbell.Event, s *Scope) {
 	if p == nil || d == nil && !s.Suspect(p) {
 		return
 	}
-	asked := d != nil && ranOnce(d) && ancestry.Hosted(p) && !s.Suspect(p)
+	asked := d != nil && ranOnce(d) && somebodyAbove(p, d) && !s.Suspect(p)
 	f := wormbell.Finding{}
 	if asked {
 		f.Severity = wormbell.Low

@@ -144,6 +144,13 @@ func TestCommandsOfOwnScripts(t *testing.T) {
 51 < 50 [] pkg=tool@1.0.0:npx /usr/bin/node ~/.npm/_npx/1/node_modules/.bin/tool
 52 < 51 [deb:gh] /usr/bin/gh auth token
 53 < 51 [deb:awscli] /usr/bin/python3 /usr/bin/aws configure export-credentials
+54 < 1 [deb:cron] cwd=/ /usr/sbin/cron
+55 < 54 [deb:npm] cwd=~/app /usr/bin/node /usr/bin/npx tool
+56 < 55 [] pkg=tool@1.0.0:npx /usr/bin/node ~/.npm/_npx/1/node_modules/.bin/tool
+57 < 56 [deb:gh] /usr/bin/gh auth token
+58 < 30 [deb:npm] cwd=~/app /usr/bin/node /usr/bin/npx tool
+59 < 58 [] pkg=tool@1.0.0:npx /usr/bin/node ~/.npm/_npx/1/node_modules/.bin/tool
+590 < 59 [deb:gh] /usr/bin/gh auth token
 60 < 12 [] cwd=~/app /usr/bin/node thief.js
 61 < 60 [deb:awscli] /usr/bin/python3 /usr/bin/aws configure export-credentials
 -- events --
@@ -155,6 +162,8 @@ func TestCommandsOfOwnScripts(t *testing.T) {
 5s process.start 41
 6s process.start 52
 7s process.start 53
+7100ms process.start 57
+7200ms process.start 590
 8s process.start 61
 9s file.read 60 ~/.npmrc
 10s process.start 61
@@ -172,7 +181,7 @@ func TestCommandsOfOwnScripts(t *testing.T) {
 			}
 		}
 	}
-	want := "0s low gh auth token, 3s high gh auth token, 6s low gh auth token, 10s high aws credentials"
+	want := "0s low gh auth token, 3s high gh auth token, 6s low gh auth token, 7.1s low gh auth token, 7.2s high gh auth token, 10s high aws credentials"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got %s\nwant %s", strings.Join(got, ", "), want)
 	}

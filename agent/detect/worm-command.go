@@ -69,10 +69,17 @@ func (s *Scope) reachOf(p *wormbell.Process) (reach, bool) {
 	if ancestry.Directly(p) || d == nil && ownScript(p) == nil {
 		return reach{}, false
 	}
-	if ancestry.Hosted(p) {
+	if somebodyAbove(p, d) {
 		return reach{strict: true, severity: wormbell.Low}, true
 	}
 	return reach{strict: true, severity: wormbell.High}, true
+}
+
+// somebodyAbove reports whether somebody may have asked for what p does: a
+// person's shell or IDE is above, or nothing that nobody vouches for started the
+// npx that runs d. d is nil, or the package's program that runs once.
+func somebodyAbove(p, d *wormbell.Process) bool {
+	return ancestry.Hosted(p) || d != nil && ownScript(d.Parent) == nil
 }
 
 // ranOnce reports whether d, the outermost dependency's script, is a program
