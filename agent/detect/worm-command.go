@@ -66,7 +66,7 @@ func (s *Scope) reachOf(p *wormbell.Process) (reach, bool) {
 	if d != nil && !ranOnce(d) || s.Suspect(p) {
 		return reach{severity: wormbell.High}, true
 	}
-	if ancestry.Directly(p) || d == nil && ownScript(p) == nil {
+	if ancestry.Directly(p) || d == nil && ancestry.UnvouchedScript(p) == nil {
 		return reach{}, false
 	}
 	if somebodyAbove(p, d) {
@@ -79,22 +79,12 @@ func (s *Scope) reachOf(p *wormbell.Process) (reach, bool) {
 // person's shell or IDE is above, or nothing that nobody vouches for started the
 // npx that runs d. d is nil, or the package's program that runs once.
 func somebodyAbove(p, d *wormbell.Process) bool {
-	return ancestry.Hosted(p) || d != nil && ownScript(d.Parent) == nil
+	return ancestry.Hosted(p) || d != nil && ancestry.UnvouchedScript(d.Parent) == nil
 }
 
 // ranOnce reports whether d, the outermost dependency's script, is a program
 // that somebody ran by npx or the like: no install script.
 func ranOnce(d *wormbell.Process) bool { return d.Lifecycle == "npx" }
-
-// ownScript returns the nearest script at or above p that nobody vouches for,
-// but for package managers in a home that no row covers.
-func ownScript(p *wormbell.Process) *wormbell.Process {
-	a := ancestry.UnvouchedScript(p)
-	for a != nil && ancestry.NamedInstaller(a) {
-		a = ancestry.UnvouchedScript(a.Parent)
-	}
-	return a
-}
 
 func (w *wormCommands) check(e wormbell.Event, s *Scope) {
 	p := e.Process
