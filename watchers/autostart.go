@@ -3,6 +3,9 @@ package watchers
 import (
 	"context"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"wormbell"
 	"wormbell/internal/autostart"
@@ -29,72 +32,139 @@ const (
 	maxMovedDepth = 4
 	// maxMoved is how many files of it are told of.
 	maxMoved = 100
+	// linksEvery is how often it is looked which places are links. When something
+	// comes to a place it is at once, up to linksAtOnce times, and then each
+	// linksPause: a look costs a millisecond, and anybody can cause them.
+	linksEvery  = 5 * time.Minute
+	linksPause  = time.Second
+	linksAtOnce = 5
 )
 
+// autostarts is the state of one run.
+type autostarts struct {
+	host   Host
+	out    Out
+	feed   *tree.Feed
+	sub    *tree.Subscription
+	links  atomic.Pointer[links]
+	looked time.Time // when it was last looked which places are links
+	looks  int       // so often without a pause between
+	due    bool      // it is to be looked again once the pause is over
+}
+
 func watchAutostart(ctx context.Context, host Host, out Out) error {
-	feed := host.Tree.feed
-	sub := feed.Subscribe(tree.Want{Name: autostart.Name, Dirs: true})
-	defer sub.Close()
+	a := &autostarts{host: host, out: out, feed: host.Tree.feed}
+	a.links.Store(&links{})
+	a.sub = a.feed.Subscribe(tree.Want{Name: a.wants, Dirs: true})
+	defer a.sub.Close()
 	for _, home := range host.Homes {
 		for _, dir := range autostart.Folders() {
-			sub.Add(filepath.Join(home.Dir, filepath.FromSlash(dir)))
+			a.sub.Add(filepath.Join(home.Dir, filepath.FromSlash(dir)))
 		}
 	}
+	a.relink()
+	timer := time.NewTimer(host.every(linksEvery))
+	defer timer.Stop()
 	for {
-		c, err := sub.Next(ctx)
-		if err != nil {
-			return nil // ctx is done
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			a.relink()
+			timer.Reset(host.every(linksEvery))
+		case <-a.sub.Ready():
 		}
-		home := host.Tree.home(c.Home)
-		switch {
-		case c.Op == tree.Armed:
-			if s, ok := feed.State(); ok {
-				out.Sees(s.Backend, s.Who, s.Why)
-			}
-		case c.Op == tree.Overflow:
-			out.Emit(wormbell.Event{Time: c.Time, Kind: wormbell.Gap, Source: c.Source, Count: c.Count,
-				Line: "writes to places from where programs start were missed"})
-		case home == nil || c.Op == tree.Removed || c.Op == tree.MovedOut || c.Op == tree.Vanished:
-		case c.Dir:
-			if autostart.Holds(short(home, c.Path)) {
-				for _, p := range arrived(ctx, feed, home, c.Path) {
-					out.Emit(autostartWrite(c, home, p))
-				}
-			}
-		default:
-			if _, _, ok := autostart.Of(short(home, c.Path)); ok {
-				out.Emit(autostartWrite(c, home, c.Path))
-			}
+		waits := a.due
+		for c, ok := a.sub.Take(); ok && ctx.Err() == nil; c, ok = a.sub.Take() {
+			a.change(ctx, c)
+		}
+		if a.due && !waits {
+			timer.Reset(linksPause)
 		}
 	}
+}
+
+// wants reports whether a file of this name may be one of a place.
+func (a *autostarts) wants(name []byte) bool {
+	return autostart.Name(name) || a.links.Load().names[string(name)]
+}
+
+// moved looks which places are links, or has it be done later.
+func (a *autostarts) moved() {
+	if time.Since(a.looked) >= linksPause {
+		a.looks = 0
+	}
+	if a.looks++; a.looks > linksAtOnce {
+		a.due = true
+		return
+	}
+	a.relink()
+}
+
+// relink looks which places are links, and follows the folders that they lead to.
+func (a *autostarts) relink() {
+	a.looked, a.due = time.Now(), false
+	l := findLinks(a.feed, a.host.Homes)
+	for real := range l.places {
+		if _, known := a.links.Load().places[real]; !known {
+			a.sub.Add(filepath.Dir(real)) // of a file
+			a.sub.Add(real)               // if it is a folder
+		}
+	}
+	a.links.Store(l)
+}
+
+// change tells what one change of the tree means. A place may have become a link
+// by it; that is looked up first.
+func (a *autostarts) change(ctx context.Context, c tree.Change) {
+	home := a.host.Tree.home(c.Home)
+	switch {
+	case c.Op == tree.Armed:
+		if s, ok := a.feed.State(); ok {
+			a.out.Sees(s.Backend, s.Who, s.Why)
+		}
+	case c.Op == tree.Overflow:
+		a.out.Emit(wormbell.Event{Time: c.Time, Kind: wormbell.Gap, Source: c.Source, Count: c.Count,
+			Line: "writes to places from where programs start were missed"})
+		a.moved()
+	case home == nil || c.Op == tree.Removed || c.Op == tree.MovedOut || c.Op == tree.Vanished:
+	case c.Dir:
+		if place := a.links.Load().place(c.Path); autostart.Holds(short(home, place)) {
+			a.moved()
+			for _, p := range a.arrived(ctx, home, c.Path) {
+				a.out.Emit(autostartWrite(c, home, p))
+			}
+		}
+	default:
+		if place := a.links.Load().place(c.Path); isPlace(home, place) {
+			if c.Op == tree.Create || c.Op == tree.MovedIn {
+				a.moved()
+			}
+			a.out.Emit(autostartWrite(c, home, place))
+		}
+	}
+}
+
+func isPlace(home *Home, path string) bool {
+	_, _, ok := autostart.Of(short(home, path))
+	return ok
 }
 
 func autostartWrite(c tree.Change, home *Home, path string) wormbell.Event {
 	return wormbell.Event{Time: c.Time, Kind: wormbell.FileWrite, Source: c.Source, User: home.User, Process: c.Process, Path: short(home, path)}
 }
 
-// arrived returns the files of the table in a folder that came with its content.
-func arrived(ctx context.Context, feed *tree.Feed, home *Home, dir string) (paths []string) {
-	depth := func(p string) int {
-		rel, err := filepath.Rel(dir, p)
-		if err != nil {
-			return maxMovedDepth
-		}
-		n := 0
-		for ; rel != "."; rel = filepath.Dir(rel) {
-			n++
-		}
-		return n
-	}
-	feed.Walk(ctx, dir, func(in, name string, isDir bool) bool {
+// arrived returns the places of files in a folder that came with its content.
+func (a *autostarts) arrived(ctx context.Context, home *Home, dir string) (places []string) {
+	depth := func(p string) int { return strings.Count(p[len(dir):], string(filepath.Separator)) }
+	l := a.links.Load()
+	a.feed.Walk(ctx, dir, func(in, name string, isDir bool) bool {
 		p := filepath.Join(in, name)
-		if isDir {
-			return depth(p) < maxMovedDepth && autostart.Holds(short(home, p)) && len(paths) < maxMoved
+		place := l.place(p)
+		if !isDir && isPlace(home, place) && len(places) < maxMoved {
+			places = append(places, place)
 		}
-		if _, _, ok := autostart.Of(short(home, p)); ok && len(paths) < maxMoved {
-			paths = append(paths, p)
-		}
-		return false
+		return isDir && depth(p) < maxMovedDepth && autostart.Holds(short(home, place)) && len(places) < maxMoved
 	})
-	return paths
+	return places
 }

@@ -55,3 +55,37 @@ mkdir claude; echo x >claude/settings.json; echo x >claude/other; mv claude app/
 		})
 	}
 }
+
+// TestAutostartLinks: places that are links, or lie behind one, are told of by
+// their own names when what they lead to is written; links that come later, too.
+func TestAutostartLinks(t *testing.T) {
+	for _, backend := range []string{"fanotify", "fsnotify"} {
+		t.Run(backend, func(t *testing.T) {
+			r := startTree(t, backend, `mkdir -p dotfiles/config/fish/conf.d dotfiles/sys .config out; echo x >dotfiles/bashrc; echo x >dotfiles/other
+ln -s dotfiles/bashrc .bashrc; ln -s "$PWD/dotfiles/config/fish" .config/fish; ln -s ../dotfiles/sys .config/systemd; mkdir dotfiles/sys/user
+ln -s loop .zshrc; ln -s .zshrc loop; ln -s /etc/hostname .profile; ln -s nowhere .zprofile`, 0, watchAutostart)
+			r.sh(`echo x >>.bashrc; echo x >>dotfiles/other; echo x >.config/fish/conf.d/a.fish; echo x >dotfiles/sys/user/b.service; echo x >nowhere`)
+			want := []string{"~/.bashrc", "~/.config/fish/conf.d/a.fish", "~/.config/systemd/user/b.service", "~/.zprofile"}
+			expect := func(what string, want []string) {
+				var got []string
+				r.until(what, func(events []wormbell.Event) bool {
+					got = nil
+					for _, e := range events {
+						got = append(got, e.Path)
+					}
+					slices.Sort(got)
+					got = slices.Compact(got)
+					return slices.Equal(got, want) || len(got) > len(want)
+				})
+				if !slices.Equal(got, want) {
+					t.Errorf("told of %q, want %q", got, want)
+				}
+			}
+			expect("writes behind links", want)
+			r.sh(`ln -sf dotfiles/other .zshenv`)
+			expect("a new link", []string{"~/.zshenv"})
+			r.sh(`echo x >>dotfiles/other`)
+			expect("a write behind it", []string{"~/.zshenv"})
+		})
+	}
+}

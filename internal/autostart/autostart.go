@@ -189,6 +189,23 @@ func Folders() (dirs []string) {
 	return slices.Compact(dirs)
 }
 
+// Homes returns the places in a home, relative to it: files by their names, and
+// folders where any file of some kind is one.
+func Homes() (paths []string) {
+	for _, p := range places() {
+		if p.Project {
+			continue
+		}
+		name := p.pattern
+		for strings.Contains(name, "*") {
+			name = path.Dir(name)
+		}
+		paths = append(paths, name)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
 // Holds reports whether the folder at p, with ~, is part of a place: one that
 // was moved there may have brought its files with it.
 func Holds(p string) bool {

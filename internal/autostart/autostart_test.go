@@ -92,6 +92,18 @@ func TestFolders(t *testing.T) {
 	}
 }
 
+func TestHomes(t *testing.T) {
+	all := autostart.Homes()
+	for _, want := range []string{".bashrc", ".config/systemd/user", ".ssh/authorized_keys"} {
+		if !slices.Contains(all, want) {
+			t.Errorf("%q is not among %q", want, all)
+		}
+	}
+	if slices.Contains(all, ".") || slices.Contains(all, ".vscode") {
+		t.Errorf("places: %q", all)
+	}
+}
+
 func FuzzOf(f *testing.F) {
 	f.Add("~/.git/hooks/pre-commit")
 	f.Fuzz(func(t *testing.T, p string) {

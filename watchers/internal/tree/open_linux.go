@@ -85,6 +85,29 @@ func (f *Feed) Stat(path string) (Info, error) {
 	return Info{}, fmt.Errorf("stat %q: %w", path, err)
 }
 
+// Readlink returns where the symbolic link at path points to, as it is written.
+// path must be below a covered root; nothing is followed. What is no link gives
+// an error.
+func (f *Feed) Readlink(path string) (string, error) {
+	fd, err := f.openPath(path, 0)
+	if err == nil {
+		defer unix.Close(fd)
+		var n int
+		var st unix.Stat_t
+		buf := make([]byte, unix.PathMax)
+		if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			err = unix.EINVAL // readlinkat would say ENOENT
+		}
+		if err == nil {
+			n, err = unix.Readlinkat(fd, "", buf)
+		}
+		if err == nil {
+			return string(buf[:n]), nil
+		}
+	}
+	return "", fmt.Errorf("read link %q: %w", path, err)
+}
+
 // stat describes an open file.
 func stat(fd int) (Info, error) {
 	var x unix.Statx_t

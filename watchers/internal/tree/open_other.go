@@ -56,6 +56,15 @@ func (f *Feed) Stat(path string) (Info, error) {
 	return infoOf(fi), nil
 }
 
+// Readlink returns where the symbolic link at path points to, as it is written.
+// path must be below a covered root. What is no link gives an error.
+func (f *Feed) Readlink(path string) (string, error) {
+	if r := f.find(path); r == nil || r.backend == unseen {
+		return "", fmt.Errorf("read link %q: %w", path, ErrNotCovered)
+	}
+	return os.Readlink(path)
+}
+
 // infoOf makes do with the time of the content.
 func infoOf(fi os.FileInfo) Info {
 	return Info{Regular: fi.Mode().IsRegular(), Dir: fi.IsDir(), Stamp: Stamp{Size: fi.Size(), Changed: fi.ModTime()}}
