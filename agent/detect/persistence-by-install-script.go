@@ -26,7 +26,8 @@ loginctl enable-linger, launchctl, schtasks, reg add …\Run, git config --globa
 
 Low for the hooks of one git repository: husky 4, lefthook, simple-git-hooks and the like install them from a dependency's postinstall, and
 nothing that can be seen of it tells them from a worm's. High once the same script writes hooks into a second repository, or has done
-something else that is told of. Low, too, for what a program that was run with npx does to the home: somebody asked for it.
+something else that is told of. Low, too, for what a program that was run with npx does to the home: somebody asked for it; and for what a
+program that has raised an alert, but is no install script, writes in projects and for AI tools: it may be what a person works with.
 
 Quiet for what such a program writes into a project, for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup), the project's own scripts (prepare: husky), for repositories
 that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
@@ -69,10 +70,13 @@ func (w *persistence) check(e wormbell.Event, s *Scope) {
 			return
 		}
 		key = e.Path
+		if d == nil && (project != "" || place.What == autostart.AIHook) {
+			f.Severity = wormbell.Low
+		}
 		if place.What == autostart.GitHook && project != "" {
 			key = project
 			if second := w.second(p, e, project); !second && !s.Suspect(p) {
-				f.Severity = wormbell.Low
+				f.Severity = wormbell.Low // a hook manager, it may be
 			}
 		}
 		f.Subject = e.Path

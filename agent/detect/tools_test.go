@@ -223,7 +223,7 @@ func TestSettlesAfterTheft(t *testing.T) {
 			got = append(got, f.Severity.String()+" "+f.Subject)
 		}
 	}
-	want := "high ~/.npmrc, high ~/.config/systemd/user/x.service, high ~/app/.git/hooks/pre-commit"
+	want := "high ~/.npmrc, high ~/.config/systemd/user/x.service, low ~/app/.git/hooks/pre-commit"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got %s\nwant %s", strings.Join(got, ", "), want)
 	}
