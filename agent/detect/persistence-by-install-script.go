@@ -29,8 +29,8 @@ nothing that can be seen of it tells them from a worm's. High once the same scri
 something else that is told of. Low, too, for what a program that was run with npx does to the home: somebody asked for it; and for what a
 program that has raised an alert, but is no install script, writes in projects and for AI tools: it may be what a person works with.
 
-Quiet for what such a program writes into a project, for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup), the project's own scripts (prepare: husky), for repositories
-that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
+Quiet for what a program that npx runs writes into a project, for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup),
+the project's own scripts (prepare: husky), for repositories that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
 Where the system does not tell who wrote a file the detector sees only the programs, and says that it cannot see who.`,
 	New: func() Check {
 		w := persistence{

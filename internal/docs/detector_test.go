@@ -75,7 +75,7 @@ func TestWriteADetector(t *testing.T) {
 		t.Fatal(err)
 	}
 	pieces, commands := p.Pieces(), p.Commands()
-	if len(pieces) != 5 || len(commands) < 6 {
+	if len(pieces) != 6 || len(commands) < 6 {
 		t.Fatalf("the page has %d pieces of code and %d commands", len(pieces), len(commands))
 	}
 	for _, c := range pieces {

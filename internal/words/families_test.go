@@ -67,6 +67,7 @@ func composed(t *testing.T) map[string][]string {
 	for _, d := range detect.All {
 		detectors = append(detectors, d.ID)
 	}
+	known := slices.Clone(detectors)
 	for id := range nextOf { // those that agents of other versions have, too
 		if !slices.Contains(detectors, id) {
 			detectors = append(detectors, id)
@@ -102,7 +103,7 @@ func composed(t *testing.T) map[string][]string {
 	backs := []string{"close", "resume", "trust", "untrust", "pause", "protect-off", "other"} // what is hidden is opened again as what is closed
 	return map[string][]string{
 		"severity-": severities, "dash-severity-": severities, "state-": states, "dash-state-": states, "dash-stage-": stages,
-		"dash-g-": guards, "dash-gn-": guards, "title-of-": detectors, "store-": append(storeIDs, "*", "strict", "project"), "secret-": secrets,
+		"dash-g-": guards, "dash-gn-": guards, "title-of-": detectors, "detects-": known, "store-": append(storeIDs, "*", "strict", "project"), "secret-": secrets,
 		"action-": done, "action-token-": tokens, "call-": append(calls, "trust-program"), "back-": backs,
 		"trust-under-": unders, "trust-who-": typed(t, "../../agent/detect", "Who"),
 	}
