@@ -63,15 +63,17 @@ func watchAutostart(ctx context.Context, host Host, out Out) error {
 		}
 	}
 	a.relink()
-	timer := time.NewTimer(host.every(linksEvery))
+	timer, left := time.NewTimer(linksEvery), 0
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
-			a.relink()
-			timer.Reset(host.every(linksEvery))
+			if a.due || !host.leaves(&left) {
+				a.relink()
+			}
+			timer.Reset(linksEvery)
 		case <-a.sub.Ready():
 		}
 		waits := a.due

@@ -115,25 +115,29 @@ type Piped struct {
 	Pipe bool // its input is what the one before prints
 }
 
+// maxCommands bounds what an enemy's line can cost.
+const maxCommands = 100
+
 // Pipes is [Commands], with how each command hangs on the one before.
 func Pipes(line string) []Piped {
 	var out []Piped
 	var quote rune
 	start := 0
-	marks := "" // since the command before
+	marks := "" // the first two since the command before, closing ones aside
 	add := func(text string) {
 		text = strings.TrimSpace(text)
 		for _, word := range []string{"then ", "do ", "else ", "if ", "while ", "until ", "! "} {
 			text = strings.TrimPrefix(text, word)
 		}
-		if text = strings.TrimSpace(text); text != "" && len(out) < 100 {
-			marks = strings.TrimLeft(marks, ")}")
-			out = append(out, Piped{text, len(out) > 0 && (strings.HasPrefix(marks, "|") && !strings.HasPrefix(marks, "||"))})
+		if text = strings.TrimSpace(text); text != "" {
+			out = append(out, Piped{text, len(out) > 0 && strings.HasPrefix(marks, "|") && marks != "||"})
 			marks = ""
 		}
 	}
 	for i, r := range line {
 		switch {
+		case len(out) == maxCommands:
+			return out
 		case quote != 0:
 			if r == quote {
 				quote = 0
@@ -142,11 +146,15 @@ func Pipes(line string) []Piped {
 			quote = r
 		case strings.ContainsRune(";&|\n(){}", r):
 			add(line[start:i])
-			marks += string(r)
+			if closing := r == ')' || r == '}'; len(marks) < 2 && !(closing && marks == "") {
+				marks += string(r)
+			}
 			start = i + 1
 		}
 	}
-	add(line[start:])
+	if len(out) < maxCommands {
+		add(line[start:])
+	}
 	return out
 }
 

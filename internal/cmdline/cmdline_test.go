@@ -1,6 +1,7 @@
 package cmdline_test
 
 import (
+	"strings"
 	"testing"
 
 	"wormbell/internal/cmdline"
@@ -53,6 +54,16 @@ func TestBase(t *testing.T) {
 	for name, want := range map[string]string{`C:\Tools\gh.exe`: "gh", "/usr/bin/gh": "gh", "x.EXE": "x"} {
 		if got := cmdline.Base(name); got != want {
 			t.Errorf("Base(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestLong: an enemy's line is read in time that grows with its length only. In
+// time that grows with its square, these take minutes.
+func TestLong(t *testing.T) {
+	for _, unit := range []string{"(", "$(", "a|", "$(a) ", "`", "\"", "{;"} {
+		if n := len(cmdline.Parts(strings.Repeat(unit, 1_000_000))); n > 7000 {
+			t.Errorf("%q: %d commands", unit, n)
 		}
 	}
 }
