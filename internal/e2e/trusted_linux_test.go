@@ -46,10 +46,11 @@ func (m *machine) nvm() string {
 // rang waits for a finding about a process with a word in its command line.
 func (m *machine) rang(word string) {
 	m.t.Helper()
-	m.until("a finding about "+word, 20e9, func() bool { return m.told(word) })
+	m.until("a finding about "+word, 20e9, func() bool { return m.readBy(word) })
 }
 
-func (m *machine) told(word string) bool {
+// readBy reports whether there is one.
+func (m *machine) readBy(word string) bool {
 	for _, a := range m.alerts() {
 		for _, f := range a.Findings {
 			if f.Detector == "credential-read" && slices.ContainsFunc(f.Evidence, func(e wormbell.Event) bool {
@@ -126,7 +127,7 @@ func TestWhoIsVouchedFor(t *testing.T) {
 			t.Logf("%s: what it needs is not here", tc.word)
 			continue
 		}
-		if m.told(tc.word) {
+		if m.readBy(tc.word) {
 			t.Fatalf("%s rang before it ran", tc.word)
 		}
 		if tc.word == "W-module" { // a module beside npm's entry file
@@ -160,7 +161,7 @@ func TestWhoIsVouchedFor(t *testing.T) {
 	}
 	term.types(line([]string{node, npm, "whoami", "W-again"}))
 	m.settle()
-	if m.told("W-again") {
+	if m.readBy("W-again") {
 		t.Error("npm rings after its owner has trusted what is there now")
 	}
 }

@@ -34,7 +34,7 @@ func TestRole(t *testing.T) {
     - ansible.builtin.set_fact: {pkg_mgr: ` + manager + `, cacheable: true}
     - ansible.builtin.include_role: {name: wormbell}
 EOF`)
-			const play = `export HOME=/tmp ANSIBLE_LOCAL_TEMP=/tmp/l ANSIBLE_REMOTE_TEMP=/tmp/r ANSIBLE_ROLES_PATH=/share/repo/packaging/ansible/roles
+			const play = `export HOME=/srv ANSIBLE_LOCAL_TEMP=/tmp/l ANSIBLE_REMOTE_TEMP=/tmp/r ANSIBLE_ROLES_PATH=/share/repo/packaging/ansible/roles
 				ansible-playbook -i localhost, -c local `
 			if out := j.run(play + "--check --syntax-check /srv/play.yml"); !strings.Contains(out, "playbook: ") {
 				t.Errorf("the syntax: %s", out)
