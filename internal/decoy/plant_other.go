@@ -22,3 +22,6 @@ func Remove(home, p string, put Put) error { return ErrNotAvailable }
 
 // Check is not available.
 func Check(home, p string, file wormbell.Planted) error { return ErrNotAvailable }
+
+// Look is not available.
+func Look(home, p string) (wormbell.Planted, error) { return wormbell.Planted{}, ErrNotAvailable }

@@ -127,16 +127,30 @@ func Check(home, p string, file wormbell.Planted) error {
 	}
 	defer unix.Close(dir)
 	now, err := plantedAt(dir, names[len(names)-1])
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrChanged) {
 		return fmt.Errorf("look at %q: %w", p, err)
 	}
-	if !file.Same(now) {
+	if err != nil || !file.Same(now) {
 		return ErrChanged
 	}
 	if err := unix.Faccessat(dir, ".", unix.W_OK|unix.X_OK, 0); err != nil {
 		return fmt.Errorf("remove %q: %w", p, err)
 	}
 	return nil
+}
+
+// Look returns what tells the file at p, with ~, from every other one.
+func Look(home, p string) (file wormbell.Planted, err error) {
+	names, err := split(p)
+	if err != nil {
+		return file, err
+	}
+	dir, _, err := enter(home, names[:len(names)-1], false)
+	if err != nil {
+		return file, err
+	}
+	defer unix.Close(dir)
+	return plantedAt(dir, names[len(names)-1])
 }
 
 // enter opens the folder that names lead to from home, following no link. With
