@@ -24,7 +24,8 @@ Fires when anything opens one of the decoys that 'wormbell decoy plant' has plan
 a reason to read. It does not matter who: what is vouched for rings as well if it was given the decoy's name, also by a person.
 
 Of low severity for what goes through whole folders and meets the decoy on its way: backups, indexers and search tools that are vouched
-for, a tool that a person starts to search (grep -r, rg, tar), and a backup that somebody has allowed with a row of the trust table. Below
+for, a tool that a person starts to search (grep -r, rg, tar), and a backup that somebody has allowed with a row of the trust table; each is
+told once, however many decoys it meets. Below
 the script of a dependency, and below a script in a JavaScript runtime that nobody vouches for, nothing is.
 
 Of medium severity where it is not known who it was.`,
@@ -43,6 +44,9 @@ Of medium severity where it is not known who it was.`,
 			key := readKey{path: e.Path}
 			if p := e.Process; p != nil {
 				key = readKey{ancestry.Root(p).ID(), e.Path, p.Exe, p.Script}
+			}
+			if f.Severity == wormbell.Low {
+				key.path = "" // what goes through a home meets all of them
 			}
 			if reported.Has(key, e.Time) {
 				return
