@@ -80,18 +80,11 @@ func Plant(home, p string, text []byte, age time.Time) (put Put, err error) {
 // if nothing else is in it. The error is [ErrChanged] if another file lies there
 // or somebody has written to it, and wraps [os.ErrNotExist] if none does.
 func Remove(home, p string, put Put) error {
-	if err := Check(home, p, put.File); err != nil {
-		return err
-	}
-	names, err := split(p)
+	dir, name, err := find(home, p, put.File)
 	if err != nil {
 		return err
 	}
-	dir, _, err := enter(home, names[:len(names)-1], false)
-	if err != nil {
-		return err
-	}
-	err = unix.Unlinkat(dir, names[len(names)-1], 0)
+	err = unix.Unlinkat(dir, name, 0)
 	unix.Close(dir)
 	if err != nil {
 		return fmt.Errorf("remove %q: %w", p, err)
@@ -117,26 +110,40 @@ func leave(home, made string) {
 // Check returns nil if the file at p, with ~, is the planted one and can be
 // removed; it opens nothing. Errors are as those of [Remove].
 func Check(home, p string, file wormbell.Planted) error {
-	names, err := split(p)
-	if err != nil {
-		return err
-	}
-	dir, _, err := enter(home, names[:len(names)-1], false)
+	dir, _, err := find(home, p, file)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
-	now, err := plantedAt(dir, names[len(names)-1])
-	if err != nil && !errors.Is(err, ErrChanged) {
-		return fmt.Errorf("look at %q: %w", p, err)
-	}
-	if err != nil || !file.Same(now) {
-		return ErrChanged
-	}
 	if err := unix.Faccessat(dir, ".", unix.W_OK|unix.X_OK, 0); err != nil {
 		return fmt.Errorf("remove %q: %w", p, err)
 	}
 	return nil
+}
+
+// find opens the folder in which the planted file lies at p, with ~, and returns
+// its name there.
+func find(home, p string, file wormbell.Planted) (dir int, name string, err error) {
+	names, err := split(p)
+	if err != nil {
+		return -1, "", err
+	}
+	dir, _, err = enter(home, names[:len(names)-1], false)
+	if err != nil {
+		return -1, "", err
+	}
+	name = names[len(names)-1]
+	now, err := plantedAt(dir, name)
+	switch {
+	case errors.Is(err, ErrChanged) || err == nil && !file.Same(now):
+		err = ErrChanged
+	case err != nil:
+		err = fmt.Errorf("look at %q: %w", p, err)
+	default:
+		return dir, name, nil
+	}
+	unix.Close(dir)
+	return -1, "", err
 }
 
 // Look returns what tells the file at p, with ~, from every other one.
