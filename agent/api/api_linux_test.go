@@ -107,17 +107,16 @@ type rig struct {
 	dir    string           // the store's folder
 	store  *alert.Store
 	log    *syncBuffer
+	plants
 
-	mu              sync.Mutex // guards what follows
-	caller          func(pid int) *wormbell.Process
-	events          []wormbell.Event
-	demos           []string
-	guards          []wormbell.Guarded // besides root's and nobody's
-	homes           []string
-	locks           map[string]string   // by name, the file that has locked it
-	rows            []wormbell.TrustRow // besides a built-in one
-	decoys, planted []wormbell.Decoy
-	forgotten       []string
+	mu     sync.Mutex // guards what follows
+	caller func(pid int) *wormbell.Process
+	events []wormbell.Event
+	demos  []string
+	guards []wormbell.Guarded // besides root's and nobody's
+	homes  []string
+	locks  map[string]string   // by name, the file that has locked it
+	rows   []wormbell.TrustRow // besides a built-in one
 }
 
 type syncBuffer struct {
@@ -251,6 +250,7 @@ func (r *rig) config() api.Config {
 				defer r.mu.Unlock()
 				r.events = append(r.events, e)
 			},
+			Decoys: r.listDecoys, PlantDecoy: r.plantDecoy, ForgetDecoy: r.forgetDecoy,
 			Announce: func(es []wormbell.Event) error {
 				r.mu.Lock()
 				defer r.mu.Unlock()
@@ -277,29 +277,6 @@ func (r *rig) config() api.Config {
 					return fmt.Sprint("sha256:of ", who, " for ", uid), nil
 				}
 				return "", nil
-			},
-			Decoys: func(user string) (out []wormbell.Decoy) {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				for _, d := range r.decoys {
-					if user == "" || d.User == user {
-						out = append(out, d)
-					}
-				}
-				return out
-			},
-			PlantDecoy: func(_ context.Context, uid int, d wormbell.Decoy) (wormbell.Decoy, error) {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				d.User = strconv.Itoa(uid)
-				r.planted = append(r.planted, d)
-				return d, nil
-			},
-			ForgetDecoy: func(id string) error {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				r.forgotten = append(r.forgotten, id)
-				return nil
 			},
 			Protect: func(bool) error { return nil },
 			Demo: func(_ context.Context, home string, _ time.Duration) error {

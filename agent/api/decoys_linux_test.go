@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -8,6 +9,38 @@ import (
 
 	"wormbell"
 )
+
+// plants are the decoys of a rig, guarded by its mu.
+type plants struct {
+	decoys, planted []wormbell.Decoy
+	forgotten       []string
+}
+
+func (r *rig) listDecoys(user string) (out []wormbell.Decoy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range r.decoys {
+		if user == "" || d.User == user {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func (r *rig) plantDecoy(_ context.Context, uid int, d wormbell.Decoy) (wormbell.Decoy, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d.User = strconv.Itoa(uid)
+	r.planted = append(r.planted, d)
+	return d, nil
+}
+
+func (r *rig) forgetDecoy(id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forgotten = append(r.forgotten, id)
+	return nil
+}
 
 // TestDecoysAreToldToPersons: where decoys lie is told to root and to the person's
 // own program, and to nothing that somebody else may be behind.

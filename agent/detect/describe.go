@@ -94,14 +94,14 @@ func (s *Scope) commandLine(p *wormbell.Process) string {
 	return s.short(strings.Join(words, " "))
 }
 
-var usualHomes = regexp.MustCompile(`(?:(?:/home/|/Users/|C:/Users/)[^/\s'"]+|/root)(/|\s|$)`)
+// usualHomes finds homes where they usually lie, with what comes after.
+var usualHomes = regexp.MustCompile(`(?:(?:/home|/Users|C:/Users)/[^/\s'":;,)]+|/root)(/|[\s'":;,)]|$)`)
 
 // short makes a command line fit into a sentence, with homes as ~.
 func (s *Scope) short(line string) string {
 	if homes := s.engine.trust.homes.Load(); homes != nil {
 		for _, h := range *homes {
 			line = strings.ReplaceAll(line, h+"/", "~/")
-			line = strings.TrimSuffix(strings.ReplaceAll(line+" ", h+" ", "~ "), " ") // tar czf x /home/me
 		}
 	}
 	return printable(usualHomes.ReplaceAllString(line, "~$1"), 60)

@@ -146,7 +146,7 @@ func (a *app) checkupConfig(ctx context.Context, home string) (c Agent, config c
 		off, on := []string{}, []string{}
 		for _, g := range guarded {
 			if g.Store == wormbell.DecoyStore {
-				if g.State == wormbell.GuardOn && (g.User == strconv.Itoa(os.Getuid()) || os.Getuid() < 0) {
+				if g.State == wormbell.GuardOn && (g.User == fmt.Sprint(os.Getuid()) || os.Getuid() < 0) {
 					config.Decoys = append(config.Decoys, g.Path)
 				}
 			} else if g.State == wormbell.GuardOff {

@@ -21,12 +21,12 @@ const (
 	didPrivateMaybe   Key = "did-private-maybe"
 	didAsk            Key = "did-ask"
 	didAskGot         Key = "did-ask-got"
+	didMeetDecoy      Key = "did-meet-decoy"
 	callTrustProgram  Key = "call-trust-program"
 	nextTamperingGot  Key = "next-tampering-got"
 	didCommand        Key = "did-command"
 	didPersist        Key = "did-persist"
 	didDecoy          Key = "did-decoy"
-	didMeetDecoy      Key = "did-meet-decoy"
 
 	loopCount        Key = "loop-count"
 	loopCountLeast   Key = "loop-count-least"
@@ -96,7 +96,6 @@ var alertTexts = map[Key]text{
 	didAsk:            {En: `asked Wormbell to %[1]s and was refused`, Ja: `Wormbell に%[1]sよう要求し、拒否されました`},
 	didCommand:        {En: `ran a command that worms use to collect credentials: %[1]s`, Ja: `ワームが認証情報を集めるのに使うコマンドを実行しました：%[1]s`},
 	didPersist:        {En: `changed %[1]s, from where programs start by themselves`, Ja: `プログラムの自動実行に使われる %[1]s を書き換えました`},
-	didMeetDecoy:      {En: `went through a whole folder and opened %[1]s, a decoy, on its way`, Ja: `フォルダー全体を調べる途中で、おとりファイル %[1]s を開きました`},
 	didDecoy:          {En: `opened %[1]s, a decoy that nobody has a reason to read`, Ja: `誰も読むはずのないおとりファイル %[1]s を開きました`},
 
 	loopCount:        {En: `%[1]d attempts`, Ja: `%[1]d 回`},
@@ -119,6 +118,7 @@ var alertTexts = map[Key]text{
 	callTrustProgram:   {En: `trust %[1]s with credentials`, Ja: `%[1]s による認証情報の読み取りを許可する`},
 	"call-untrust":     {En: `take back what it trusts`, Ja: `許可の設定を取り消す`},
 	"call-pause":       {En: `pause its notifications`, Ja: `通知を停止する`},
+	didMeetDecoy:       {En: `went through a whole folder and opened %[1]s, a decoy, on its way`, Ja: `フォルダー全体を調べる途中で、おとりファイル %[1]s を開きました`},
 	"call-decoy":       {En: `take a file for a decoy`, Ja: `ファイルをおとりとして扱う`},
 	"call-decoys":      {En: `tell where your decoys lie`, Ja: `おとりファイルの場所を教える`},
 	"call-undecoy":     {En: `no longer take a file for a decoy`, Ja: `ファイルをおとりとして扱うのをやめる`},
