@@ -130,12 +130,20 @@ func (a *app) plantDecoys(ctx context.Context, o planting) error {
 		}
 		planted = append(planted, d)
 	}
+	note := ""
+	if s, err := c.Status(ctx); err == nil && slices.ContainsFunc(s.Sensors, func(s wormbell.Sensor) bool { return s.Name == "credentials" && !s.Who }) {
+		note = "This agent cannot tell who opens a file, so a backup of your home rings, too. One that root runs can: 'sudo wormbell install'."
+	}
 	if a.json {
-		if err := a.print(map[string]any{"version": 1, "planted": planted, "skipped": skips, "plan": o.plan}); err != nil {
+		if err := a.print(map[string]any{"version": 1, "planted": planted, "skipped": skips, "plan": o.plan, "note": note}); err != nil {
 			return err
 		}
 	} else {
-		a.printer().planted(planted, skips, o.plan)
+		p := a.printer()
+		p.planted(planted, skips, o.plan)
+		if note != "" {
+			p.line("%s %s", p.look(yellow, "!"), strings.Join(wrap(note, p.width-2), "\n  "))
+		}
 	}
 	if len(planted) == 0 && slices.ContainsFunc(skips, func(s skipped) bool { return !strings.HasPrefix(s.Why, "there is one already") }) {
 		return hint(errors.New("no decoy was planted"), "what is in the way is said above")

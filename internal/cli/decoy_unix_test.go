@@ -87,6 +87,11 @@ func TestDecoys(t *testing.T) {
 		t.Errorf("list: %d %s", status, out)
 	}
 
+	s.status.Sensors = []wormbell.Sensor{{Name: "credentials", Backend: "inotify"}}
+	if out, _, _ = wormbellRun(t, s, "decoy", "plant"); !strings.Contains(strings.Join(strings.Fields(out), " "), "cannot tell who opens a file") {
+		t.Errorf("an agent that cannot tell who: %s", out)
+	}
+
 	// One by name, one that is another's now, one that is gone, and the rest.
 	first, second, third := s.decoys[0], s.decoys[1], s.decoys[2]
 	file := func(d wormbell.Decoy) string { return filepath.Join(home, strings.TrimPrefix(d.Path, "~/")) }

@@ -35,7 +35,7 @@ func plantDecoys(t *testing.T) *decoyStage {
 	s := &decoyStage{machine: m, shell: m.login()}
 	m.launch(options{})
 	m.ready()
-	out := s.ours("decoy", "plant", "--json", "--registry", m.registry.URL)
+	out := s.ours("decoy", "plant", "--json")
 	var got struct {
 		Version int
 		Planted []wormbell.Decoy
@@ -115,6 +115,9 @@ func TestDecoys(t *testing.T) {
 	}
 
 	// What is theirs, in order.
+	if out, code := s.types(filepath.Join(bin, "wormbell"), "--socket", s.socket, "checkup", "--no-questions"); code > 1 || strings.Count(out, "A decoy that Wormbell has planted") != 4 {
+		t.Errorf("checkup: exit %d\n%s", code, out)
+	}
 	if out, code := s.types("grep", "-rl", "npm_", s.home); code != 0 || !strings.Contains(out, s.path(s.place("npm"))) {
 		t.Errorf("grep -r: exit %d\n%s", code, out)
 	}
@@ -163,11 +166,14 @@ func TestDecoys(t *testing.T) {
 	if list := s.list(); len(list) != 4 || slices.ContainsFunc(list, func(d wormbell.Decoy) bool { return d.State != wormbell.GuardOn }) {
 		t.Errorf("after the agent was started again: %+v", list)
 	}
-	s.types("cat", s.path(s.place("github"))) // by its name, a person rings, too
+	// By its name, a person rings, too. The token is for the registry that their npm uses.
+	if text, _ := s.types("cat", s.path(s.place("npm"))); !strings.Contains(text, strings.TrimPrefix(s.registry.URL, "http:")+"/:_authToken=npm_") {
+		t.Error("the npm token is for another registry")
+	}
 	s.until("a person's reading by name", 20*time.Second, func() bool {
 		return slices.ContainsFunc(s.alerts("--min-severity", "critical"), func(a wormbell.Alert) bool {
 			return slices.ContainsFunc(a.Findings, func(f wormbell.Finding) bool {
-				return f.Subject == s.place("github") && strings.HasPrefix(f.Summary, "cat ")
+				return f.Subject == s.place("npm") && strings.HasPrefix(f.Summary, "cat ")
 			})
 		})
 	})
