@@ -23,17 +23,17 @@ type decoyStage struct {
 }
 
 // plantDecoys has a person plant one of each kind.
-func plantDecoys(t *testing.T) *decoyStage {
+func plantDecoys(t *testing.T, o options) *decoyStage {
 	t.Helper()
 	needRoot(t)
 	m := prepare(t, options{})
 	m.uid = person
 	m.own(person)
-	if err := os.Chown(m.dir, 0, 0); err != nil {
+	if err := os.Chown(m.dir, o.user, o.user); err != nil {
 		t.Fatal(err)
 	}
 	s := &decoyStage{machine: m, shell: m.login()}
-	m.launch(options{})
+	m.launch(o)
 	m.ready()
 	out := s.ours("decoy", "plant", "--json")
 	var got struct {
@@ -100,7 +100,7 @@ for (const dir of ['', '.aws', '.config', '.ssh'])
 // it; a person's search, a backup and the tools themselves do not ring.
 func TestDecoys(t *testing.T) {
 	needNPM(t)
-	s := plantDecoys(t)
+	s := plantDecoys(t, options{})
 	for _, d := range s.planted {
 		info, err := os.Lstat(s.path(d.Path))
 		if err != nil || info.Mode() != 0o600 || int(info.Sys().(*syscall.Stat_t).Uid) != person || time.Since(info.ModTime()) < 24*time.Hour {
@@ -201,7 +201,7 @@ func TestDecoys(t *testing.T) {
 // decoys lie, or takes one back.
 func TestDecoysAreNotTold(t *testing.T) {
 	needNPM(t)
-	s := plantDecoys(t)
+	s := plantDecoys(t, options{})
 	s.seed(pkg{name: "asks", version: "1.0.0", scripts: map[string]any{"postinstall": "node ask.js"}, files: map[string]string{"ask.js": `
 const {spawnSync} = require('child_process'), http = require('http'), fs = require('fs'), {WORMBELL, SOCKET, HOME} = process.env
 const clean = Object.fromEntries(Object.entries(process.env).filter(([k]) => !/^npm_/i.test(k)))
@@ -237,5 +237,23 @@ get('decoys', () => get('credentials', () => fs.writeFileSync(HOME + '/asked', o
 	s.rings("guard-tampering")
 	if list := s.list(); len(list) != 4 {
 		t.Errorf("the person is told of %+v", list)
+	}
+}
+
+// TestDecoysWithoutRoot: an agent that the person runs tells when a decoy was
+// opened, whoever it was.
+func TestDecoysWithoutRoot(t *testing.T) {
+	s := plantDecoys(t, options{user: person})
+	if list := s.list(); len(list) != 4 || slices.ContainsFunc(list, func(d wormbell.Decoy) bool { return d.State != wormbell.GuardOn }) {
+		t.Errorf("listed: %+v", list)
+	}
+	s.must("~", "cat", s.path(s.place("aws")))
+	_, f := s.rings("decoy-read")
+	if f.Subject != s.place("aws") || f.Severity < wormbell.Medium {
+		t.Errorf("%s %s: %s", f.Severity, f.Subject, f.Summary)
+	}
+	s.ours("decoy", "remove", "--all")
+	if _, err := os.Lstat(s.path(s.place("npm"))); err == nil {
+		t.Error("it is there still")
 	}
 }
