@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -42,7 +43,8 @@ func newDecoys(state string, homes []watchers.Home, log *slog.Logger) *decoys {
 	d := &decoys{state: state, log: log, homes: homes, told: &watchers.Decoys{}}
 	var err error
 	if d.list, err = decoy.ReadList(state); err != nil {
-		log.Error("decoys are not known", "err", err)
+		file := filepath.Join(state, decoy.ListName)
+		log.Error("decoys are not known", "err", err, "aside", os.Rename(file, file+".damaged") == nil) // a person may want to look
 		d.problem = "which decoys lie where is not known any more: " + err.Error()
 	}
 	d.told.Set(d.list)

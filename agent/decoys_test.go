@@ -86,4 +86,7 @@ func TestDecoysAreKept(t *testing.T) {
 	if bad := newDecoys(state, homes, log); bad.trouble() == "" || len(bad.all("", nil)) != 0 {
 		t.Errorf("a spoiled list is not told: %q", bad.trouble())
 	}
+	if b, err := os.ReadFile(filepath.Join(state, decoy.ListName+".damaged")); err != nil || string(b) != "{" {
+		t.Errorf("it was not set aside: %q, %v", b, err)
+	}
 }

@@ -18,26 +18,24 @@ import (
 
 	"wormbell"
 	"wormbell/agent/detect"
-	"wormbell/internal/decoy"
 	"wormbell/internal/scene"
 )
 
 // standIn is an agent that answers from memory and notes what it is asked. The
 // real one is met in the end-to-end tests.
 type standIn struct {
-	status    wormbell.Status
-	alerts    []wormbell.Alert
-	files     []wormbell.Guarded
-	rows      []wormbell.TrustRow
-	events    []wormbell.Event
-	unwell    error            // what it is asked how it is is answered with
-	refuse    error            // what every change is answered with
-	resume    error            // what to let processes go on is answered with
-	stuck     int              // processes that do not go on
-	stream    []wormbell.Alert // what Follow tells before it waits
-	asked     []string
-	decoys    []wormbell.Decoy
-	unplanted error // what planting a decoy is answered with
+	status wormbell.Status
+	alerts []wormbell.Alert
+	files  []wormbell.Guarded
+	rows   []wormbell.TrustRow
+	events []wormbell.Event
+	unwell error            // what it is asked how it is is answered with
+	refuse error            // what every change is answered with
+	resume error            // what to let processes go on is answered with
+	stuck  int              // processes that do not go on
+	stream []wormbell.Alert // what Follow tells before it waits
+	asked  []string
+	plants
 }
 
 func (s *standIn) note(format string, args ...any) error {
@@ -103,27 +101,10 @@ func (s *standIn) AddTrust(_ context.Context, row wormbell.TrustRow) (wormbell.T
 }
 func (s *standIn) RemoveTrust(_ context.Context, id string) error          { return s.note("distrust %s", id) }
 func (s *standIn) Credentials(context.Context) ([]wormbell.Guarded, error) { return s.files, nil }
-func (s *standIn) Decoys(context.Context) ([]wormbell.Decoy, error)        { return s.decoys, nil }
-func (s *standIn) PlantDecoy(_ context.Context, d wormbell.Decoy) (wormbell.Decoy, error) {
-	if s.unplanted != nil {
-		return d, s.unplanted
-	}
-	d.ID, d.State = fmt.Sprintf("decoy%03d", len(s.decoys)), wormbell.GuardOn
-	d.File, _ = decoy.Look(d.Home, d.Path)
-	s.decoys = append(s.decoys, d)
-	return d, s.note("plant %s %s", d.Kind, d.Path)
-}
-func (s *standIn) ForgetDecoy(_ context.Context, id string) error {
-	if s.refuse != nil {
-		return s.refuse
-	}
-	s.decoys = slices.DeleteFunc(slices.Clone(s.decoys), func(d wormbell.Decoy) bool { return d.ID == id })
-	return s.note("forget %s", id)
-}
-func (s *standIn) Pause(_ context.Context, d time.Duration) error    { return s.note("pause %v", d) }
-func (s *standIn) Protect(_ context.Context, on bool) error          { return s.note("protect %v", on) }
-func (s *standIn) Calls(context.Context) ([]wormbell.Event, error)   { return s.events, nil }
-func (s *standIn) Demo(context.Context, string, time.Duration) error { return nil }
+func (s *standIn) Pause(_ context.Context, d time.Duration) error          { return s.note("pause %v", d) }
+func (s *standIn) Protect(_ context.Context, on bool) error                { return s.note("protect %v", on) }
+func (s *standIn) Calls(context.Context) ([]wormbell.Event, error)         { return s.events, nil }
+func (s *standIn) Demo(context.Context, string, time.Duration) error       { return nil }
 func (s *standIn) Events(ctx context.Context, each func(wormbell.Event) error) error {
 	for _, e := range s.events {
 		if err := each(e); err != nil {

@@ -124,7 +124,7 @@ func TestDecoys(t *testing.T) {
 // it does not let go stays.
 func TestDecoysRefused(t *testing.T) {
 	home := decoyHome(t)
-	s := &standIn{unplanted: errors.New("no")}
+	s := &standIn{plants: plants{unplanted: errors.New("no")}}
 	if out, errs, status := wormbellRun(t, s, "decoy", "plant"); status != exitCannot || len(files(t, home)) != 0 {
 		t.Errorf("%d %s%s%q", status, out, errs, files(t, home))
 	}
