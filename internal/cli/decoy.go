@@ -63,7 +63,7 @@ it could be committed or published, which is in a git work tree or a project. Wh
 planted already is left as it is. 'wormbell decoy remove --all' takes all of it back.
 
 Decoys are no secrets, but your own scanner of secrets will find them, too: 'wormbell decoy
-list' says where they are.`,
+list' says where they are. What speaks against one for GitHub, docs/decoys.md says.`,
 		Example: `  wormbell decoy plant
   wormbell decoy plant --kind npm --kind aws`,
 		Args: cobra.NoArgs,

@@ -44,7 +44,7 @@ var Kinds = []Kind{
 
 // endings are what people put behind the name of a file that they keep. Which one
 // a decoy gets is left to chance, so that its name tells nobody what it is.
-var endings = []string{".bak", ".old", ".orig", ".save", ".backup", "-old", ".1"}
+var endings = []string{".bak", ".old", ".orig", ".save", ".backup", "-old", ".copy"}
 
 // ByID returns the kind with this ID.
 func ByID(id string) (Kind, bool) {
