@@ -19,11 +19,13 @@ import (
 	"wormbell/watchers"
 )
 
-// maxDecoys bounds how many decoys one user may have, and takenIn how long a new
-// one may take to be guarded.
+// maxDecoys bounds how many decoys one user may have, maxPlanted how many are taken
+// in a minute, whoever plants them, and takenIn how long a new one may take to be
+// guarded: each is written down and has every home looked at.
 const (
-	maxDecoys = 16
-	takenIn   = 10 * time.Second
+	maxDecoys  = 16
+	maxPlanted = 100
+	takenIn    = 10 * time.Second
 )
 
 // decoys are those that were planted. It is safe for concurrent use. Make it with
@@ -36,6 +38,8 @@ type decoys struct {
 
 	mu      sync.Mutex // guards what follows
 	list    []wormbell.Decoy
+	minute  time.Time // in which planted were
+	planted int
 	problem string // "" if there is none
 }
 
@@ -108,9 +112,19 @@ func (d *decoys) plant(ctx context.Context, uid int, one wormbell.Decoy) (wormbe
 		return o.Home == one.Home && o.Path == one.Path
 	})
 	list = append(list, one)
-	if n >= maxDecoys {
+	if time.Since(d.minute) > time.Minute {
+		d.minute, d.planted = time.Now(), 0
+	}
+	d.planted++
+	switch {
+	case n >= maxDecoys:
+		err = fmt.Errorf("there are %d decoys already", n)
+	case d.planted > maxPlanted:
+		err = errors.New("too many decoys come in a minute")
+	}
+	if err != nil {
 		d.mu.Unlock()
-		return one, fmt.Errorf("there are %d decoys already", n)
+		return one, err
 	}
 	taken, err := d.set(list)
 	d.mu.Unlock()

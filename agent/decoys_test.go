@@ -80,6 +80,20 @@ func TestDecoysAreKept(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("no end of decoys: %v", err)
 	}
+	// Nor so many in a minute, planted and taken back again and again.
+	for range maxPlanted {
+		for _, one := range d.all("", nil) {
+			if err := d.forget(one.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err = plant("~/.npmrc.bak"); err != nil {
+			break
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "in a minute") {
+		t.Errorf("no end of planting: %v", err)
+	}
 	if err := os.WriteFile(filepath.Join(state, decoy.ListName), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
