@@ -105,8 +105,11 @@ func (k *keeper) replan() bool {
 	k.decoys = round
 	k.plan = append(slices.Clip(k.stores), planDecoys(k.c.host.Homes, decoys)...)
 	for i := range k.results {
-		if k.results[i].p.decoy != nil {
-			k.c.book.strikeDecoy(k.results[i].p.home, k.results[i].p.path)
+		// Not looked at yet is nil. What stays is not let go of for a moment.
+		if p := k.results[i].p; p != nil && p.decoy != nil && !slices.ContainsFunc(decoys, func(d wormbell.Decoy) bool {
+			return d.Home == p.decoy.Home && d.Path == p.decoy.Path && d.File == p.decoy.File
+		}) {
+			k.c.book.strikeDecoy(p.home, p.path)
 		}
 	}
 	k.results = make([]walk, len(k.plan))

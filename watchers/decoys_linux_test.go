@@ -149,3 +149,26 @@ func TestLookAtDecoy(t *testing.T) {
 		}
 	}
 }
+
+// TestDecoysBeforeTheFirstLook: a list may come while the watcher starts.
+func TestDecoysBeforeTheFirstLook(t *testing.T) {
+	home := newHome(t)
+	decoys := &Decoys{}
+	c := newCredentials(Host{Homes: []Home{{Dir: home, User: "0", UID: os.Getuid()}}, Lineage: &Lineage{}, Decoys: decoys}, muteOut{})
+	k, err := newKeeper(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.close()
+	before := len(k.plan)
+	for n := range 3 {
+		var list []wormbell.Decoy
+		for range n {
+			list = append(list, wormbell.Decoy{User: "0", Home: home, Path: "~/.npmrc.bak"})
+		}
+		decoys.Set(list)
+		if !k.replan() || k.replan() || len(k.plan) != before+n || len(k.results) != len(k.plan) {
+			t.Errorf("%d decoys: %d of %d patterns more", n, len(k.plan), before)
+		}
+	}
+}
