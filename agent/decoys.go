@@ -102,6 +102,15 @@ func (d *decoys) plant(ctx context.Context, uid int, one wormbell.Decoy) (wormbe
 	}
 	one.ID, one.Planted = strings.ToLower(rand.Text()[:8]), time.Now().UTC().Truncate(time.Second)
 	d.mu.Lock()
+	for _, other := range d.list { // who may not know where the others lie plants again and again
+		if other.Kind != one.Kind || other.Home != one.Home || other.Path == one.Path {
+			continue
+		}
+		if now, _ := watchers.LookAtDecoy(*home, other.Path); other.File.Same(now) { // the error says that it was there before
+			d.mu.Unlock()
+			return one, errors.New("there is one of its kind already")
+		}
+	}
 	n := 0
 	for _, other := range d.list {
 		if other.User == one.User {

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,11 +30,13 @@ func TestDecoysAreKept(t *testing.T) {
 	d := newDecoys(state, homes, log)
 	nobody, cancel := context.WithCancel(t.Context())
 	cancel() // there is no watcher to wait for
+	kinds := 0
 	plant := func(p string) (wormbell.Decoy, error) {
 		if err := os.WriteFile(filepath.Join(home, strings.TrimPrefix(p, "~/")), []byte("made up"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return d.plant(nobody, uid, wormbell.Decoy{Home: home, Path: p, Kind: "npm"})
+		kinds++
+		return d.plant(nobody, uid, wormbell.Decoy{Home: home, Path: p, Kind: fmt.Sprint("kind", kinds)})
 	}
 	one, err := plant("~/.npmrc.bak")
 	if err != nil || len(one.ID) != 8 || one.File.Inode == 0 || one.User != user || one.Planted.IsZero() {
@@ -47,6 +50,13 @@ func TestDecoysAreKept(t *testing.T) {
 	}
 	if _, err := d.plant(nobody, uid, wormbell.Decoy{Home: home, Path: "~/.npmrc.old", Kind: "npm"}); err == nil {
 		t.Error("planted what is not there")
+	}
+
+	if err := os.WriteFile(filepath.Join(home, ".npmrc.save"), []byte("made up"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.plant(nobody, uid, wormbell.Decoy{Home: home, Path: "~/.npmrc.save", Kind: one.Kind}); err == nil || !strings.Contains(err.Error(), "of its kind") {
+		t.Errorf("a second one of its kind: %v", err)
 	}
 
 	b, err := os.ReadFile(filepath.Join(state, decoy.ListName))

@@ -145,7 +145,9 @@ func (a *app) plantDecoys(ctx context.Context, o planting) error {
 			p.line("%s %s", p.look(yellow, "!"), strings.Join(wrap(note, p.width-2), "\n  "))
 		}
 	}
-	if len(planted) == 0 && slices.ContainsFunc(skips, func(s skipped) bool { return !strings.HasPrefix(s.Why, "there is one already") }) {
+	if len(planted) == 0 && slices.ContainsFunc(skips, func(s skipped) bool {
+		return !strings.Contains(s.Why, "there is one already") && !strings.Contains(s.Why, "there is one of its kind already")
+	}) {
 		return hint(errors.New("no decoy was planted"), "what is in the way is said above")
 	}
 	return nil

@@ -114,6 +114,16 @@ func TestDecoys(t *testing.T) {
 		t.Errorf("wormbell credentials:\n%s", out)
 	}
 
+	// A script of theirs may plant, and is not told where what is planted lies.
+	s.write("~/setup.sh", filepath.Join(bin, "wormbell")+" --socket "+s.socket+" decoy plant\n")
+	out, code := s.types("bash", s.path("~/setup.sh"))
+	if code != 0 || strings.Count(out, "there is one of its kind already") != 4 || strings.Contains(out, s.place("npm")) {
+		t.Errorf("a script that plants again: exit %d\n%s", code, out)
+	}
+	if list := s.list(); len(list) != 4 {
+		t.Errorf("listed after that: %+v", list)
+	}
+
 	// What is theirs, in order.
 	if out, code := s.types(filepath.Join(bin, "wormbell"), "--socket", s.socket, "checkup", "--no-questions"); code > 1 || strings.Count(out, "A decoy that Wormbell has planted") != 4 {
 		t.Errorf("checkup: exit %d\n%s", code, out)
@@ -180,7 +190,7 @@ func TestDecoys(t *testing.T) {
 
 	// Taken back: all but what is no decoy any more.
 	s.write(s.place("env"), "MINE=1\n")
-	out, code := s.types(filepath.Join(bin, "wormbell"), "--socket", s.socket, "decoy", "remove", "--all")
+	out, code = s.types(filepath.Join(bin, "wormbell"), "--socket", s.socket, "decoy", "remove", "--all")
 	if code != 2 || !strings.Contains(out, s.place("env")+" stays") {
 		t.Errorf("decoy remove --all: exit %d\n%s", code, out)
 	}

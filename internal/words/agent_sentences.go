@@ -61,6 +61,7 @@ var agentForms = []form{
 	{En: "the home is not there", Ja: "ホームフォルダーがありません"},
 	{En: "the home is not one of yours that this agent guards", Ja: "このエージェントが監視しているあなたのホームフォルダーではありません"},
 	{En: "there are %[1]d decoys already", Ja: "おとりファイルがすでに %[1]s 個あります"},
+	{En: "there is one of its kind already", Ja: "同じ種類のおとりファイルがすでにあります"},
 	{En: "too many decoys come in a minute", Ja: "1 分間に置かれるおとりファイルが多すぎます"},
 	{En: "its home is not guarded", Ja: "ホームフォルダーが監視されていません"},
 	{En: "which decoys lie where is not known any more: %[1]s", Ja: "おとりファイルの場所が分からなくなりました：%[1]s"},
