@@ -51,6 +51,7 @@ type Event struct {
 	Secrets []string  `json:"secrets,omitempty"` // shell.command: kinds of the secrets masked in Line, e.g. "npm access token"
 	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known; agent.call: see [Announced]
 	Demo    bool      `json:"demo,omitempty"`    // it happened inside a demonstration
+	Decoy   bool      `json:"decoy,omitempty"`   // file.read: the file is a [Decoy], and nothing of a person's is in it
 }
 
 // Package names a package of a registry.

@@ -69,6 +69,7 @@ type agent struct {
 	pulse   *pulse
 	budget  *budget
 	past    *past
+	decoys  *decoys
 	gaps    *gaps // the engine's goroutine
 	demos   demos
 	calls   chan func() // work for the engine's goroutine from elsewhere
@@ -108,6 +109,8 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: a.pulse.alive, Spare: a.budget.over, State: c.State,
 		Lineage: watchers.NewLineage(watchers.LineageConfig{Log: o.Log, Homes: list, Refuse: c.Refuse, Self: self, State: filepath.Join(c.State, "enrolled-tools.json")})}
 	defer a.host.Lineage.Close()
+	a.decoys = newDecoys(c.State, list, o.Log)
+	a.host.Decoys = a.decoys.told
 	if a.host.Tree, err = a.newTree(list); err != nil {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}

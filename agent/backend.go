@@ -36,6 +36,11 @@ func (a *agent) api() api.Config {
 			Protect:  a.setProtect,
 			Locked:   a.set.locked,
 			Demo:     a.demo,
+			Decoys: func(user string) []wormbell.Decoy {
+				return a.decoys.all(user, a.sensors.credentials())
+			},
+			PlantDecoy:  a.decoys.plant,
+			ForgetDecoy: a.decoys.forget,
 		},
 	}
 }
@@ -122,7 +127,7 @@ func (a *agent) status() wormbell.Status {
 		s.Detectors = append(s.Detectors, wormbell.DetectorStatus{ID: d.ID, Title: d.Title, Sees: d.Sees(kinds)})
 	}
 	a.ask(func() { s.Problems = a.engine.Problems() })
-	for _, problem := range []string{a.past.problem(time.Now()), a.budget.problem()} {
+	for _, problem := range []string{a.past.problem(time.Now()), a.budget.problem(), a.decoys.trouble()} {
 		if problem != "" {
 			s.Problems = append(s.Problems, problem)
 		}

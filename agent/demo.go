@@ -92,6 +92,7 @@ func (a *agent) runDemo(d *demo, tree *watchers.Tree, run []watchers.Watcher) {
 	host := a.host
 	host.State = "" // what is kept there is about the real homes
 	host.Homes = []watchers.Home{d.home}
+	host.Decoys = nil
 	host.Alive = nil
 	host.Tree = tree
 	var wait sync.WaitGroup

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"wormbell"
+	"wormbell/internal/decoy"
 )
 
 // Removal says what is to be removed besides what was put.
@@ -16,6 +19,8 @@ type Removal struct {
 	Purge bool // also what the agent has stored, and the administrator's settings
 	// LeaveVaults goes on although users have tokens in a vault.
 	LeaveVaults bool
+	// LeaveDecoys leaves the decoys that users have planted where they are.
+	LeaveDecoys bool
 }
 
 // VaultsError says that users have tokens in a vault, which only 'wormbell' hands
@@ -78,6 +83,9 @@ func (m *Machine) Uninstall(ctx context.Context, r Removal) (*Plan, error) {
 				left := &VaultsError{vaults}
 				what = slices.Concat([]string{left.Error()}, left.Advice(), what)
 			}
+			if list, err := decoy.ReadList(m.path(m.State)); err == nil && len(list) > 0 {
+				what = append([]string{"decoys lie in " + join(homesOf(list)) + ": take them back first: 'wormbell decoy remove --all', as that user"}, what...)
+			}
 			return nil, advice(fmt.Errorf("%w (%s)", ErrOwned, owner), what...)
 		}
 		if !r.Purge || !exists(m.path(m.State)) {
@@ -87,7 +95,6 @@ func (m *Machine) Uninstall(ctx context.Context, r Removal) (*Plan, error) {
 		return nil, err
 	}
 	if !r.LeaveVaults {
-		// Decoys, once there are any, have to be taken back here, too.
 		vaults, err := m.Vaults(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("look who has tokens in a vault: %w", err)
@@ -98,6 +105,7 @@ func (m *Machine) Uninstall(ctx context.Context, r Removal) (*Plan, error) {
 	}
 	plan := &Plan{}
 	u := removing{m: m, plan: plan, installed: installed}
+	u.decoys(r.LeaveDecoys)
 	if installed.Version != 0 {
 		if err := u.stop(ctx); err != nil {
 			return nil, err
@@ -148,6 +156,48 @@ type removing struct {
 // job adds a step. What a removal has done is not undone: the next one goes on.
 func (u *removing) job(text string, do func(ctx context.Context) error) {
 	u.jobs = append(u.jobs, job{text, func(ctx context.Context) (func(context.Context) error, error) { return nil, do(ctx) }})
+}
+
+// decoys plans the removal of what users have planted, while somebody still knows
+// where it lies. What is not as it was planted is theirs.
+func (u *removing) decoys(leave bool) {
+	m := u.m
+	state := m.path(m.State)
+	list, err := decoy.ReadList(state)
+	if err != nil {
+		u.note("Which decoys lie in the homes could not be told (%v): they stay.", err)
+		return
+	}
+	if len(list) == 0 {
+		return
+	}
+	if leave {
+		u.note("The decoys in %s stay, and nobody watches them.", join(homesOf(list)))
+		return
+	}
+	u.job(fmt.Sprintf("Remove the decoys in %s that are still as they were planted.", join(homesOf(list))), func(context.Context) error {
+		for _, d := range list {
+			err := decoy.Remove(m.path(d.Home), d.Path, decoy.Put{File: d.File, Made: d.Made})
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				u.note("%s of %s stays: %v.", d.Path, d.Home, err)
+			}
+		}
+		if err := os.Remove(filepath.Join(state, decoy.ListName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("forget the decoys: %w", err)
+		}
+		return nil
+	})
+}
+
+// homesOf are the homes in which decoys lie.
+func homesOf(list []wormbell.Decoy) (homes []string) {
+	for _, d := range list {
+		if !slices.Contains(homes, d.Home) {
+			homes = append(homes, d.Home)
+		}
+	}
+	slices.Sort(homes)
+	return homes
 }
 
 // stop plans the end of what runs.

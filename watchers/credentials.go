@@ -21,8 +21,9 @@ var credentialsWatcher = Watcher{
 type guardPattern struct {
 	home  Home
 	store *stores.Store
-	path  string   // as in the table: "~/.aws/sso/cache/*.json"
-	segs  []string // the same without "~"; each may hold path.Match patterns
+	path  string          // as in the table: "~/.aws/sso/cache/*.json"
+	segs  []string        // the same without "~"; each may hold path.Match patterns
+	decoy *wormbell.Decoy // which this is: the one file alone, wherever its name goes; nil for a credential
 }
 
 // guarded returns how a file that p stands for is listed.
@@ -38,11 +39,10 @@ func planGuards(homes []Home, table []stores.Store, enabled []string) (on []guar
 			store := &table[i]
 			for _, file := range store.Paths {
 				p := guardPattern{home: home, store: store, path: file}
-				rest, ok := strings.CutPrefix(file, "~/")
-				if !ok || path.Clean(rest) != rest || strings.HasPrefix(rest, "..") {
+				var ok bool
+				if p.segs, ok = segments(file); !ok {
 					continue // a test of the table's own says that there is none
 				}
-				p.segs = strings.Split(rest, "/")
 				if store.Off && !slices.Contains(enabled, store.ID) {
 					off = append(off, p.guarded(file, wormbell.GuardOff, ""))
 					continue
@@ -52,6 +52,15 @@ func planGuards(homes []Home, table []stores.Store, enabled []string) (on []guar
 		}
 	}
 	return on, off
+}
+
+// segments returns the names that lead from a home to file, with ~.
+func segments(file string) ([]string, bool) {
+	rest, ok := strings.CutPrefix(file, "~/")
+	if !ok || path.Clean(rest) != rest || strings.HasPrefix(rest, "..") {
+		return nil, false
+	}
+	return strings.Split(rest, "/"), true
 }
 
 // hasPattern reports whether a segment of a path means more than one name.

@@ -17,6 +17,8 @@ import (
 type guardedFile struct {
 	home Home
 	path string // with ~; the name it is guarded by, whatever name it is opened by
+	// decoy says that it is one, and so a credential's by no name.
+	decoy bool
 }
 
 // guardedName is a name that is guarded in one folder, whether there is such a
@@ -30,9 +32,9 @@ type guardedName struct {
 
 func (n *guardedName) file(base string) guardedFile {
 	if n.as != "" {
-		return guardedFile{n.home, n.as}
+		return guardedFile{home: n.home, path: n.as}
 	}
-	return guardedFile{n.home, n.folder + "/" + base}
+	return guardedFile{home: n.home, path: n.folder + "/" + base}
 }
 
 // maxBook bounds the files that are remembered. Those that were replaced are
@@ -68,7 +70,7 @@ func (b *guardBook) enroll(id fanotify.ID, f guardedFile) {
 	defer b.mu.Unlock()
 	v := *b.view.Load()
 	old, known := v.files[id]
-	if known && old == f {
+	if known && (old == f || old.decoy && !f.decoy) {
 		return
 	}
 	v.files = maps.Clone(v.files)
@@ -98,6 +100,15 @@ func (b *guardBook) strike(id fanotify.ID) {
 	delete(v.files, id)
 	b.order = slices.DeleteFunc(b.order, func(o fanotify.ID) bool { return o == id })
 	b.view.Store(&v)
+}
+
+// strikeDecoy makes the decoy at a path unknown.
+func (b *guardBook) strikeDecoy(home Home, path string) {
+	for id, f := range b.view.Load().files {
+		if f == (guardedFile{home: home, path: path, decoy: true}) {
+			b.strike(id)
+		}
+	}
 }
 
 // addName makes a name known in the folder at dir.

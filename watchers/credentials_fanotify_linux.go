@@ -114,6 +114,8 @@ func (c *credentials) opened(o *fanotify.Open, k *keeper) {
 func (c *credentials) dropped(why string) {
 	c.out.Sees(perm, true, why)
 	on, list := planGuards(c.host.Homes, c.table, c.host.Stores)
+	decoys, _, _ := c.host.Decoys.news(-1)
+	on = append(on, planDecoys(c.host.Homes, decoys)...)
 	for i := range on {
 		list = append(list, on[i].guarded(on[i].path, wormbell.GuardNot, "out of file descriptors"))
 	}

@@ -117,6 +117,7 @@ func (b *inotifyBackend) event(e inotifyopen.Event) {
 	case e.Mask&inotifyopen.Ignored != 0:
 		delete(b.files, e.WD)
 	case e.Mask&inotifyopen.IsDir != 0:
+	case f != nil && f.decoy && !b.c.book.knows(f.id): // it is none any more
 	case len(e.Name) > 0:
 		b.inFolder(e, string(e.Name))
 	case f == nil:

@@ -56,7 +56,9 @@ type keeper struct {
 	wds     map[int32]fanotify.ID
 	round   int // of looking at everything
 
-	plan     []guardPattern
+	stores   []guardPattern // of the table
+	decoys   int            // the round of Host.Decoys that is in plan
+	plan     []guardPattern // stores, then decoys
 	off      []wormbell.Guarded
 	literals map[string]map[int]bool // name → patterns that it may concern
 	metas    map[string]map[int]bool // the same for patterns of names
@@ -85,19 +87,39 @@ func newKeeper(c *credentials) (*keeper, error) {
 	}
 	k := &keeper{
 		c: c, watch: watch, wake: wake,
-		folders:  make(map[fanotify.ID]*folderWatch),
-		wds:      make(map[int32]fanotify.ID),
-		literals: make(map[string]map[int]bool),
-		metas:    make(map[string]map[int]bool),
+		folders: make(map[fanotify.ID]*folderWatch),
+		wds:     make(map[int32]fanotify.ID),
+		decoys:  -1,
 	}
-	k.plan, k.off = planGuards(c.host.Homes, c.table, c.host.Stores)
+	k.stores, k.off = planGuards(c.host.Homes, c.table, c.host.Stores)
+	k.replan()
+	return k, nil
+}
+
+// replan makes the plan, and reports whether it is another one now.
+func (k *keeper) replan() bool {
+	decoys, round, news := k.c.host.Decoys.news(k.decoys)
+	if k.plan != nil && !news {
+		return false
+	}
+	k.decoys = round
+	k.plan = append(slices.Clip(k.stores), planDecoys(k.c.host.Homes, decoys)...)
+	for i := range k.results {
+		// Not looked at yet is nil. What stays is not let go of for a moment.
+		if p := k.results[i].p; p != nil && p.decoy != nil && !slices.ContainsFunc(decoys, func(d wormbell.Decoy) bool {
+			return d.Home == p.decoy.Home && d.Path == p.decoy.Path && d.File == p.decoy.File
+		}) {
+			k.c.book.strikeDecoy(p.home, p.path)
+		}
+	}
 	k.results = make([]walk, len(k.plan))
+	k.literals, k.metas = make(map[string]map[int]bool), make(map[string]map[int]bool)
 	for i := range k.plan {
 		for _, seg := range k.plan[i].segs {
 			k.byName(seg, i)
 		}
 	}
-	return k, nil
+	return true
 }
 
 func (k *keeper) close() {
@@ -127,6 +149,9 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("watch the mounts: %w", err)
 	}
 	defer unix.Close(table)
+	k.c.host.Decoys.onNews(k.wake.Wake)
+	defer k.c.host.Decoys.onNews(nil)
+	k.replan()
 	k.lookAtAll()
 	ready()
 
@@ -162,7 +187,7 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 		for _, e := range k.c.flood.flush(now) {
 			k.c.out.Emit(e)
 		}
-		all := false
+		all := k.replan()
 		if !now.Before(verify) || !mounted.IsZero() && now.Sub(mounted) >= mountsSettle {
 			if mounted.IsZero() && k.c.host.leaves(&left) {
 				verify = now.Add(verifyEvery)
@@ -282,6 +307,7 @@ func (k *keeper) lookAtAll() {
 		}
 	}
 	k.tell()
+	k.c.host.Decoys.took(k.decoys)
 }
 
 // look walks pattern i.

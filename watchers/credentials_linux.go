@@ -85,12 +85,12 @@ func (c *credentials) gap(source string, n int, what string) {
 
 // read tells of one read. p may be nil.
 func (c *credentials) read(source string, at time.Time, f guardedFile, p *wormbell.Process) {
-	c.out.Emit(wormbell.Event{Time: at.UTC(), Kind: wormbell.FileRead, Source: source, User: f.home.User, Process: p, Path: f.path})
+	c.out.Emit(wormbell.Event{Time: at.UTC(), Kind: wormbell.FileRead, Source: source, User: f.home.User, Process: p, Path: f.path, Decoy: f.decoy})
 }
 
 // read makes the event of one read by p, which may be nil.
 func (f *guardedFile) read(source string, at time.Time, p *wormbell.Process) wormbell.Event {
-	return wormbell.Event{Time: at.UTC(), Kind: wormbell.FileRead, Source: source, User: f.home.User, Process: p, Path: f.path}
+	return wormbell.Event{Time: at.UTC(), Kind: wormbell.FileRead, Source: source, User: f.home.User, Process: p, Path: f.path, Decoy: f.decoy}
 }
 
 // tell emits a read by process pid, unless it is part of a flood.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wormbell"
+	"wormbell/internal/decoy"
 	"wormbell/watchers/internal/fanotify"
 )
 
@@ -75,7 +76,7 @@ func (w *walk) descend(dir *place, tilde string, segs []string) {
 	last := len(rest) == 0
 	// Arm first, look then: what appears in between is told by an event.
 	var names []guardedName
-	if last {
+	if last && w.p.decoy == nil { // what else comes to be called like a decoy is none
 		names = []guardedName{{seg: seg, home: w.p.home, folder: tilde}}
 	}
 	w.arm(dir, seg, names)
@@ -104,7 +105,7 @@ func (w *walk) descend(dir *place, tilde string, segs []string) {
 func (w *walk) step(dir *place, name, tilde string, rest []string) {
 	tilde += "/" + name
 	whole := strings.Join(append([]string{tilde}, rest...), "/")
-	at, in, err := w.follow(dir, name, len(rest) == 0, tilde)
+	at, in, err := w.follow(dir, name, len(rest) == 0 && w.p.decoy == nil, tilde)
 	switch {
 	case err != nil:
 		w.tell(whole, err)
@@ -125,8 +126,18 @@ func (w *walk) guard(at, in *place, tilde string) error {
 	case int(at.st.Uid) != w.p.home.UID && at.st.Uid != 0:
 		return cannotGuard("belongs to another user")
 	}
-	return w.k.guard(at, in, guardedFile{w.p.home, tilde})
+	if d := w.p.decoy; d != nil {
+		if real := path.Join(append([]string{w.p.home.Dir}, w.p.segs...)...); at.real != real || !d.File.Same(decoy.Of(&at.st)) {
+			w.k.c.book.strikeDecoy(w.p.home, tilde) // not what lies there now: that may be a credential
+			return cannotGuard(decoyChanged)
+		}
+	}
+	return w.k.guard(at, in, guardedFile{home: w.p.home, path: tilde, decoy: w.p.decoy != nil})
 }
+
+// decoyChanged is why a decoy is not guarded any more: what a person has made of
+// it since is theirs.
+const decoyChanged = "it is no longer the file that was planted"
 
 // tell adds a line to the list of guarded files.
 func (w *walk) tell(file string, err error) {

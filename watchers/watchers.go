@@ -46,6 +46,8 @@ type Host struct {
 	// State is a folder of the agent's own in which a watcher may keep what it has
 	// to know when the agent runs again; "" for none.
 	State string
+	// Decoys are those that lie in the homes; nil for none.
+	Decoys *Decoys
 	// Stores enables stores that are off by default, by their ID.
 	Stores []string
 	// Alive is called by the path that answers openers each time it has gone

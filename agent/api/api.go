@@ -83,6 +83,13 @@ type Backend struct {
 	// Locked returns the administrator's file that has locked a setting or an act,
 	// "" if none has; see [wormbell.Setting].
 	Locked func(name string) string
+	// Decoys returns those of user, of everybody if user is "".
+	Decoys func(user string) []wormbell.Decoy
+	// PlantDecoy takes the file at Path in Home, which uid says to have planted as a
+	// decoy of Kind, for one, and returns it as it is known from then on.
+	PlantDecoy func(ctx context.Context, uid int, d wormbell.Decoy) (wormbell.Decoy, error)
+	// ForgetDecoy no longer takes a file for one.
+	ForgetDecoy func(id string) error
 	// Demo guards a scratch home and returns once that is so. The server has
 	// checked who asks, the folder and the time.
 	Demo func(ctx context.Context, home string, within time.Duration) error
@@ -188,11 +195,13 @@ func faultf(status int, hint, format string, args ...any) *fault {
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]func(*call) (any, error){
+		"DELETE /v1/decoys/{id}":      s.forgetDecoy,
 		"DELETE /v1/trust/{id}":       s.removeTrust,
 		"GET /v1/alerts":              s.alerts,
 		"GET /v1/alerts/{id}":         s.alert,
 		"GET /v1/calls":               s.calls,
 		"GET /v1/credentials":         s.credentials,
+		"GET /v1/decoys":              s.decoys,
 		"GET /v1/events":              s.events,
 		"GET /v1/status":              s.status,
 		"GET /v1/trust":               s.trust,
@@ -200,6 +209,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/watch":               s.watch,
 		"POST /v1/alerts/{id}/{verb}": s.change,
 		"POST /v1/announce":           s.announce,
+		"POST /v1/decoys":             s.plantDecoy,
 		"POST /v1/demo":               s.demo,
 		"POST /v1/pause":              s.pause,
 		"POST /v1/protect":            s.protect,

@@ -107,6 +107,7 @@ type rig struct {
 	dir    string           // the store's folder
 	store  *alert.Store
 	log    *syncBuffer
+	plants
 
 	mu     sync.Mutex // guards what follows
 	caller func(pid int) *wormbell.Process
@@ -250,6 +251,7 @@ func (r *rig) config() api.Config {
 				defer r.mu.Unlock()
 				r.events = append(r.events, e)
 			},
+			Decoys: r.listDecoys, PlantDecoy: r.plantDecoy, ForgetDecoy: r.forgetDecoy,
 			Announce: func(es []wormbell.Event) error {
 				r.mu.Lock()
 				defer r.mu.Unlock()

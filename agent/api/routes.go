@@ -242,9 +242,10 @@ func (s *Server) credentials(c *call) (any, error) {
 		return nil, missing("tell what it guards")
 	}
 	out := []wormbell.Guarded{}
+	decoys := s.mayKnow(c)
 	known := map[string]string{"": ""} // alerts asked for → the ID under which the peer finds each, "" if not at all
 	for _, g := range s.Backend.Guarded() {
-		if c.sees() != "" && g.User != c.user() {
+		if c.sees() != "" && g.User != c.user() || g.Store == wormbell.DecoyStore && !decoys {
 			continue
 		}
 		g.Readers = slices.Clone(g.Readers)

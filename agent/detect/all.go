@@ -4,6 +4,7 @@ package detect
 var All = []Detector{
 	credentialRead,
 	credentialSweep,
+	decoyRead,
 	guardTampering,
 	historySecret,
 	persistenceByInstallScript,

@@ -32,7 +32,7 @@ since it was allowed.`,
 		reported := NewRecent[readKey](time.Minute, 2000)
 		return func(e wormbell.Event, s *Scope) {
 			store := stores.Of(e.Path)
-			if store == nil || e.Process == nil {
+			if store == nil || e.Decoy || e.Process == nil {
 				return
 			}
 			if _, ok := s.Vouched(e); ok || unseen(e.Process) || s.Announced(e) {

@@ -35,7 +35,7 @@ for everything else that the table vouches for.`,
 		reads := NewRecent[wormbell.ProcessID](sweepWindow, 4000)
 		return func(e wormbell.Event, s *Scope) {
 			store := stores.Of(e.Path)
-			if store == nil || e.Process == nil || unseen(e.Process) {
+			if store == nil || e.Decoy || e.Process == nil || unseen(e.Process) {
 				return
 			}
 			if _, ok := s.Vouched(e); ok || s.Announced(e) {

@@ -17,9 +17,10 @@ var guardTampering = Detector{
 	Kinds:    []wormbell.Kind{wormbell.AgentCall},
 	Who:      true,
 	Doc: `
-Fires when a call to the agent that would loosen the guard (mute, close, trust, pause, protect off) is refused because it comes from below
+Fires when a call to the agent that would loosen the guard (mute, close, trust, pause, protect off, take back a decoy), or that
+asks where decoys lie, is refused because it comes from below
 an installer, from a lifecycle script or from a process that has raised an alert. A call that blinds what comes after it (mute, trust, pause,
-protect off) and was accepted because it came from a terminal is a finding of high severity if something that nobody vouches for may be behind
+protect off, take back a decoy) and was accepted because it came from a terminal is a finding of high severity if something that nobody vouches for may be behind
 it: any program can make itself a terminal. A user's pause is refused then, as it would keep that very finding back; the severity is the same.
 
 Quiet for other calls that were accepted: a person at a terminal and the tray make those. They are recorded as events. Closing an alert and

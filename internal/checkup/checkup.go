@@ -43,6 +43,10 @@ type Config struct {
 	// need no announcement. nil: every store is guarded.
 	Off []string
 
+	// Decoys are the files, with ~, that Wormbell has planted: they are told as
+	// such and stay closed.
+	Decoys []string
+
 	Agent  doctor.Machine   // what the agent says of itself
 	Alerts []wormbell.Alert // that are open
 

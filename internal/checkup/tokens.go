@@ -50,6 +50,9 @@ func (k *checkup) tokens(ctx context.Context, s *Section) {
 	k.typed(ctx, s, holds)
 	k.environments(ctx, s, holds)
 	k.modes(s, holds)
+	for _, p := range k.Decoys {
+		s.add(Finding{Level: Fine, Kind: "decoy", What: "A decoy that Wormbell has planted", Where: p, SoWhat: "nothing is in it that could be taken"})
+	}
 	s.Looked = fmt.Sprintf("%s, %s, histories and start-up files of shells", plural(len(may), "credential file"), plural(len(k.envs), ".env file"))
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wormbell/agent/respond"
+	"wormbell/internal/decoy"
 	"wormbell/internal/stores"
 )
 
@@ -108,6 +109,7 @@ func (k *checkup) walk(ctx context.Context) {
 		}
 		for _, name := range names {
 			switch {
+			case isEnv(name) && slices.Contains(k.Decoys, tilde(p.at(name))):
 			case isEnv(name) && len(k.envs) < maxEnvs:
 				k.envs = append(k.envs, tilde(p.at(name)))
 			case !strings.HasSuffix(name, "/") || strings.HasPrefix(name, ".") || slices.Contains(notBelow, name):
@@ -269,7 +271,11 @@ const (
 )
 
 // guarded reports whether the agent rings for the file, with ~, unless it was told.
+// Where a decoy may lie, one may that we were not told of.
 func (k *checkup) guarded(p string) bool {
+	if _, ok := decoy.Place(p); ok {
+		return k.Announce != nil
+	}
 	s := stores.Of(p)
 	return k.Announce != nil && s != nil && !slices.Contains(k.Off, s.ID)
 }

@@ -30,6 +30,9 @@ type Agent interface {
 	AddTrust(ctx context.Context, row wormbell.TrustRow) (wormbell.TrustRow, error)
 	RemoveTrust(ctx context.Context, id string) error
 	Credentials(ctx context.Context) ([]wormbell.Guarded, error)
+	Decoys(ctx context.Context) ([]wormbell.Decoy, error)
+	PlantDecoy(ctx context.Context, d wormbell.Decoy) (wormbell.Decoy, error)
+	ForgetDecoy(ctx context.Context, id string) error
 	Pause(ctx context.Context, d time.Duration) error
 	Protect(ctx context.Context, on bool) error
 	Calls(ctx context.Context) ([]wormbell.Event, error)

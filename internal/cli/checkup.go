@@ -145,7 +145,11 @@ func (a *app) checkupConfig(ctx context.Context, home string) (c Agent, config c
 	if guarded, err := c.Credentials(ctx); err == nil {
 		off, on := []string{}, []string{}
 		for _, g := range guarded {
-			if g.State == wormbell.GuardOff {
+			if g.Store == wormbell.DecoyStore {
+				if g.State == wormbell.GuardOn && (g.User == fmt.Sprint(os.Getuid()) || os.Getuid() < 0) {
+					config.Decoys = append(config.Decoys, g.Path)
+				}
+			} else if g.State == wormbell.GuardOff {
 				off = append(off, g.Store)
 			} else {
 				on = append(on, g.Store)

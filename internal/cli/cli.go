@@ -154,7 +154,7 @@ Exit status: 0 fine; 1 alerts are present where a script would want to know
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "see '"+cmd.CommandPath()+" --help'")
 	})
-	root.AddCommand(a.statusCommand(), a.settingsCommand(), a.alertsCommand(), a.alertCommand(), a.trustCommand(), a.credentialsCommand(),
+	root.AddCommand(a.statusCommand(), a.settingsCommand(), a.alertsCommand(), a.alertCommand(), a.trustCommand(), a.credentialsCommand(), a.decoyCommand(),
 		a.pauseCommand(), a.protectCommand(), a.callsCommand(), a.doctorCommand(), a.checkupCommand(), a.recordCommand(), a.replayCommand(),
 		a.demoCommand(), a.respondCommand(), a.revokeCommand(), a.rotateCommand(), a.tokensCommand(), a.restoreCommand(), a.runCommand(), a.vaultCommand(), a.execCommand(), a.dashboardCommand(),
 		a.installCommand(), a.uninstallCommand(), a.versionCommand())

@@ -35,6 +35,7 @@ type standIn struct {
 	stuck  int              // processes that do not go on
 	stream []wormbell.Alert // what Follow tells before it waits
 	asked  []string
+	plants
 }
 
 func (s *standIn) note(format string, args ...any) error {

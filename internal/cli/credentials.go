@@ -19,7 +19,7 @@ guarded, and who opened them last. Never what they hold. Files that do not exist
 guarded as soon as they appear; --all lists them too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial(cmd.Context())
+			c, err := a.dialHidden(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -88,6 +88,8 @@ func unwatched(ctx context.Context, c Agent, home string) ([]exposure.Unwatched,
 	for _, f := range files {
 		rest, ok := strings.CutPrefix(f.Path, "~/")
 		switch {
+		case f.Store == wormbell.DecoyStore:
+			continue // nothing of the person's is in it
 		case !ok || f.State != wormbell.GuardOff && f.State != wormbell.GuardNot || os.Getuid() >= 0 && f.User != me:
 			continue
 		case slices.ContainsFunc(all, func(u exposure.Unwatched) bool { return u.Store == f.Store }):
@@ -155,6 +157,12 @@ func (p *printer) stolen(x exposure.Exposure, row func(label, format string, arg
 	for _, f := range x.Files {
 		if !seen[f.Path] { // read by several, exposed once
 			row("file", "%s: %s", f.Path, f.Kind)
+		}
+		seen[f.Path] = true
+	}
+	for _, f := range x.Decoys {
+		if !seen[f.Path] {
+			row("decoy", "%s: made up, nothing has to be revoked", f.Path)
 		}
 		seen[f.Path] = true
 	}

@@ -109,7 +109,8 @@ nothing else. Alerts, trust rows and settings stay, unless --purge is given. Wha
 of the system has put, the package manager removes.
 
 If users have tokens in a vault, it offers to put them back into their files first: nothing
-else hands them to a package manager.`,
+else hands them to a package manager. Decoys that users have planted are removed, unless
+--leave-decoys is given; one that somebody has written to stays.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -143,6 +144,7 @@ else hands them to a package manager.`,
 	i.flags(cmd)
 	cmd.Flags().BoolVar(&r.Purge, "purge", false, "also remove alerts, trust rows and settings")
 	cmd.Flags().BoolVar(&r.LeaveVaults, "leave-vaults", false, "go on although tokens of users are in a vault; they stay in the keychain")
+	cmd.Flags().BoolVar(&r.LeaveDecoys, "leave-decoys", false, "leave decoys where they are, though nobody watches them then")
 	return cmd
 }
 

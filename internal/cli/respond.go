@@ -108,7 +108,7 @@ func (a *app) respond(ctx context.Context, c Agent, r responding, config inciden
 	plan := response.Plan(func(r incident.Result) { result = r })
 	if r.plan && a.json {
 		return a.print(map[string]any{"version": 1, "plan": map[string]any{"steps": plan.Steps, "tokens": response.Tokens, "begun": response.Begun, "replaced": response.Replaced,
-			"persistence": response.Persistence, "by_hand": response.ByHand, "problems": response.Problems, "pages": response.Pages}})
+			"persistence": response.Persistence, "decoys": response.Decoys, "by_hand": response.ByHand, "problems": response.Problems, "pages": response.Pages}})
 	}
 	p := newPrinter(t.out, a.zone)
 	p.plan(plan, response.Problems)

@@ -348,7 +348,7 @@ func sample() *agent {
 			Homes: []string{"/home/dev"}, Alerts: 2, Events: 1203441, Lost: 12,
 			Sensors: []wormbell.Sensor{{Name: "credentials", Backend: "fanotify", Who: true, Events: 4211}, {Name: "manifests", Backend: "fanotify", Who: true, Events: 8121},
 				{Name: "nodemodules", Backend: "fsnotify", Lost: 12, Events: 90111, Restarts: 1, Why: "overlayfs refuses filesystem marks: only package roots are watched"}, {Name: "processes", Backend: "procconn", Who: true, Events: 1100998}},
-			Detectors: []wormbell.DetectorStatus{{ID: "credential-read", Title: "A credential was read by an unexpected program", Sees: "sees"}, {ID: "private-flag-removed", Title: `"private": true was removed`, Sees: "cannot see who"}, {ID: "decoy-read", Title: "A decoy was read", Sees: "blind"}},
+			Detectors: []wormbell.DetectorStatus{{ID: "credential-read", Title: "A credential was read by an unexpected program", Sees: "sees"}, {ID: "private-flag-removed", Title: `"private": true was removed`, Sees: "cannot see who"}, {ID: "of-a-newer-agent", Title: "A decoy was read", Sees: "blind"}},
 		},
 	}
 }

@@ -27,6 +27,7 @@ import (
 type Exposure struct {
 	Packages  []Package   `json:"packages"`  // the dependencies whose scripts did it
 	Files     []File      `json:"files"`     // credential files that were read, in order of time
+	Decoys    []File      `json:"decoys"`    // decoys that were read: nothing of the person's was in them
 	Variables []Variable  `json:"variables"` // secrets in the environment of the thief, by name; of a copy of these no file tells
 	Published []Published `json:"published"` // what it tried to publish
 	Changed   []Change    `json:"changed"`   // files that it wrote or removed, and manifests
@@ -228,7 +229,10 @@ func (x *Exposure) event(e wormbell.Event) {
 }
 
 func (x *Exposure) read(e wormbell.Event) {
-	store := stores.Of(e.Path)
+	store, files := stores.Of(e.Path), &x.Files
+	if e.Decoy {
+		store, files = &stores.Store{ID: wormbell.DecoyStore, Kind: "decoy"}, &x.Decoys
+	}
 	if store == nil {
 		return
 	}
@@ -236,8 +240,8 @@ func (x *Exposure) read(e wormbell.Event) {
 	if d := ancestry.Dependency(e.Process); d != nil {
 		f.Package, f.Lifecycle = d.Package, d.Lifecycle
 	}
-	if !slices.ContainsFunc(x.Files, func(o File) bool { return o.Path == f.Path && o.By == f.By }) {
-		x.Files = append(x.Files, f)
+	if !slices.ContainsFunc(*files, func(o File) bool { return o.Path == f.Path && o.By == f.By }) {
+		*files = append(*files, f)
 	}
 }
 
@@ -395,7 +399,7 @@ func command(p *wormbell.Process) string {
 
 // Empty reports whether nothing was laid open or changed, as far as is known.
 func (x Exposure) Empty() bool {
-	return len(x.Files)+len(x.Variables)+len(x.Published)+len(x.Changed)+len(x.Reach)+len(x.Versions)+len(x.Exported) == 0
+	return len(x.Files)+len(x.Decoys)+len(x.Variables)+len(x.Published)+len(x.Changed)+len(x.Reach)+len(x.Versions)+len(x.Exported) == 0
 }
 
 // MarshalJSON writes x with its commands, and with arrays that are never null.
@@ -403,7 +407,7 @@ func (x Exposure) MarshalJSON() ([]byte, error) {
 	type plain Exposure
 	x.Packages, x.Files, x.Variables, x.Published = list(x.Packages), list(x.Files), list(x.Variables), list(x.Published)
 	x.Changed, x.Tree, x.Reach, x.Versions, x.Exported = list(x.Changed), list(x.Tree), slices.Clone(list(x.Reach)), list(x.Versions), list(x.Exported)
-	x.Unwatched = list(x.Unwatched)
+	x.Unwatched, x.Decoys = list(x.Unwatched), list(x.Decoys)
 	for i := range x.Reach {
 		x.Reach[i].Can = list(x.Reach[i].Can)
 	}

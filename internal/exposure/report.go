@@ -141,6 +141,9 @@ func (r *report) exposed(x Exposure) {
 		}
 		r.item("%s (%s), read %s by %s", f.Path, f.Kind, r.when(f.Time), who)
 	})
+	each(r, x.Decoys, func(f File) {
+		r.item("%s, read %s by %s, is a decoy: what is in it was made up, and nothing has to be revoked", f.Path, r.when(f.Time), f.By)
+	})
 	each(r, x.Variables, func(v Variable) { r.item("the variable %s in the environment of %s", v.Name, v.By) })
 	each(r, x.Exported, func(e Exported) {
 		r.item("the variable %s, which %s exports in line %d to every program", e.Name, e.Path, e.Line)

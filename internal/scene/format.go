@@ -191,6 +191,9 @@ func formatEvents(events []wormbell.Event, ids map[*wormbell.Process]string) []b
 		if e.Demo {
 			words = append(words, "demo=true")
 		}
+		if e.Decoy {
+			words = append(words, "decoy=true")
+		}
 		for i, w := range words {
 			words[i] = quote(w)
 		}

@@ -32,8 +32,8 @@
 //
 // The keys are was= and is= (NAME@VERSION, with ":private" after it), pkg=
 // (NAME@VERSION), line=, secrets= (separated by commas), count=, user=,
-// source=, and path= for a path that holds a "=". ~ is /home/me in the table of
-// processes and stays ~ in the paths of events.
+// source=, demo=true, decoy=true, and path= for a path that holds a "=". ~ is
+// /home/me in the table of processes and stays ~ in the paths of events.
 //
 // The package knows no detector; it imports the dictionary and nothing of the
 // agent.
@@ -301,7 +301,7 @@ func parseManifest(s string) *wormbell.Manifest {
 }
 
 // eventKeys are the keys of an event's extras.
-var eventKeys = []string{"was", "is", "pkg", "line", "secrets", "count", "user", "source", "path", "demo"}
+var eventKeys = []string{"was", "is", "pkg", "line", "secrets", "count", "user", "source", "path", "demo", "decoy"}
 
 func parseEvent(words []string, byID map[string]*wormbell.Process) (e wormbell.Event, err error) {
 	if len(words) < 3 {
@@ -353,6 +353,8 @@ func parseEvent(words []string, byID map[string]*wormbell.Process) (e wormbell.E
 			e.Path = value
 		case "demo":
 			e.Demo = value != "false"
+		case "decoy":
+			e.Decoy = value != "false"
 		}
 	}
 	return e, nil

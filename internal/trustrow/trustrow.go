@@ -36,7 +36,7 @@ var (
 // wants to add, nil if nothing is. What its program is, it does not look at.
 func Check(row wormbell.TrustRow, now time.Time) error {
 	switch {
-	case row.Store != "*" && stores.ByID(row.Store) == nil:
+	case row.Store != "*" && row.Store != wormbell.DecoyStore && stores.ByID(row.Store) == nil:
 		return errors.New("there is no such store")
 	case !whoForm.MatchString(row.Who) || len(row.Who) > 1024:
 		return errors.New(`who must be signer:NAME, exe:/PATH, "exe:/PATH script:/PATH" or project-code`)

@@ -115,6 +115,9 @@ func (w *Words) deed(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
 	case persistenceByInstallScript:
 		return w.persisted(f)
 	case decoyRead:
+		if f.Severity == wormbell.Low {
+			return w.touched(f, didMeetDecoy, wormbell.FileRead)
+		}
 		return w.touched(f, didDecoy, wormbell.FileRead)
 	}
 	return deed{}, false

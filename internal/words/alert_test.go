@@ -195,7 +195,7 @@ func names(t *testing.T, a wormbell.Alert, f wormbell.Finding) {
 	var want []string
 	if d := ancestry.Dependency(last.Process); d != nil {
 		want = append(want, d.Package.String(), d.Lifecycle)
-	} else if last.Kind == wormbell.FileRead {
+	} else if last.Kind == wormbell.FileRead && last.Process != nil { // of a decoy it is told without
 		if _, _, ok := ancestry.Client(last.Process); !ok {
 			want = append(want, last.Process.Name())
 		}

@@ -21,6 +21,7 @@ const (
 	didPrivateMaybe   Key = "did-private-maybe"
 	didAsk            Key = "did-ask"
 	didAskGot         Key = "did-ask-got"
+	didMeetDecoy      Key = "did-meet-decoy"
 	callTrustProgram  Key = "call-trust-program"
 	nextTamperingGot  Key = "next-tampering-got"
 	didCommand        Key = "did-command"
@@ -124,6 +125,10 @@ var alertTexts = map[Key]text{
 	callTrustProgram:   {En: `trust %[1]s with credentials`, Ja: `%[1]s による認証情報の読み取りを許可する`},
 	"call-untrust":     {En: `take back what it trusts`, Ja: `許可の設定を取り消す`},
 	"call-pause":       {En: `pause its notifications`, Ja: `通知を停止する`},
+	didMeetDecoy:       {En: `went through a whole folder and opened %[1]s, a decoy, on its way`, Ja: `フォルダー全体を調べる途中で、おとりファイル %[1]s を開きました`},
+	"call-decoy":       {En: `take a file for a decoy`, Ja: `ファイルをおとりとして扱う`},
+	"call-decoys":      {En: `tell where your decoys lie`, Ja: `おとりファイルの場所を教える`},
+	"call-undecoy":     {En: `no longer take a file for a decoy`, Ja: `ファイルをおとりとして扱うのをやめる`},
 	"call-protect-off": {En: `stop protecting the credentials`, Ja: `認証情報の保護を解除する`},
 	callOther:          {En: `do what only a person may ask for`, Ja: `人だけに許された操作を行う`},
 
@@ -166,6 +171,7 @@ var alertTexts = map[Key]text{
 	"back-trust":       {En: `remove it on the page Trust or with 'wormbell trust remove'`, Ja: `「許可」ページか wormbell trust remove で取り消せます`},
 	"back-untrust":     {En: `'wormbell calls' says which row was removed, 'wormbell trust add' adds it again`, Ja: `取り消された許可は wormbell calls で確認し、wormbell trust add で追加できます`},
 	"back-pause":       {En: `end the pause in the menu`, Ja: `メニューから通知を再開できます`},
+	"back-undecoy":     {En: `plant it anew with 'wormbell decoy plant'`, Ja: `wormbell decoy plant で置き直せます`},
 	"back-protect-off": {En: `switch the protection on again in the menu`, Ja: `メニューから保護を有効に戻せます`},
 	backOther:          {En: `'wormbell calls' lists what was accepted`, Ja: `受け入れた要求は wormbell calls で確認できます`},
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},

@@ -371,6 +371,14 @@ func (w *Words) tampering(f wormbell.Finding) (deed, bool) {
 		did = didAskGot
 	}
 	verb, rest, _ := strings.Cut(f.Subject, " ")
+	switch {
+	case strings.HasPrefix(f.Subject, "take back decoy"):
+		verb, rest = "undecoy", ""
+	case strings.HasPrefix(f.Subject, "tell where decoys"):
+		verb, rest = "decoys", ""
+	case strings.HasPrefix(f.Subject, "plant a decoy"):
+		verb, rest = "decoy", ""
+	}
 	if verb == "remove" || verb == "protect" {
 		verb, rest = f.Subject, ""
 		if strings.HasPrefix(f.Subject, "remove trust row") {

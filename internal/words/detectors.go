@@ -4,6 +4,7 @@ package words
 var detectorTexts = map[Key]text{
 	"detects-credential-read":               {En: "A program read credentials that are not its own", Ja: "プログラムがほかのプログラムの認証情報を読み取った"},
 	"detects-credential-sweep":              {En: "A program collects credentials", Ja: "プログラムが認証情報を集めている"},
+	"detects-decoy-read":                    {En: "A program opened a decoy", Ja: "プログラムがおとりファイルを開いた"},
 	"detects-guard-tampering":               {En: "A program tried to silence Wormbell", Ja: "プログラムが監視を無効にしようとした"},
 	"detects-history-secret":                {En: "A token stands in your shell history", Ja: "シェルの履歴にトークンが残っている"},
 	"detects-persistence-by-install-script": {En: "An install script made something start by itself", Ja: "インストールスクリプトが自動実行を設定した"},

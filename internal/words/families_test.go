@@ -99,11 +99,11 @@ func composed(t *testing.T) map[string][]string {
 		}
 	}
 	tokens = found(t, "../../agent/respond", regexp.MustCompile(`\.did\("([^"]+)"`))
-	calls := []string{"close", "mute", "resume", "trust", "untrust", "pause", "protect-off", "other"}
-	backs := []string{"close", "resume", "trust", "untrust", "pause", "protect-off", "other"} // what is hidden is opened again as what is closed
+	calls := []string{"close", "mute", "resume", "trust", "untrust", "pause", "protect-off", "decoy", "decoys", "undecoy", "other"}
+	backs := []string{"close", "resume", "trust", "untrust", "pause", "protect-off", "undecoy", "other"} // what is hidden is opened again as what is closed
 	return map[string][]string{
 		"severity-": severities, "dash-severity-": severities, "state-": states, "dash-state-": states, "dash-stage-": stages,
-		"dash-g-": guards, "dash-gn-": guards, "title-of-": detectors, "detects-": known, "store-": append(storeIDs, "*", "strict", "project"), "secret-": secrets,
+		"dash-g-": guards, "dash-gn-": guards, "title-of-": detectors, "detects-": known, "store-": append(storeIDs, "*", "strict", "project", wormbell.DecoyStore), "secret-": secrets,
 		"action-": done, "action-token-": tokens, "call-": append(calls, "trust-program"), "back-": backs,
 		"trust-under-": unders, "trust-who-": typed(t, "../../agent/detect", "Who"),
 	}

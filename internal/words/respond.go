@@ -16,6 +16,7 @@ var respondForms = []form{
 	{En: "That look failed: %[1]s. So nobody can say that nothing lies in wait: no token is revoked. Run this again; with --force tokens are revoked all the same.", Page: "That look failed: %[1]s. So nobody can say that nothing lies in wait: no token is revoked. Plan again; with “Force”, under “Other ways”, tokens are revoked all the same.", Ja: "調査に失敗しました（%[1]s）。待ち構えている仕掛けがないとは言えないため、トークンは失効させません。もう一度計画してください。「ほかの方法」の「強制」を選ぶと、そのまま失効させます。"},
 	{En: "%[1]s is the same token: it dies with it, and its file is yours to change.", Ja: "%[1]s は同じトークンです。一緒に失効するため、そのファイルはご自身で書き換えてください。"},
 	{En: "You: %[1]s", Ja: "あなたがすること：%[1]s"},
+	{En: "%[1]p is a decoy: there is nothing to revoke.", Ja: "%[1]s はおとりファイルです。失効させるものはありません。"},
 	{En: "No token was exposed that is known of: nothing is revoked.", Ja: "漏れたと分かっているトークンはありません。何も失効させません。"},
 	{En: "End the frozen processes, and close the alert if nothing is left to do.", Ja: "一時停止したプロセスを終了し、やることが残っていなければ警告を対応済みにします。"},
 	{En: "%[1]s was replaced already, and nothing has read it since: it stays.", Ja: "%[1]s はすでに置き換え済みで、その後は読み取られていません。そのままにします。"},

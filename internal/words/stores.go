@@ -54,6 +54,7 @@ var storeTexts = func() map[Key]text {
 	all := map[Key]text{
 		"store-*":       {En: "credentials of every kind", Ja: "すべての認証情報"},
 		"store-strict":  {En: "credentials of every program", Ja: "プログラムの認証情報すべて"},
+		"store-decoy":   {En: "decoy", Ja: "おとりファイル"},
 		"store-project": {En: "credentials that projects use", Ja: "プロジェクトが使う認証情報"},
 	}
 	for _, s := range stores.All {

@@ -67,6 +67,9 @@ func (r *Response) Plan(done func(Result)) wormbell.Plan {
 	for _, name := range r.Alike {
 		add("%s is the same token: it dies with it, and its file is yours to change.", name)
 	}
+	for _, d := range r.Decoys {
+		add("%s is a decoy: there is nothing to revoke.", d)
+	}
 	for _, s := range r.ByHand {
 		add("You: %s", s)
 	}

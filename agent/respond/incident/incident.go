@@ -104,6 +104,7 @@ type Response struct {
 	Replaced    []respond.Token    `json:"replaced"`    // stand where exposed ones stood, by an earlier answer, and are not exposed
 	Alike       []string           `json:"alike"`       // names of tokens with the same value, which die with them
 	Persistence persistence.Report `json:"persistence"` // what may lie in wait
+	Decoys      []string           `json:"decoys"`      // that were opened, with ~: nothing has to be done about them
 	ByHand      []string           `json:"by_hand"`     // what was exposed and cannot be answered by us, one sentence each
 	Problems    []string           `json:"problems"`    // what could not be read or asked while preparing
 	Pages       []respond.Page     `json:"pages"`       // where a person can revoke from another machine
@@ -118,7 +119,7 @@ func Prepare(ctx context.Context, c Config) (*Response, error) {
 	if c.Look == nil {
 		c.Look = persistence.Look
 	}
-	r := &Response{c: c, Tokens: []respond.Token{}, Begun: []respond.Outcome{}, Replaced: []respond.Token{}, Alike: []string{}, ByHand: []string{}, Problems: []string{}, Pages: []respond.Page{}}
+	r := &Response{c: c, Tokens: []respond.Token{}, Begun: []respond.Outcome{}, Replaced: []respond.Token{}, Alike: []string{}, Decoys: []string{}, ByHand: []string{}, Problems: []string{}, Pages: []respond.Page{}}
 	r.rotator = &respond.Rotator{Machine: c.Machine, Kinds: c.Kinds, By: c.By, Patience: c.Patience, Did: r.act}
 
 	if r.demo() { // what it did was to decoys in a home of its own: nothing of the person's is looked at
@@ -238,7 +239,11 @@ func (r *Response) exposed() []string {
 			if e.Time.After(last) {
 				last = e.Time
 			}
-			if e.Kind == wormbell.FileRead {
+			if e.Decoy {
+				if !slices.Contains(r.Decoys, e.Path) {
+					r.Decoys = append(r.Decoys, e.Path)
+				}
+			} else if e.Kind == wormbell.FileRead {
 				add(e.Path, e.Time)
 			}
 		}

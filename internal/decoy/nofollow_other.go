@@ -1,0 +1,5 @@
+//go:build !unix
+
+package decoy
+
+const noFollow = 0
