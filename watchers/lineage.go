@@ -30,6 +30,7 @@ type Lineage struct {
 
 	mu     sync.Mutex // guards the rest; held while the kernel's queue is drained
 	conn   *procs.Conn
+	execs  *execs // what the kernel says of each exec; nil if it does not
 	tab    *table
 	why    string // why there is no conn
 	broken error  // what conn failed with
@@ -42,7 +43,7 @@ type Lineage struct {
 type LineageConfig struct {
 	Log    *slog.Logger
 	Homes  []Home   // whose files belong to persons and not to root
-	Refuse []string // backends that must not be used: "procconn"
+	Refuse []string // backends that must not be used: "procconn", "ebpf"
 	Self   []int    // PIDs of the agent and of its watchdog: known, but no events of theirs are told
 	State  string   // file to remember enrolled tools in; "" remembers them in memory alone
 
@@ -76,6 +77,8 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	} else if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
 		l.conn, l.why = nil, "no proc connector here"
 		cfg.Log.Warn("process starts are polled", "err", err)
+	} else {
+		l.execs = openExecs(cfg.Refuse, cfg.Log)
 	}
 	l.tab.drain = l.drain
 	l.mu.Lock()
@@ -96,6 +99,7 @@ func (l *Lineage) Close() {
 		l.conn.Close()
 		l.conn = nil
 	}
+	l.execs.close()
 	l.tab.reader.Close()
 	l.sign.Close()
 	l.tab = nil
@@ -171,7 +175,7 @@ func (l *Lineage) drain() {
 	l.draining = true
 	defer func() { l.draining = false }()
 	before := len(l.tab.news)
-	lost, err := l.conn.Drain(procs.Monotonic(), func(p *decode.Proc) { l.tab.apply(p) })
+	lost, err := l.conn.Drain(procs.Monotonic(), func(p *decode.Proc) { l.tab.apply(p, l.execs.of(p)) })
 	if lost > 0 {
 		l.tab.lost(lost)
 	}
