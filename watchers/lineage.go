@@ -74,11 +74,13 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	l.tab = newTable(procs.NewReader(), l.sign, quiet, boot, cfg.Self)
 	if slices.Contains(cfg.Refuse, "procconn") {
 		l.why = "the proc connector is refused by the configuration"
-	} else if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
-		l.conn, l.why = nil, "no proc connector here"
-		cfg.Log.Warn("process starts are polled", "err", err)
 	} else {
-		l.execs = openExecs(cfg.Refuse, cfg.Log)
+		l.execs = openExecs(cfg.Refuse, cfg.Log) // first, so that each message finds its record
+		if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
+			l.conn, l.why = nil, "no proc connector here"
+			l.execs.close()
+			cfg.Log.Warn("process starts are polled", "err", err)
+		}
 	}
 	l.tab.drain = l.drain
 	l.mu.Lock()
