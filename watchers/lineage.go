@@ -83,6 +83,7 @@ func NewLineage(cfg LineageConfig) *Lineage {
 		}
 	}
 	l.tab.drain = l.drain
+	l.tab.late = l.execs.late
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tab.scan(false)

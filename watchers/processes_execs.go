@@ -84,6 +84,19 @@ func (x *execs) of(p *decode.Proc) *decode.Exec {
 	return nil
 }
 
+// late returns the record of an exec that was not there when its message was
+// taken in: another processor had not finished one before it.
+func (x *execs) late(pid int, at uint64) *decode.Exec {
+	if x == nil || x.ring == nil {
+		return nil
+	}
+	x.read()
+	if x.ring == nil {
+		return nil
+	}
+	return x.claim(&decode.Proc{TGID: int32(pid), Time: at})
+}
+
 // claim takes the youngest record of p's process that was made before p, so
 // that of several execs each has its own, and drops what is older: messages of
 // theirs were lost.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"wormbell/watchers/internal/decode"
 	"wormbell/watchers/internal/procs"
@@ -72,6 +73,18 @@ func TestRecordsFindTheirMessages(t *testing.T) {
 	}
 	if x.count != 0 || len(x.waiting) != 0 {
 		t.Errorf("%d records are left", x.count)
+	}
+
+	// One that was not there yet is had later, and is nobody else's.
+	if e := x.of(message(decode.ProcExec, 7, 10)); e != nil {
+		t.Errorf("%+v out of nothing", e)
+	}
+	ring.said = []*decode.Exec{record(7, 10, "late")}
+	if e := x.late(7, message(decode.ProcExec, 7, 9).Time); e != nil {
+		t.Errorf("%+v is of a later exec", e)
+	}
+	if e := x.late(7, message(decode.ProcExec, 7, 10).Time); e == nil || string(e.Args) != "late" || x.count != 0 {
+		t.Errorf("%+v, and %d are left", e, x.count)
 	}
 
 	// The message of "lost" was lost: its record is not the next exec's.
@@ -217,5 +230,20 @@ func TestForkThatWasLost(t *testing.T) {
 	m.tell()
 	if p := m.tab.at(400); p == nil || p.Parent == nil || p.Parent.PID != 50 || p.Replaced != "" || !was.ended {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestStartIsNeverEarly: that we are kept waiting between two looks at the
+// clocks makes no process begin before its fork was told of.
+func TestStartIsNeverEarly(t *testing.T) {
+	m := newFakeMachine(t)
+	m.tab.uptime = func() time.Duration {
+		now := procs.Uptime()
+		time.Sleep(30 * time.Millisecond)
+		return now
+	}
+	began := uint64(procs.Uptime() / (time.Second / procs.TicksPerSecond))
+	if got := m.tab.ticks(uint64(procs.Monotonic())); got < began {
+		t.Errorf("%d ticks before it began", began-got)
 	}
 }

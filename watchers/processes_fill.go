@@ -1,6 +1,7 @@
 package watchers
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -16,9 +17,11 @@ func (t *table) fill(r *run) {
 	if !r.pending {
 		return
 	}
-	said := r.said
+	said, n := r.said, r.node
 	r.pending, r.said = false, nil
-	n := r.node
+	if said == nil && t.late != nil {
+		said = t.late(n.pid, cmp.Or(r.message, uint64(procs.Monotonic())))
+	}
 	if n.run != r || n.ended { // it has executed something else since, or is gone
 		t.unseen(r, said)
 		return

@@ -73,6 +73,7 @@ type run struct {
 	forked    bool         // not executed: the image is the parent's
 	pending   bool         // executed, and /proc not read yet
 	said      *decode.Exec // what the kernel said of the exec, while pending; nil if it did not
+	message   uint64       // when it told of it, Proc.Time; 0 if it did not
 	settled   bool         // the next lines are decided
 	installer bool         // a package manager that somebody vouches for
 	decided   bool         // whether it is a dependency's script was decided at or above it
@@ -130,6 +131,9 @@ type table struct {
 	uptime func() time.Duration
 	now    func() time.Time
 	drain  func() // takes in what the kernel has reported since; may be nil
+	// late returns what the kernel said of an exec of pid at a time of Proc.Time or
+	// before and could not be had with the message; may be nil.
+	late func(pid int, at uint64) *decode.Exec
 
 	nodes      map[int]*node // the last one that had each pid
 	ended      []*node       // oldest first
@@ -161,7 +165,7 @@ func (t *table) apply(p *decode.Proc, said *decode.Exec) {
 			t.fork(int(p.ParentTGID), int(p.TGID), t.ticks(p.Time))
 		}
 	case decode.ProcExec:
-		t.exec(int(p.TGID), said)
+		t.exec(int(p.TGID), p.Time, said)
 	case decode.ProcExit:
 		if p.PID == p.TGID {
 			t.exit(int(p.TGID))
@@ -171,7 +175,10 @@ func (t *table) apply(p *decode.Proc, said *decode.Exec) {
 
 // ticks turns the time of an event into a start time.
 func (t *table) ticks(monotonic uint64) uint64 {
-	suspended := t.uptime() - procs.Monotonic()
+	// This one first: when we are kept waiting between the two, the result may be
+	// some ticks late and never early. See same.
+	now := procs.Monotonic()
+	suspended := t.uptime() - now
 	return uint64(max(0, time.Duration(monotonic)+suspended) / (time.Second / procs.TicksPerSecond))
 }
 
@@ -210,7 +217,7 @@ func (t *table) below(n *node, parent *run) *run {
 	return r
 }
 
-func (t *table) exec(pid int, said *decode.Exec) {
+func (t *table) exec(pid int, message uint64, said *decode.Exec) {
 	n := t.nodes[pid]
 	if n != nil && said != nil && !t.same(n, &procs.Stat{Start: ticksOf(said)}) {
 		if !n.ended { // its exit was lost
@@ -230,6 +237,7 @@ func (t *table) exec(pid int, said *decode.Exec) {
 		n.ended, n.limbo = false, false
 	}
 	t.execed(n, said)
+	n.run.message = message
 }
 
 // execed gives a process a new run whose command line is still to be read.
