@@ -237,11 +237,11 @@ func (t *teller) tidy() {
 	t.l.mu.Lock()
 	t.l.tab.evict()
 	t.l.execs.before(uint64(max(0, procs.Monotonic()-waitFor)))
-	missed := t.l.tab.missed
+	missed, lost := t.l.tab.missed, t.l.execs.overflowed()
 	t.l.mu.Unlock()
 	t.sees()
 	t.l.sign.Maintain()
-	t.l.log.Debug("command lines that are not known", "count", missed)
+	t.l.log.Debug("command lines that are not known", "count", missed, "lost", lost)
 }
 
 // takeNews takes the oldest piece of news. Losses come first.

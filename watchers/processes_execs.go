@@ -185,6 +185,15 @@ func (x *execs) close() {
 	}
 }
 
+// overflowed returns how many records found no room. What of those was gone
+// before it could be read otherwise is told as lost by the table.
+func (x *execs) overflowed() int {
+	if x == nil {
+		return 0
+	}
+	return x.lost
+}
+
 // backend names what tells of execs, and why it is not the ring.
 func (x *execs) backend() (name, why string) {
 	if x == nil {
