@@ -74,6 +74,14 @@ func TestRecordsFindTheirMessages(t *testing.T) {
 	if x.count != 0 || len(x.waiting) != 0 {
 		t.Errorf("%d records are left", x.count)
 	}
+	ring.said = []*decode.Exec{record(9, 10, "killed, too")}
+	x.of(message(decode.ProcExec, 10, 10))
+	if x.of(message(decode.ProcExit, 9, 9)); x.count != 1 {
+		t.Errorf("%d records are left after the exit of who had the PID before", x.count)
+	}
+	if x.of(message(decode.ProcExit, 9, 11)); x.count != 0 {
+		t.Errorf("%d records are left of who was killed", x.count)
+	}
 
 	// One that was not there yet is had later, and is nobody else's.
 	if e := x.of(message(decode.ProcExec, 7, 10)); e != nil {
