@@ -3,6 +3,7 @@ package watchers
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -253,5 +254,40 @@ func TestStartIsNeverEarly(t *testing.T) {
 	began := uint64(procs.Uptime() / (time.Second / procs.TicksPerSecond))
 	if got := m.tab.ticks(uint64(procs.Monotonic())); got < began {
 		t.Errorf("%d ticks before it began", began-got)
+	}
+}
+
+// TestHalfGone: what has no command line any more when it is read is counted,
+// and what we may not read is not.
+func TestHalfGone(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		all     bool
+		uid     int
+		exe     string
+		args    []string
+		stalled bool
+		want    int
+	}{
+		{"another's", false, 1, "", nil, false, 0},
+		{"of root's agent", true, 1, "", nil, false, 1},
+		{"ours", false, os.Geteuid(), "", nil, false, 1},
+		{"gone between program and arguments", true, 1, "/usr/bin/x", nil, false, 1},
+		{"kept from us", true, 1, "/usr/bin/x", nil, true, 0}, // told as such
+		{"all there", true, 1, "/usr/bin/x", []string{"x"}, false, 0},
+	} {
+		m := newFakeMachine(t)
+		m.installer("/p")
+		m.tab.all = tc.all
+		m.tab.unread, m.tab.unreadTold = 0, m.tab.now()
+		m.fork(50, 300)
+		i := m.procs[300]
+		i.Exe, i.Args, i.UID, i.Stalled = tc.exe, tc.args, tc.uid, tc.stalled
+		m.procs[300] = i
+		m.apply(decode.Proc{What: decode.ProcExec, PID: 300, TGID: 300})
+		m.tell()
+		if m.tab.unread != tc.want {
+			t.Errorf("%s: %d are counted as lost, want %d", tc.name, m.tab.unread, tc.want)
+		}
 	}
 }

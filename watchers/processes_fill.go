@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"cmp"
+	"os"
 	"strings"
 	"time"
 
@@ -38,14 +39,15 @@ func (t *table) fill(r *run) {
 		t.unseen(r, said)
 		return
 	}
-	if info.Exe == "" {
-		t.missed++
-		if info.Gone() {
-			t.unread++
-		}
-	}
 	if said != nil && said.Args != nil {
 		info.Args = procs.ParseArgs(said.Args, said.ArgsCut)
+	}
+	if len(info.Args) == 0 {
+		t.missed++
+		// Else it is somebody else's, and we may not know, or is counted as stalled.
+		if !info.Stalled && (info.Gone() || t.all || info.UID == os.Geteuid()) {
+			t.unread++
+		}
 	}
 	t.take(r, &info)
 }

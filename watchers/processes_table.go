@@ -1,6 +1,7 @@
 package watchers
 
 import (
+	"os"
 	"time"
 
 	"wormbell"
@@ -128,6 +129,7 @@ type table struct {
 	proj   *projects
 	boot   time.Time
 	self   []int
+	all    bool // every process's memory may be read, of whichever user it is
 	uptime func() time.Duration
 	now    func() time.Time
 	drain  func() // takes in what the kernel has reported since; may be nil
@@ -153,7 +155,7 @@ type table struct {
 }
 
 func newTable(r reader, v voucher, q *quiet, boot time.Time, self []int) *table {
-	return &table{reader: r, sign: v, quiet: q, proj: newProjects(v.Files()), boot: boot, self: self,
+	return &table{reader: r, sign: v, quiet: q, proj: newProjects(v.Files()), boot: boot, self: self, all: os.Geteuid() == 0 && looksInto(),
 		uptime: procs.Uptime, now: time.Now, nodes: map[int]*node{}}
 }
 
