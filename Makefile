@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e machine cross vet generate bench bench-notify packages packages-check clean
+.PHONY: all build run test test-long test-all unit race fuzz e2e machine cross vet generate bpf bench bench-notify packages packages-check clean
 
 all: build
 
@@ -95,6 +95,10 @@ machine:
 
 generate:
 	$(GO) run ./internal/generate
+
+# The program that the agent loads into the kernel. It is in the repository as it is made here; a test compares the two.
+bpf:
+	$(GO) generate ./watchers/internal/execring
 
 bench: build
 	$(TOOLS) $(GO) run ./internal/bench

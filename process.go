@@ -25,6 +25,7 @@ type Process struct {
 	Secrets    []string  `json:"secrets,omitempty"`    // names of variables in its environment as of exec that seem to hold a secret, "NPM_TOKEN", sorted; never a value
 	Replaced   string    `json:"replaced,omitempty"`   // the first that nobody vouches for of what the same process ran before it executed this: "/home/me/x.py"; "" for nothing, or nothing that was seen
 	Foreign    bool      `json:"foreign,omitempty"`    // its environment or its flags make it load code that nobody vouches for (NODE_OPTIONS, LD_PRELOAD), or could not be read
+	Unjudged   bool      `json:"unjudged,omitempty"`   // it was gone before it could be looked at: what it ran is known, and not who vouches for that
 	Lifecycle  string    `json:"lifecycle"`            // lifecycle script of the outermost dependency script above or at it: "postinstall"
 	Package    *Package  `json:"package"`              // the dependency whose script that is; nil if there is none
 	Parent     *Process  `json:"parent"`               // as it was at start; nil if not known

@@ -34,6 +34,7 @@ type Lineage struct {
 
 	mu     sync.Mutex // guards the rest; held while the kernel's queue is drained
 	conn   *procs.Conn
+	execs  *execs // what the kernel says of each exec; nil if it does not
 	tab    *table
 	why    string // why there is no conn
 	broken error  // what conn failed with
@@ -46,7 +47,7 @@ type Lineage struct {
 type LineageConfig struct {
 	Log    *slog.Logger
 	Homes  []Home   // whose files belong to persons and not to root
-	Refuse []string // backends that must not be used: "procconn"
+	Refuse []string // backends that must not be used: "procconn", "ebpf"
 	Self   []int    // PIDs of the agent and of its watchdog: known, but no events of theirs are told
 	State  string   // file to remember enrolled tools in; "" remembers them in memory alone
 
@@ -77,11 +78,16 @@ func NewLineage(cfg LineageConfig) *Lineage {
 	l.tab = newTable(procs.NewReader(), l.sign, quiet, boot, cfg.Self)
 	if slices.Contains(cfg.Refuse, "procconn") {
 		l.why = "the proc connector is refused by the configuration"
-	} else if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
-		l.conn, l.why = nil, "no proc connector here"
-		cfg.Log.Warn("process starts are polled", "err", err)
+	} else {
+		l.execs = openExecs(cfg.Refuse, cfg.Log) // first, so that each message finds its record
+		if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
+			l.conn, l.why = nil, "no proc connector here"
+			l.execs.close()
+			cfg.Log.Warn("process starts are polled", "err", err)
+		}
 	}
 	l.tab.drain = l.drain
+	l.tab.late = l.execs.late
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tab.scan(false)
@@ -100,6 +106,7 @@ func (l *Lineage) Close() {
 		l.conn.Close()
 		l.conn = nil
 	}
+	l.execs.close()
 	l.tab.reader.Close()
 	l.sign.Close()
 	l.tab = nil
@@ -245,7 +252,7 @@ func (l *Lineage) drain() {
 	l.draining = true
 	defer func() { l.draining = false }()
 	before := len(l.tab.news)
-	lost, err := l.conn.Drain(procs.Monotonic(), func(p *decode.Proc) { l.tab.apply(p) })
+	lost, err := l.conn.Drain(procs.Monotonic(), func(p *decode.Proc) { l.tab.apply(p, l.execs.of(p)) })
 	if lost > 0 {
 		l.tab.lost(lost)
 	}

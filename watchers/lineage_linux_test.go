@@ -169,6 +169,9 @@ func TestEveryShortProcessIsChained(t *testing.T) {
 	if n != 2000 || len(lost) > 0 {
 		t.Errorf("%d of 2000 starts lead to their shell, gaps %q", n, lost)
 	}
+	if l.execs.ring != nil && args != 2000 {
+		t.Errorf("command lines of %d of 2000 were seen, although the kernel says them", args)
+	}
 	t.Logf("command lines of %d were seen", args)
 }
 
@@ -286,7 +289,7 @@ func TestProcessFields(t *testing.T) {
 		return ok
 	})
 	p := e.Process
-	if e.Source != "procconn" || e.User != "65534" || p.User != "65534" || e.Path != "" {
+	if e.Source != "ebpf" && e.Source != "procconn" || e.User != "65534" || p.User != "65534" || e.Path != "" {
 		t.Errorf("source %q, user %q and %q, path %q", e.Source, e.User, p.User, e.Path)
 	}
 	if p.Script != script || p.Cwd != dir || !p.DryRun || p.Signer != "" || p.Foreground || p.Leader {
@@ -415,4 +418,48 @@ func holdFifo(t *testing.T, name string) *os.File {
 		return err == nil
 	})
 	return os.NewFile(uintptr(fd), name)
+}
+
+// TestLossesWithoutTheKernelsWord: where the command lines are read from /proc,
+// every one that was gone by then is counted.
+func TestLossesWithoutTheKernelsWord(t *testing.T) {
+	t.Parallel()
+	l := procLineage(t, LineageConfig{Refuse: []string{"ebpf"}})
+	out := watchProcesses(t, l)
+	cmd := exec.Command("/bin/sh", "-c", `i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done`)
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	starts, args := 0, 0
+	eventually(t, "300 starts", func() bool {
+		out.mu.Lock()
+		defer out.mu.Unlock()
+		starts, args = 0, 0
+		for _, e := range out.events {
+			if e.Kind == wormbell.ProcessStart && e.Process.PID != cmd.Process.Pid && above(e.Process, cmd.Process.Pid) {
+				starts++
+				if len(e.Process.Args) > 0 {
+					args++
+				}
+			}
+		}
+		return starts >= 300
+	})
+	l.mu.Lock()
+	counted := l.tab.unread + l.tab.stalled
+	l.mu.Unlock()
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	for _, e := range out.events {
+		if e.Kind == wormbell.Gap && strings.HasPrefix(e.Line, "command lines of processes that ") {
+			counted += e.Count
+		}
+	}
+	if lost := starts - args; counted < lost {
+		t.Errorf("%d of %d command lines are not known, and %d are counted", lost, starts, counted)
+	}
+	if want := []string{"procconn true eBPF is refused by the configuration; the command lines of processes that live for a moment are missed"}; os.Getuid() == 0 && !slices.Equal(out.sees, want) {
+		t.Errorf("the sensor says %q", out.sees)
+	}
+	t.Logf("%d of %d command lines were read", args, starts)
 }

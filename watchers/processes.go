@@ -54,19 +54,13 @@ func (l *Lineage) run(ctx context.Context, out Out) error {
 	defer cancel() // runs before the wait
 	pub := newPublished(tab.proj.files)
 	defer pub.close()
-	t := teller{l: l, out: out, pub: pub, source: "procconn"}
+	t := teller{l: l, out: out, pub: pub}
 	if conn == nil {
 		t.source = "poll"
 		out.Sees("poll", true, why+"; processes that live shorter than 100 ms are not seen")
 		wg.Go(func() { l.poll(ctx) }) // looks at /proc
 	} else {
-		why := ""
-		if os.Geteuid() != 0 {
-			why = "not root: of other users' processes nothing is known but that they start and end"
-		} else if !looksInto() {
-			why = "without CAP_SYS_PTRACE: of other users' processes nothing is known but that they start and end"
-		}
-		out.Sees("procconn", true, why)
+		t.sees()
 	}
 	told := make(chan struct{})
 	wg.Go(func() { // turns news into events
@@ -124,8 +118,29 @@ type teller struct {
 	l      *Lineage
 	out    Out
 	pub    *published
-	source string
+	source string // what told
 	late   []news // starts whose terminal is not settled yet
+}
+
+// sees says what tells of process starts, if that has changed.
+func (t *teller) sees() {
+	t.l.mu.Lock()
+	name, why := t.l.execs.backend()
+	t.l.mu.Unlock()
+	if t.source == "poll" || t.source == name {
+		return
+	}
+	t.source = name
+	if why != "" {
+		why += "; the command lines of processes that live for a moment are missed"
+	}
+	switch {
+	case os.Geteuid() != 0:
+		why = "not root: of other users' processes nothing is known but that they start and end"
+	case !looksInto():
+		why = "without CAP_SYS_PTRACE: of other users' processes nothing is known but that they start and end"
+	}
+	t.out.Sees(name, true, why)
 }
 
 func (t *teller) run(ctx context.Context) {
@@ -221,10 +236,12 @@ func (t *teller) emit(ctx context.Context, e wormbell.Event) {
 func (t *teller) tidy() {
 	t.l.mu.Lock()
 	t.l.tab.evict()
-	missed := t.l.tab.missed
+	t.l.execs.before(uint64(max(0, procs.Monotonic()-waitFor)))
+	missed, lost := t.l.tab.missed, t.l.execs.overflowed()
 	t.l.mu.Unlock()
+	t.sees()
 	t.l.sign.Maintain()
-	t.l.log.Debug("command lines that were gone before they could be read", "count", missed)
+	t.l.log.Debug("command lines that are not known", "count", missed, "lost", lost)
 }
 
 // takeNews takes the oldest piece of news. Losses come first.
@@ -238,6 +255,11 @@ func (t *table) takeNews() (news, bool) {
 	if t.stalled > 0 {
 		n := news{kind: wormbell.Gap, at: t.now(), count: t.stalled, what: "command lines of processes that kept the agent from reading them"}
 		t.stalled = 0
+		return n, true
+	}
+	if t.unread > 0 && t.now().Sub(t.unreadTold) >= tidyEvery {
+		n := news{kind: wormbell.Gap, at: t.now(), count: t.unread, what: "command lines of processes that ended before they could be read"}
+		t.unread, t.unreadTold = 0, t.now()
 		return n, true
 	}
 	if t.head == len(t.news) {

@@ -32,7 +32,7 @@ func BenchmarkTake(b *testing.B) {
 	n := l.tab.nodes[cmd.Process.Pid]
 	b.ReportAllocs()
 	for b.Loop() {
-		l.tab.execed(n)
+		l.tab.execed(n, nil)
 		l.tab.snapshot(n.run)
 		l.tab.news = l.tab.news[:0]
 	}

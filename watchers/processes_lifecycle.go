@@ -68,7 +68,7 @@ func (t *table) settle(r *run) {
 // was gone before it could be read and judged is not held against it.
 func (r *run) leaves() string {
 	switch {
-	case r.replaced != "" || r.forked || r.img.exe == "" || r.img.signer != "" || r.torn:
+	case r.replaced != "" || r.forked || r.img.exe == "" || r.img.signer != "" || r.torn || r.img.unjudged:
 		return r.replaced
 	case r.img.script != "":
 		return r.img.script

@@ -44,7 +44,7 @@ func (t *table) at(pid int) *wormbell.Process {
 // reexecuted notices an exec that nobody reported.
 func (t *table) reexecuted(n *node, st *procs.Stat) {
 	if r := n.run; !r.pending && !r.forked && r.img.argStart != 0 && st.ArgStart != 0 && r.img.argStart != st.ArgStart {
-		t.execed(n)
+		t.execed(n, nil)
 	}
 }
 
@@ -93,7 +93,7 @@ func (t *table) snapshot(r *run) *wormbell.Process {
 	r.snapParent, r.snapDepth = parent, depth
 	id := t.id(r.node)
 	p := &wormbell.Process{PID: id.PID, Start: id.Start, Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Cwd: r.img.cwd,
-		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign,
+		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign, Unjudged: r.img.unjudged,
 		Secrets: r.img.secrets, Replaced: r.replaced, Parent: parent}
 	if r.uid >= 0 {
 		p.User = strconv.Itoa(r.uid)

@@ -1,6 +1,7 @@
 package watchers
 
 import (
+	"os"
 	"time"
 
 	"wormbell"
@@ -70,12 +71,14 @@ type run struct {
 	leader     bool
 	foreground bool
 
-	forked    bool // not executed: the image is the parent's
-	pending   bool // executed, and /proc not read yet
-	settled   bool // the next lines are decided
-	installer bool // a package manager that somebody vouches for
-	decided   bool // whether it is a dependency's script was decided at or above it
-	fetch     bool // below npx: a fetched package's program may follow
+	forked    bool         // not executed: the image is the parent's
+	pending   bool         // executed, and /proc not read yet
+	said      *decode.Exec // what the kernel said of the exec, while pending; nil if it did not
+	message   uint64       // when it told of it, Proc.Time; 0 if it did not
+	settled   bool         // the next lines are decided
+	installer bool         // a package manager that somebody vouches for
+	decided   bool         // whether it is a dependency's script was decided at or above it
+	fetch     bool         // below npx: a fetched package's program may follow
 	life      *life
 	waits     *run   // the installer whose script this is or may be: its environment could not be read
 	torn      bool   // it executed something else while it was judged: that nobody vouches for it says nothing
@@ -96,6 +99,7 @@ type image struct {
 	around                   string       // where it looks for code: procs.Env.Around
 	secrets                  []string     // names of variables that seem to hold one; shared
 	foreign                  bool         // it loads what nobody vouches for, besides what it runs
+	unjudged                 bool         // all that is known of it is what the kernel said
 	file                     signer.Ident // what script led to then, if nobody vouches for it; zero if that is not known
 	kind                     procs.Kind
 	argStart                 uint64
@@ -125,39 +129,45 @@ type table struct {
 	proj   *projects
 	boot   time.Time
 	self   []int
+	all    bool // every process's memory may be read, of whichever user it is
 	uptime func() time.Duration
 	now    func() time.Time
 	drain  func() // takes in what the kernel has reported since; may be nil
+	// late returns what the kernel said of an exec of pid at a time of Proc.Time or
+	// before and could not be had with the message; may be nil.
+	late func(pid int, at uint64) *decode.Exec
 
-	nodes     map[int]*node // the last one that had each pid
-	ended     []*node       // oldest first
-	limbo     []*node
-	young     []*node // for poll: those that may still execute something
-	unsettled []*run  // forked from what was not read yet
-	news      []news  // oldest first
-	head      int     // of news: what comes before was told
-	dropped   int     // news that found no room
-	missed    int     // execs whose command line could not be read
-	stalled   int     // those among them that somebody kept us from reading, and nobody was told of yet
-	lastPid   int
-	fullScan  time.Duration // when the last full scan was
-	execScan  time.Duration // when old processes were last checked for an exec
+	nodes      map[int]*node // the last one that had each pid
+	ended      []*node       // oldest first
+	limbo      []*node
+	young      []*node   // for poll: those that may still execute something
+	unsettled  []*run    // forked from what was not read yet
+	news       []news    // oldest first
+	head       int       // of news: what comes before was told
+	dropped    int       // news that found no room
+	missed     int       // execs whose command line is not known, also because we may not know it
+	unread     int       // those among them that were gone before they could be read, and nobody was told of yet
+	unreadTold time.Time // when somebody was told last
+	stalled    int       // those among them that somebody kept us from reading, and nobody was told of yet
+	lastPid    int
+	fullScan   time.Duration // when the last full scan was
+	execScan   time.Duration // when old processes were last checked for an exec
 }
 
 func newTable(r reader, v voucher, q *quiet, boot time.Time, self []int) *table {
-	return &table{reader: r, sign: v, quiet: q, proj: newProjects(v.Files()), boot: boot, self: self,
+	return &table{reader: r, sign: v, quiet: q, proj: newProjects(v.Files()), boot: boot, self: self, all: os.Geteuid() == 0 && looksInto(),
 		uptime: procs.Uptime, now: time.Now, nodes: map[int]*node{}}
 }
 
-// apply takes in one event of the kernel.
-func (t *table) apply(p *decode.Proc) {
+// apply takes in one event of the kernel, and what it said of it if it is an exec.
+func (t *table) apply(p *decode.Proc, said *decode.Exec) {
 	switch p.What {
 	case decode.ProcFork:
 		if p.PID == p.TGID {
 			t.fork(int(p.ParentTGID), int(p.TGID), t.ticks(p.Time))
 		}
 	case decode.ProcExec:
-		t.exec(int(p.TGID))
+		t.exec(int(p.TGID), p.Time, said)
 	case decode.ProcExit:
 		if p.PID == p.TGID {
 			t.exit(int(p.TGID))
@@ -167,7 +177,10 @@ func (t *table) apply(p *decode.Proc) {
 
 // ticks turns the time of an event into a start time.
 func (t *table) ticks(monotonic uint64) uint64 {
-	suspended := t.uptime() - procs.Monotonic()
+	// This one first: when we are kept waiting between the two, the result may be
+	// some ticks late and never early. See same.
+	now := procs.Monotonic()
+	suspended := t.uptime() - now
 	return uint64(max(0, time.Duration(monotonic)+suspended) / (time.Second / procs.TicksPerSecond))
 }
 
@@ -206,26 +219,37 @@ func (t *table) below(n *node, parent *run) *run {
 	return r
 }
 
-func (t *table) exec(pid int) {
+func (t *table) exec(pid int, message uint64, said *decode.Exec) {
 	n := t.nodes[pid]
+	if n != nil && said != nil && !t.same(n, &procs.Stat{Start: ticksOf(said)}) {
+		if !n.ended { // its exit was lost
+			t.end(n)
+		}
+		n = nil
+	}
 	if n == nil {
 		// Older than we are, or its fork was lost.
-		if n = t.adopt(pid, true); n == nil {
+		if said == nil {
+			t.adopt(pid, true)
 			return
 		}
-		return
+		n = t.born(said)
 	}
 	if n.ended { // a thread other than the first executed and took its place
 		n.ended, n.limbo = false, false
 	}
-	t.execed(n)
+	t.execed(n, said)
+	n.run.message = message
 }
 
 // execed gives a process a new run whose command line is still to be read.
-func (t *table) execed(n *node) {
+func (t *table) execed(n *node, said *decode.Exec) {
 	was := n.run
-	n.run = &run{node: n, parent: was.parent, prev: was, depth: was.depth, img: &image{}, pending: true,
+	n.run = &run{node: n, parent: was.parent, prev: was, depth: was.depth, img: &image{}, pending: true, said: said,
 		uid: was.uid, tty: was.tty, leader: was.leader, foreground: was.foreground}
+	if said != nil {
+		n.run.uid = int(said.UID)
+	}
 	t.tell(wormbell.ProcessStart, n.run)
 }
 
@@ -351,31 +375,6 @@ func (t *table) adoptBelow(pid int, tell bool, depth int) *node {
 		t.end(n)
 	}
 	return n
-}
-
-// fill reads what a process executes, as long as it is there.
-func (t *table) fill(r *run) {
-	if !r.pending {
-		return
-	}
-	r.pending = false
-	n := r.node
-	if n.run != r || n.ended { // it has executed something else since, or is gone
-		t.missed++
-		return
-	}
-	info, err := t.reader.Read(n.pid)
-	if t.drain != nil {
-		t.drain() // to learn whether it executed something else meanwhile
-	}
-	if err != nil || !t.same(n, &info.Stat) || n.run != r {
-		t.missed++
-		return
-	}
-	if info.Exe == "" {
-		t.missed++
-	}
-	t.take(r, &info)
 }
 
 // take stores what /proc said of a run, and asks who vouches for it.
@@ -519,6 +518,6 @@ func (t *table) vanished(there map[int]bool) {
 // forkedThenExecuted notices the first exec of a process whose fork was seen.
 func (t *table) forkedThenExecuted(n *node, st *procs.Stat) {
 	if r := n.run; r.forked && r.parent != nil && st.ArgStart != 0 && r.img.argStart != 0 && r.img.argStart != st.ArgStart {
-		t.execed(n)
+		t.execed(n, nil)
 	}
 }

@@ -55,7 +55,7 @@ func (m *fakeMachine) Files() *signer.Files                 { return m.files }
 func (m *fakeMachine) Updating(string, time.Time)           {}
 func (m *fakeMachine) Updated(label string, _, _ time.Time) { m.ended = append(m.ended, label) }
 func (m *fakeMachine) ticks() uint64                        { return uint64(m.up / (10 * time.Millisecond)) }
-func (m *fakeMachine) apply(p decode.Proc)                  { m.tab.apply(&p) }
+func (m *fakeMachine) apply(p decode.Proc)                  { m.tab.apply(&p, nil) }
 func (m *fakeMachine) id(pid int, start uint64) wormbell.ProcessID {
 	return wormbell.ProcessID{PID: pid, Start: m.tab.time(start)}
 }
@@ -225,9 +225,9 @@ func TestExecsUnderOnePID(t *testing.T) {
 	// Two execs before anything is read: the first must not be shown as the second.
 	m.fork(npm, 203)
 	n := m.tab.nodes[203]
-	m.tab.execed(n)
+	m.tab.execed(n, nil)
 	first := n.run
-	m.tab.execed(n)
+	m.tab.execed(n, nil)
 	m.procs[203] = procs.Info{Stat: procs.Stat{Start: m.ticks(), Threads: 1}, Exe: "/usr/bin/cat", Args: []string{"cat"}, Env: script("b", "/p"), Cwd: "/p/node_modules/b"}
 	if p := m.tab.snapshot(first); p.Exe != "" || m.tab.missed != 1 {
 		t.Errorf("the first is %q", p.Exe)
@@ -238,11 +238,11 @@ func TestExecsUnderOnePID(t *testing.T) {
 	// And one that becomes known only after the read.
 	m.fork(npm, 204)
 	n = m.tab.nodes[204]
-	m.tab.execed(n)
+	m.tab.execed(n, nil)
 	first = n.run
 	m.tab.drain = func() {
 		m.tab.drain = nil
-		m.tab.execed(n)
+		m.tab.execed(n, nil)
 	}
 	if p := m.tab.snapshot(first); p.Exe != "" {
 		t.Errorf("it is shown as what it became: %q", p.Exe)
@@ -487,7 +487,7 @@ func TestNewsAreBounded(t *testing.T) {
 	m.installer("/p")
 	n := m.tab.nodes[50]
 	for range newsMax + 7 {
-		m.tab.execed(n)
+		m.tab.execed(n, nil)
 	}
 	kinds := map[wormbell.Kind]int{}
 	count := 0

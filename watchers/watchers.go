@@ -40,7 +40,7 @@ type Host struct {
 	Tree    *Tree        // what happens to files below the homes; shared, run by the agent
 	Log     *slog.Logger // for what a person debugging should know; never a path's content
 	// Refuse names backends that a watcher must not use ("fanotify",
-	// "procconn"), as if the system had refused them. From the configuration:
+	// "ebpf", "procconn"), as if the system had refused them. From the configuration:
 	// for people who must avoid one, and for proving the fallbacks.
 	Refuse []string
 	// State is a folder of the agent's own in which a watcher may keep what it has

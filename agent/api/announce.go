@@ -131,6 +131,8 @@ func (s *Server) behind(p *wormbell.Process, ours func(*wormbell.Process) bool) 
 		return ""
 	case by.Replaced != "":
 		return fmt.Sprintf("%s ran %s before, which nobody vouches for", by, by.Replaced)
+	case by.Unjudged:
+		return fmt.Sprintf("%s, from below which the call comes, ended before the agent could tell who vouches for it", by)
 	case by.Exe == "" && len(by.Args) == 0:
 		return fmt.Sprintf("the agent could not tell what process %d ran, from below which the call comes", by.PID)
 	case by == p:

@@ -60,7 +60,7 @@ func unseen(p *wormbell.Process) bool {
 	if ancestry.Dependency(p) != nil {
 		return false
 	}
-	return ancestry.Retitled(p) || p.Exe == "" && len(p.Args) == 0 && ancestry.UnvouchedScript(p) == nil
+	return ancestry.Retitled(p) || (p.Unjudged || p.Exe == "" && len(p.Args) == 0) && ancestry.UnvouchedScript(p) == nil
 }
 
 // readKey is one program of one tree reading one file.

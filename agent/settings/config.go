@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Homes  []string `toml:"homes" doc:"Home folders to guard, absolute. Default: the homes of root and of every person in the system's user list; for an agent that runs as a user, that user's."`
 	Stores []string `toml:"stores" doc:"Credential stores to guard besides the default ones, by their ID (see 「wormbell credentials」). The others are off because programs that read them all day are not known well enough yet."`
-	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: 「fanotify」, 「procconn」. The agent falls back to weaker ones and says so in 「wormbell status」."`
+	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: 「fanotify」, 「ebpf」, 「procconn」. The agent falls back to weaker ones and says so in 「wormbell status」."`
 
 	State    string `toml:"state" doc:"Folder of the alert store. Default: /var/lib/wormbell for root, $XDG_STATE_HOME/wormbell for a user."`
 	Socket   string `toml:"socket" doc:"Unix socket of the local API. Default: /run/wormbell/wormbell.sock for root, $XDG_RUNTIME_DIR/wormbell/wormbell.sock for a user."`
@@ -26,7 +26,7 @@ type Config struct {
 }
 
 // backends are the values refuse_backends may hold.
-var backends = []string{"fanotify", "procconn", "fsnotify"}
+var backends = []string{"fanotify", "ebpf", "procconn", "fsnotify"}
 
 // Acts are what users do at run time that can be locked, besides settings:
 // keeping notifications back, adding rows to the trust table, muting alerts.

@@ -245,12 +245,12 @@ func Root(p *wormbell.Process) *wormbell.Process {
 // UnvouchedScript returns the nearest process at or above p that runs code
 // nobody vouches for in a JavaScript runtime, up to the shell or IDE that p's
 // work hangs below; nil if there is none. `-e` counts: it has no script and no
-// signer. Terminals, multiplexers, services and the shells that other programs
+// signer; what was gone before it could be judged does not. Terminals, multiplexers, services and the shells that other programs
 // type into are looked through: a script can start those to hide behind, also
 // a service manager or an init for containers. What a real one starts has no
 // script above it.
 func UnvouchedScript(p *wormbell.Process) *wormbell.Process {
-	return nearest(p, typesForOthers, func(a *wormbell.Process) bool { return a.Signer == "" && JavaScript(a) })
+	return nearest(p, typesForOthers, func(a *wormbell.Process) bool { return a.Signer == "" && JavaScript(a) && !a.Unjudged })
 }
 
 // nearest returns the nearest process at or above p that is unwanted, up to

@@ -60,7 +60,7 @@ func homeTerminal(p *wormbell.Process) bool {
 		if a.PID <= 1 || host(a, desktops) {
 			return a != p && a.Replaced == ""
 		}
-		if a.Signer != "" || a.Exe == "" || a.Script != "" || a.TTY != "" || a.Package != nil ||
+		if a.Signer != "" || a.Exe == "" || a.Unjudged || a.Script != "" || a.TTY != "" || a.Package != nil ||
 			Shell(a) || JavaScript(a) || Interpreter(a) {
 			return false
 		}

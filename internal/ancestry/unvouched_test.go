@@ -165,3 +165,29 @@ func TestReplaced(t *testing.T) {
 		}
 	}
 }
+
+// TestUnjudged: what was gone before anybody could check who vouches for it is
+// no script to suspect what is below it for, and no person's either.
+func TestUnjudged(t *testing.T) {
+	shell := &wormbell.Process{PID: 10, Exe: "/bin/bash", Args: []string{"bash"}, Signer: "deb:bash", TTY: "pts/0", Leader: true}
+	node := &wormbell.Process{PID: 11, Exe: "/usr/bin/node", Args: []string{"node", "x.js"}, Script: "/home/me/x.js", Parent: shell}
+	p := &wormbell.Process{PID: 12, Exe: "/usr/bin/cat", Args: []string{"cat"}, Signer: "deb:coreutils", Parent: node}
+	if ancestry.UnvouchedScript(p) != node || ancestry.Unvouched(p, nil) != node {
+		t.Error("a script that nobody vouches for is not found")
+	}
+	node.Unjudged = true
+	if ancestry.UnvouchedScript(p) != nil || ancestry.Unvouched(p, nil) != node {
+		t.Error("what was gone is suspect, or may pass for a person")
+	}
+	// A terminal in a home is known by what it is: native, started by the desktop.
+	desktop := &wormbell.Process{PID: 20, Exe: "/usr/bin/gnome-shell", Args: []string{"x"}, Signer: "deb:gnome-shell"}
+	kitty := &wormbell.Process{PID: 21, Exe: "/home/me/kitty", Args: []string{"kitty"}, Parent: desktop}
+	bash := &wormbell.Process{PID: 22, Exe: "/bin/bash", Args: []string{"bash"}, Signer: "deb:bash", TTY: "pts/1", Leader: true, Parent: kitty}
+	if ancestry.Unvouched(bash, nil) != nil {
+		t.Error("a terminal in a home is refused")
+	}
+	kitty.Unjudged = true
+	if ancestry.Unvouched(bash, nil) != kitty {
+		t.Error("what was gone passes for a terminal")
+	}
+}

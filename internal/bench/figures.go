@@ -19,6 +19,7 @@ var figures = []figure{
 	{"publish-loop", "publish-loop at the worm's pace, with the real npm", measurePublish},
 	{"credential-read", "credential read until the alert is visible through the API", measureCredential},
 	{"attribution", "readers that exit right after the read, attributed to the right package", measureAttribution},
+	{"execs", "programs that end at once: known command lines, what a start costs, the agent's own processor time", measureExecs},
 	{"open", "what an open() costs, agent on against off", measureOpen},
 	{"replaced", "a file that is replaced by rename and opened at once", measureReplaced},
 	{"install", "npm ci of 410 packages: later edits that are seen, the agent's own processor time", measureInstall},

@@ -30,6 +30,7 @@ var roles = map[string]func(args []string) error{
 	"@rewrite": rewrite,
 	"@answer":  answer,
 	"@tick":    tick,
+	"@spawn":   spawn,
 }
 
 func play(name string, args []string) error {
@@ -97,6 +98,30 @@ func burst(args []string) error {
 	if n := failed.Load(); n > 0 {
 		return fmt.Errorf("%d of %d readers failed", n, count)
 	}
+	return nil
+}
+
+// spawn PROGRAM COUNT starts PROGRAM COUNT times, one after the other, with a
+// number as its argument, and prints how long that took, in nanoseconds.
+func spawn(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("%w: @spawn %q", errUsage, args)
+	}
+	count, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	t0 := time.Now()
+	for n := range count {
+		p, err := os.StartProcess(args[0], []string{args[0], strconv.Itoa(n)}, &os.ProcAttr{})
+		if err != nil {
+			return err
+		}
+		if st, err := p.Wait(); err != nil || !st.Success() {
+			return fmt.Errorf("%q failed: %v, %w", args[0], st, err)
+		}
+	}
+	fmt.Println(time.Since(t0).Nanoseconds())
 	return nil
 }
 

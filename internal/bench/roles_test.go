@@ -14,6 +14,10 @@ func TestRoles(t *testing.T) {
 	if err := os.WriteFile(file, []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	nothing := filepath.Join(dir, "nothing")
+	if err := writeNothing(nothing); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		role string
 		args []string
@@ -25,6 +29,7 @@ func TestRoles(t *testing.T) {
 		{"@walk", []string{dir, "2"}},
 		{"@replace", []string{file, "3"}},
 		{"@rewrite", []string{dir}},
+		{"@spawn", []string{nothing, "3"}},
 	} {
 		if err := play(c.role, c.args); err != nil {
 			t.Errorf("%s %q: %v", c.role, c.args, err)
@@ -40,7 +45,7 @@ func TestRoles(t *testing.T) {
 	if pid, at, err := numberAndTime(string(noted)); err != nil || pid != os.Getpid() || time.Since(at) > time.Minute {
 		t.Errorf("the reader noted %q: %v; want our pid and the time", noted, err)
 	}
-	for _, bad := range [][]string{{"@nothing", file}, {"@open"}, {"@pace", file, "3"}} {
+	for _, bad := range [][]string{{"@nothing", file}, {"@open"}, {"@pace", file, "3"}, {"@spawn", file}} {
 		if err := play(bad[0], bad[1:]); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v, want wrong usage", bad, err)
 		}

@@ -17,7 +17,7 @@ import (
 // it rang all the same, then for what runs it, which the row would not name.
 func identity(e wormbell.Event, look looker) (who string, d doubt) {
 	p := e.Process
-	if p == nil || p.Exe == "" || ancestry.Retitled(p) {
+	if p == nil || p.Exe == "" || p.Unjudged || ancestry.Retitled(p) {
 		return "", unknown
 	}
 	for a := range p.Chain {

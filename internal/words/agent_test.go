@@ -28,6 +28,7 @@ func TestAgent(t *testing.T) {
 		{"alerts are kept in memory only, they would be lost with the agent: the disk is full", "警告をディスクに保存できません。エージェントが終了すると失われます：ディスクがいっぱいです"},
 		{"the alert database was damaged; it was set aside as \"/x/alerts.corrupt\" and a new one begun", "警告のデータベースが壊れていたため、\"/x/alerts.corrupt\" に移し、新しく作り直しました"},
 		{"no proc connector here; processes that live shorter than 100 ms are not seen", "proc connector が使えません。100 ミリ秒未満で終わるプロセスは検知できません"},
+		{"no eBPF here; the command lines of processes that live for a moment are missed", "eBPF が使えません。すぐに終わるプロセスのコマンドラインは分かりません"},
 		{"/home/a is not watched: nfs may hang; some folders are only looked at from time to time", "/home/a は監視していません：nfs は応答しなくなるおそれがあります。一部のフォルダーは、ときどき確認するだけです"},
 		{"cannot read ~/.bash_history: belongs to another user; and 2 more", "~/.bash_history を読めません：別のユーザーのものです。ほか 2 件"},
 		{"no agent is running at /run/wormbell/wormbell.sock or /run/user/1000/wormbell.sock: nobody listens", "エージェントが動いていません（/run/wormbell/wormbell.sock or /run/user/1000/wormbell.sock）：応答するプログラムがありません"},

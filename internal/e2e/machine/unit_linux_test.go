@@ -283,7 +283,7 @@ func (u *unit) testAsPlainRoot() {
 	}
 	lostNothing(u.t, u.VM, is)
 	for _, s := range is.Sensors {
-		if want := map[bool]string{true: "procconn", false: "fanotify"}[s.Name == "processes"]; s.Backend != want || !s.Who || s.Why != "" {
+		if want := map[bool]string{true: "ebpf", false: "fanotify"}[s.Name == "processes"]; s.Backend != want || !s.Who || s.Why != "" {
 			u.t.Errorf("%s by %s, who %v, %s", s.Name, s.Backend, s.Who, s.Why)
 		}
 	}

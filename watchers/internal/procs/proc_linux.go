@@ -352,11 +352,11 @@ func (w *worker) args(dir int) []string {
 			return nil
 		}
 		if k == 0 {
-			return parseArgs(w.buf[:n], false)
+			return ParseArgs(w.buf[:n], false)
 		}
 		n += k
 	}
-	return parseArgs(w.buf[:n], true)
+	return ParseArgs(w.buf[:n], true)
 }
 
 // env reads an environment piece by piece: it may have megabytes, and what

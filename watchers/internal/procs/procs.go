@@ -331,8 +331,8 @@ func truthy(s string) bool {
 	return s != "false" && s != "null" && s != "undefined"
 }
 
-// parseArgs splits /proc/PID/cmdline. cut says that b is only its beginning.
-func parseArgs(b []byte, cut bool) []string {
+// ParseArgs splits what /proc/PID/cmdline holds. cut says that b is only its beginning.
+func ParseArgs(b []byte, cut bool) []string {
 	if len(b) == 0 {
 		return nil
 	}

@@ -69,16 +69,16 @@ func TestEnv(t *testing.T) {
 
 func TestParseArgs(t *testing.T) {
 	t.Parallel()
-	if d := cmp.Diff(parseArgs([]byte("a\x00\x00b\x00"), false), []string{"a", "", "b"}); d != "" {
+	if d := cmp.Diff(ParseArgs([]byte("a\x00\x00b\x00"), false), []string{"a", "", "b"}); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(parseArgs([]byte("npm install\x00\x00\x00\x00"), false), []string{"npm install"}); d != "" {
+	if d := cmp.Diff(ParseArgs([]byte("npm install\x00\x00\x00\x00"), false), []string{"npm install"}); d != "" {
 		t.Error(d)
 	}
-	if got := parseArgs([]byte(strings.Repeat("x\x00", 500)), false); len(got) != argsMax {
+	if got := ParseArgs([]byte(strings.Repeat("x\x00", 500)), false); len(got) != argsMax {
 		t.Errorf("%d arguments kept", len(got))
 	}
-	got := parseArgs([]byte("sh\x00-c\x00"+strings.Repeat("y", 5000)), true)
+	got := ParseArgs([]byte("sh\x00-c\x00"+strings.Repeat("y", 5000)), true)
 	if len(got) != 3 || len(got[2]) != 5000-1024 {
 		t.Errorf("of a cut command line %d arguments are left", len(got))
 	}

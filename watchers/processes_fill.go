@@ -1,0 +1,95 @@
+package watchers
+
+import (
+	"cmp"
+	"os"
+	"strings"
+	"time"
+
+	"wormbell/internal/mask"
+	"wormbell/watchers/internal/decode"
+	"wormbell/watchers/internal/procs"
+)
+
+// fill reads what a process executes, as long as it is there. What the kernel
+// said of it goes before what can be read later: by then the process may have
+// written a title over its arguments.
+func (t *table) fill(r *run) {
+	if !r.pending {
+		return
+	}
+	said, n := r.said, r.node
+	r.pending, r.said = false, nil
+	if said == nil && t.late != nil {
+		said = t.late(n.pid, cmp.Or(r.message, uint64(procs.Monotonic())))
+	}
+	if n.run != r || n.ended { // it has executed something else since, or is gone
+		t.unseen(r, said)
+		return
+	}
+	info, err := t.reader.Read(n.pid)
+	if t.drain != nil {
+		t.drain() // to learn whether it executed something else meanwhile
+	}
+	if err != nil || !t.same(n, &info.Stat) || n.run != r {
+		t.unseen(r, said)
+		return
+	}
+	if said != nil && (info.Exe == "" || info.ArgStart != said.ArgStart) { // it ends, or executes something else
+		t.unseen(r, said)
+		return
+	}
+	if said != nil && said.Args != nil {
+		info.Args = procs.ParseArgs(said.Args, said.ArgsCut)
+	}
+	if len(info.Args) == 0 {
+		t.missed++
+		// Else it is somebody else's, and we may not know, or is counted as stalled.
+		if !info.Stalled && (info.Gone() || t.all || info.UID == os.Geteuid()) {
+			t.unread++
+		}
+	}
+	t.take(r, &info)
+}
+
+// unseen takes what the kernel said of a run that is over. Nobody can say any
+// more who vouches for it: what it runs could not be compared with what lies
+// at the path, and its environment is not known.
+func (t *table) unseen(r *run, said *decode.Exec) {
+	if said == nil || said.Args == nil {
+		t.missed++
+		t.unread++
+	}
+	if said == nil {
+		return
+	}
+	args := procs.ParseArgs(said.Args, said.ArgsCut)
+	exe, cwd := strings.ToValidUTF8(said.Exe, "�"), strings.ToValidUTF8(said.Cwd, "�")
+	does := procs.Parse(exe, args, cwd)
+	r.uid = int(said.UID)
+	r.img = &image{exe: exe, script: does.Script, cwd: cwd, kind: does.Kind, argStart: said.ArgStart,
+		args: shortArgs(mask.Args(args)), foreign: true, unjudged: true}
+}
+
+// born takes in a process whose fork was not seen, as the kernel described it
+// when it executed something.
+func (t *table) born(said *decode.Exec) *node {
+	var above *run
+	if p := t.nodes[int(said.Parent)]; p != nil {
+		above = p.run
+	} else if p = t.adopt(int(said.Parent), true); p != nil {
+		above = p.run
+	}
+	n := &node{pid: int(said.PID), start: ticksOf(said), guess: ticksOf(said)}
+	n.run = t.below(n, above)
+	if above == nil {
+		n.run.img = &image{}
+	}
+	t.nodes[n.pid] = n
+	return n
+}
+
+// ticksOf is when a process began, in the unit of [procs.Stat].
+func ticksOf(said *decode.Exec) uint64 {
+	return said.Start / uint64(time.Second/procs.TicksPerSecond)
+}
