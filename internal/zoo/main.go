@@ -27,6 +27,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"wormbell/agent/detect"
 )
 
 type options struct {
@@ -157,13 +159,16 @@ func mutate(ctx context.Context, program string, w *Worm) (*Worm, error) {
 	return &changed, nil
 }
 
+// named reports whether a detector knows what it looks for by names or digests.
+func named(id string) bool { return detect.ByID(id).Named }
+
 // tell prints recall and time of each campaign, and what was missed.
 func tell(results []result, out io.Writer) (missed int, err error) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "campaign\tworms\tcaught\trang at all\tfirst act to alert, median\tlongest")
+	fmt.Fprintln(t, "campaign\tworms\tcaught\twithout names\trang at all\tfirst act to alert, median\tlongest")
 	var broken []error
 	for _, c := range campaigns {
-		var n, caught, grave int
+		var n, caught, unnamed, grave int
 		var times []time.Duration
 		for i := range results {
 			r := &results[i]
@@ -179,6 +184,9 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 			default:
 				missed++
 			}
+			if r.err == nil && r.caught(named) {
+				unnamed++
+			}
 			if r.grave {
 				grave++
 				times = append(times, r.first)
@@ -191,7 +199,7 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 		if slices.Sort(times); len(times) > 0 {
 			median, longest = times[len(times)/2].Round(time.Millisecond).String(), times[len(times)-1].Round(time.Millisecond).String()
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, grave, median, longest)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, unnamed, grave, median, longest)
 	}
 	if err := t.Flush(); err != nil {
 		return 0, err
