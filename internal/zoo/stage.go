@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,12 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/creack/pty"
-
 	"wormbell"
-	"wormbell/agent/client"
-	"wormbell/internal/daemon"
-	"wormbell/internal/registry"
+	"wormbell/internal/scratch"
 )
 
 const (
@@ -46,88 +40,60 @@ func (r *result) caught(without func(id string) bool) bool {
 	return true
 }
 
-// stage is where one worm is played: a home, a registry, a terminal, an agent.
+func none(string) bool { return false }
+
+// stage is where one worm is played.
 type stage struct {
 	stagePlaces
-	dir      string // everything is in it
-	bin      string
-	registry *registry.Server
-	tty      *os.File
-	agent    *daemon.Daemon
+	*scratch.Machine
 }
 
 // play plays a worm before an agent of its own.
 func play(ctx context.Context, w *Worm, bin string) (r result) {
 	r.worm = w
+	if r.err = w.check(); r.err != nil {
+		return r
+	}
 	ctx, cancel := context.WithTimeout(ctx, playing)
 	defer cancel()
-	s, err := newStage(w, bin)
-	if s != nil {
-		defer func() {
-			if err := s.close(); r.err == nil {
-				r.err = err
-			}
-		}()
-	}
+	m, err := scratch.New("zoo", "npm_config_nodedir=$DIR/node")
+	defer func() {
+		if err := m.Close(); r.err == nil {
+			r.err = err
+		}
+	}()
 	if err == nil {
-		err = s.play(ctx, w, &r)
+		s := &stage{Machine: m}
+		if err = s.set(w); err == nil {
+			err = s.play(ctx, w, bin, &r)
+		}
 	}
 	r.err = err
 	return r
 }
 
-func newStage(w *Worm, bin string) (*stage, error) {
-	if err := w.check(); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "wormbell-zoo-")
-	if err != nil {
-		return nil, err
-	}
-	s := &stage{dir: dir, bin: bin}
-	s.home, s.tmp, s.control = filepath.Join(dir, "home"), filepath.Join(dir, "tmp"), filepath.Join(dir, "control")
-	s.pkg = filepath.Join(s.home, "src", "app", "node_modules", w.Package)
-	if w.Start == "hand" {
-		s.pkg = filepath.Join(s.home, "src", w.Package)
-	}
-	s.token = "npm_" + "Zk3qWm8vR1tYx5LcB9dNf2HsJ7gPa4UeQ0oi" // its checksum is wrong
-	for _, d := range []string{s.home, s.tmp, s.control} {
-		if err := os.Mkdir(d, 0o755); err != nil {
-			return s, err
-		}
-	}
-	if s.registry, err = registry.New(); err != nil {
-		return s, err
-	}
-	s.stagePlaces.registry = s.registry.URL + "/"
-	s.registry.RequireToken(s.token, "dev")
-	return s, s.set(w)
-}
-
 // set lays out what lies there before the worm runs.
 func (s *stage) set(w *Worm) error {
+	app := filepath.Join(s.Home, "src", "app")
+	s.stagePlaces = stagePlaces{home: s.Home, tmp: s.Temp, control: filepath.Join(s.Dir, "control"), registry: s.Registry.URL + "/", token: scratch.Token,
+		pkg: filepath.Join(app, "node_modules", w.Package)}
+	if w.Start == "hand" {
+		s.pkg = filepath.Join(s.Home, "src", w.Package)
+	}
+	if err := os.Mkdir(s.control, 0o755); err != nil {
+		return err
+	}
 	files := map[string]string{"index.js": "module.exports = {}\n"}
 	files[w.File] = source(&w.Script, &s.stagePlaces, func(file, text string) { files[file] = text })
 	for p, text := range w.Files {
 		if rest, ok := strings.CutPrefix(p, "$PKG/"); ok {
 			files[rest] = text
-			continue
-		}
-		mode := os.FileMode(0o600)
-		if strings.HasPrefix(text, "#!") {
-			mode = 0o755
-		}
-		if err := put(s.real(p), s.text(text), mode); err != nil {
+		} else if err := s.Write(s.real(p), s.text(text)); err != nil {
 			return err
 		}
 	}
 	if w.Start == "hand" {
-		for name, text := range files {
-			if err := put(filepath.Join(s.pkg, name), text, 0o644); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.lay(s.pkg, files)
 	}
 	m := map[string]any{"name": w.Package, "version": w.Version}
 	command := interpreter[w.Script.Language] + " " + w.File
@@ -135,67 +101,51 @@ func (s *stage) set(w *Worm) error {
 	case "gyp":
 		files["binding.gyp"] = fmt.Sprintf("{'targets':[{'target_name':'x','type':'none','sources':['<!(%s >/dev/null 2>&1; echo x.c)']}]}\n", command)
 		// What node-gyp looks for, so that it does not fetch it from elsewhere.
-		for name, text := range map[string]string{"common.gypi": "{}\n", "config.gypi": "{'variables':{}}\n", "node_version.h": "#define NODE_MAJOR_VERSION 20\n"} {
-			if err := put(filepath.Join(s.dir, "node", "include", "node", name), text, 0o644); err != nil {
-				return err
-			}
+		if err := s.lay(filepath.Join(s.Dir, "node", "include", "node"), map[string]string{
+			"common.gypi": "{}\n", "config.gypi": "{'variables':{}}\n", "node_version.h": "#define NODE_MAJOR_VERSION 20\n"}); err != nil {
+			return err
 		}
 	case "import":
 		m["main"] = w.File
 	default:
 		m["scripts"] = map[string]string{w.Start: command}
 	}
-	if err := s.registry.Seed(m, files); err != nil {
+	if err := s.Registry.Seed(m, files); err != nil {
 		return err
 	}
-	app := filepath.Join(s.home, "src", "app")
-	if err := put(filepath.Join(app, "package.json"), manifest("app", "1.0.0", true), 0o644); err != nil {
-		return err
-	}
-	if err := put(filepath.Join(app, "index.js"), fmt.Sprintf("require(%q)\n", w.Package), 0o644); err != nil {
+	if err := s.lay(app, map[string]string{"package.json": manifest("app", "1.0.0", true), "index.js": fmt.Sprintf("require(%q)\n", w.Package)}); err != nil {
 		return err
 	}
 	if w.Start != "import" {
 		return nil
 	}
 	cmd := exec.Command("npm", "install", w.Package+"@"+w.Version)
-	cmd.Dir, cmd.Env = app, s.env()
+	cmd.Dir, cmd.Env = app, s.Env()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("install what is imported: %w: %s", err, out)
 	}
 	return nil
 }
 
-func put(file, text string, mode os.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
+// lay writes files into a folder.
+func (s *stage) lay(dir string, files map[string]string) error {
+	for name, text := range files {
+		if err := s.Write(filepath.Join(dir, name), text); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(file, []byte(text), mode)
-}
-
-// env is the environment of everything on the stage.
-func (s *stage) env() []string {
-	return []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "USER=dev", "TERM=dumb", "NO_COLOR=1", "TMPDIR=" + s.tmp,
-		"npm_config_cache=" + filepath.Join(s.home, ".npm"), "npm_config_nodedir=" + filepath.Join(s.dir, "node"), "GIT_CONFIG_NOSYSTEM=1"}
+	return nil
 }
 
 // play has a person at a terminal do what starts the worm, and waits for what
 // the agent says.
-func (s *stage) play(ctx context.Context, w *Worm, r *result) error {
-	if err := s.shell(); err != nil {
+func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error {
+	if err := s.Shell(); err != nil {
 		return err
 	}
-	socket := filepath.Join(s.dir, "run", "wormbell.sock")
-	var err error
-	if s.agent, err = daemon.Start(filepath.Join(s.bin, "wormbelld"), filepath.Join(s.dir, "agent.log"),
-		"--state", filepath.Join(s.dir, "state"), "--socket", socket, "--home", s.home); err != nil {
+	if err := s.Guard(ctx, bin); err != nil {
 		return err
 	}
-	var c *client.Client
-	if err := s.agent.Await(ctx, func(context.Context) (err error) { c, err = client.Dial(client.Config{Socket: socket}); return err }); err != nil {
-		return err
-	}
-	defer c.Release()
 	command := map[string]string{
 		"import": "cd ~/src/app && node index.js",
 		"hand":   "cd ~/src/" + w.Package + " && " + interpreter[w.Script.Language] + " " + w.File,
@@ -203,41 +153,19 @@ func (s *stage) play(ctx context.Context, w *Worm, r *result) error {
 	if command == "" {
 		command = "cd ~/src/app && npm install " + w.Package + "@" + w.Version
 	}
-	if _, err := s.tty.WriteString(command + "\n"); err != nil {
+	if err := s.Type(command); err != nil {
 		return err
 	}
-	return s.listen(ctx, c, r)
-}
-
-// shell starts a person's shell at a terminal, as after a login: nothing of ours
-// is above it.
-func (s *stage) shell() error {
-	f, tty, err := pty.Open()
-	if err != nil {
-		return err
-	}
-	defer tty.Close()
-	s.tty = f
-	go func() { // until the terminal is closed; the shell would stand still if nobody read
-		b := make([]byte, 4096)
-		for {
-			if _, err := f.Read(b); err != nil {
-				return
-			}
-		}
-	}()
-	cmd := exec.Command("setsid", "--fork", "--ctty", "bash", "--norc", "--noprofile", "-i")
-	cmd.Env, cmd.Dir = s.env(), s.home
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	return cmd.Run()
+	return s.listen(ctx, r)
 }
 
 // listen gathers what rings until all has rung that should, or some time after
 // the worm's end.
-func (s *stage) listen(ctx context.Context, c *client.Client, r *result) error {
-	var ended time.Time
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		alerts, err := c.Alerts(ctx, true)
+func (s *stage) listen(ctx context.Context, r *result) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ended := (time.Time{}); ; {
+		alerts, err := s.Alerts(ctx)
 		if err != nil {
 			return err
 		}
@@ -247,7 +175,6 @@ func (s *stage) listen(ctx context.Context, c *client.Client, r *result) error {
 			ended = time.Now()
 		}
 		if over && (r.caught(none) || time.Since(ended) > grace) {
-			tick.Stop()
 			return nil
 		}
 		select {
@@ -258,56 +185,27 @@ func (s *stage) listen(ctx context.Context, c *client.Client, r *result) error {
 	}
 }
 
-func none(string) bool { return false }
-
 // made counts what the scripts say.
 func (s *stage) made(prefix string) int {
 	list, _ := filepath.Glob(filepath.Join(s.control, prefix+"*")) // the pattern is fine
 	return len(list)
 }
 
-// take notes what rang of this worm: others are played on the same machine.
+// take notes what rang.
 func (s *stage) take(alerts []wormbell.Alert, r *result) {
 	for _, a := range alerts {
 		for _, f := range a.Findings {
-			if b, err := json.Marshal(f); err != nil || !strings.Contains(string(b), filepath.Base(s.dir)) {
-				continue
-			}
 			if !slices.Contains(r.rang, f.Detector) {
 				r.rang = append(r.rang, f.Detector)
 				slices.Sort(r.rang)
 			}
-			if a.Severity < wormbell.High || r.grave {
-				continue
-			}
-			r.grave = true
-			if st, err := os.Stat(filepath.Join(s.control, "begun-0")); err == nil {
-				r.first = time.Since(st.ModTime())
-			}
+		}
+		if a.Severity < wormbell.High || r.grave {
+			continue
+		}
+		r.grave = true
+		if st, err := os.Stat(filepath.Join(s.control, "begun-0")); err == nil {
+			r.first = time.Since(st.ModTime())
 		}
 	}
-}
-
-// close ends what runs and removes the stage.
-func (s *stage) close() error {
-	var errs []error
-	if s.tty != nil {
-		s.tty.WriteString("\x03\nexit\n") // fails if the shell has gone
-		s.tty.Close()
-	}
-	if s.agent != nil {
-		errs = append(errs, s.agent.Stop())
-	}
-	if s.registry != nil {
-		errs = append(errs, s.registry.Close())
-	}
-	err := os.RemoveAll(s.dir)
-	for range 40 { // npm's last line may come while its folder is removed
-		if err == nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-		err = os.RemoveAll(s.dir)
-	}
-	return errors.Join(append(errs, err)...)
 }
