@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e machine zoo cross vet generate bench bench-notify packages packages-check clean
+.PHONY: all build run test test-long test-all unit race fuzz e2e machine zoo clean-day cross vet generate bench bench-notify packages packages-check clean
 
 all: build
 
@@ -97,6 +97,11 @@ machine:
 zoo: build
 	@bash .ci/deps
 	$(TOOLS) $(GO) run ./internal/zoo -n $(or $(N),24) -seed $(or $(SEED),0) $(if $(MUTATORS),-mutators $(MUTATORS)) $(if $(CAMPAIGN),-campaign $(CAMPAIGN))
+
+# Working days without a worm before the real agent, as root: DAYS of them, in orders from SEED on. See docs/clean-day.md.
+clean-day: build
+	@bash .ci/deps
+	$(TOOLS) $(GO) run ./internal/cleanday -days $(or $(DAYS),1) -seed $(or $(SEED),1) $(if $(ONLY),-only $(ONLY))
 
 generate:
 	$(GO) run ./internal/generate

@@ -8,7 +8,7 @@ type chore struct {
 	net   bool              // it needs the npm registry that this machine uses
 	files map[string]string // by path below the folder, or below the home with ~/: what lies there before
 	alone bool              // nobody is at a terminal: cron, a timer
-	types string            // bash; $UPSTREAM is that registry, $REGISTRY the one on loopback, $TMP a folder outside the home
+	types string            // bash, below a person's shell; $UPSTREAM is that registry, $REGISTRY the one on loopback, $TMP a folder outside the home
 }
 
 // home is what lies in the home before the day begins.
@@ -70,7 +70,7 @@ var chores = []chore{
 		types: `git init -q && npm install -D lerna@8 && git add -A && git commit -qm one && git tag -a v1.0.0 -m v1 && npx lerna publish from-package --yes --registry $REGISTRY --no-verify-access`},
 	{name: "flag-by-hand", files: map[string]string{"package.json": project("")}, types: `sed -i 's/"private":true,//' package.json && npm pkg set private=true --json`},
 	{name: "own-hooks", net: true, needs: []string{"git"}, files: map[string]string{".npmrc": upstream, "package.json": project(`"prepare":"husky"`)},
-		types: `git init -q && npm install -D husky@9 && echo true >.husky/pre-commit && git add -A && git commit -qm one`},
+		types: `git init -q && npm install -D husky@9 && npm run prepare && echo true >.husky/pre-commit && git add -A && git commit -qm one`},
 	{name: "dotenv", net: true, files: map[string]string{".npmrc": upstream, "package.json": project(`"dev":"node dev.js"`), ".env": "API_TOKEN=decoy\n",
 		"dev.js": "require('dotenv').config(); if (process.env.API_TOKEN !== 'decoy') process.exit(1)\n"}, types: `npm install dotenv && npm run dev && node --env-file=.env -e 0`},
 

@@ -36,10 +36,11 @@ type options struct {
 	only    string
 	offline bool
 	bin     string
+	chores  []chore // to choose from
 }
 
 func main() {
-	var o options
+	o := options{chores: chores}
 	flag.IntVar(&o.days, "days", 1, "have `N` days, each with a home of its own")
 	flag.Uint64Var(&o.seed, "seed", 1, "the first day's order; 0 is that of the list")
 	flag.StringVar(&o.only, "only", "", "do these chores alone, by `NAME,...`")
@@ -151,7 +152,7 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 
 // choose shuffles the chores and leaves out what cannot be done here.
 func (d *day) choose(o options, seed uint64) (list []chore) {
-	for _, c := range chores {
+	for _, c := range o.chores {
 		missing := slices.IndexFunc(c.needs, func(p string) bool { _, err := exec.LookPath(p); return err != nil })
 		switch {
 		case o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name):
