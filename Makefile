@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e machine cross vet generate bpf bench bench-notify packages packages-check clean
+.PHONY: all build run test test-long test-all unit race fuzz e2e machine zoo clean-day cross vet generate bpf bench bench-notify packages packages-check clean
 
 all: build
 
@@ -92,6 +92,16 @@ e2e:
 machine:
 	@bash .ci/deps
 	$(TOOLS) $(call gotest,-count=1 -p 1 -timeout 60m,./internal/vm ./internal/e2e/machine,verbose) | grep --line-buffered -Ev '^ *(=== (RUN|PAUSE|CONT|NAME))' ; exit $${PIPESTATUS[0]}
+
+# Inert worms in variations before the real agent, as root: N of each campaign from SEED on. See docs/zoo.md.
+zoo: build
+	@bash .ci/deps
+	$(TOOLS) $(GO) run ./internal/zoo -n $(or $(N),24) -seed $(or $(SEED),0) $(if $(MUTATORS),-mutators $(MUTATORS)) $(if $(CAMPAIGN),-campaign $(CAMPAIGN))
+
+# Working days without a worm before the real agent, as root: DAYS of them, in orders from SEED on. See docs/clean-day.md.
+clean-day: build
+	@bash .ci/deps
+	$(TOOLS) $(GO) run ./internal/cleanday -days $(or $(DAYS),1) -seed $(or $(SEED),1) $(if $(ONLY),-only $(ONLY))
 
 generate:
 	$(GO) run ./internal/generate

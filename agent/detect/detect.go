@@ -23,6 +23,7 @@ type Detector struct {
 	Severity wormbell.Severity // of a finding that does not say its own
 	Kinds    []wormbell.Kind   // the events it wants to see; the first is the one it cannot do without
 	Who      bool              // it needs to know which process did it
+	Named    bool              // it knows what it looks for by names or digests, which an author changes: never the only one for a campaign
 	New      func() Check      // makes a check with fresh memory
 }
 

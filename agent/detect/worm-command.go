@@ -17,6 +17,7 @@ var wormCommand = Detector{
 	Advice:   "If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.",
 	Severity: wormbell.High,
 	Kinds:    []wormbell.Kind{wormbell.ProcessStart, wormbell.ShellCommand},
+	Named:    true,
 	Who:      true,
 	Doc: `
 Fires when something below the install script of a dependency, or below a program that has raised an alert, runs what worms collect

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// build builds the agent into a folder.
+func build(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: permission marks")
+	}
+	if out, err := exec.Command("npm", "--version").Output(); err != nil || !strings.HasPrefix(string(out), "11.") {
+		t.Skipf("needs npm 11, found %q (%v)", out, err)
+	}
+	bin := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", bin, "wormbell/cmd/wormbelld")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+// TestDay: what needs no packages from elsewhere rings at no hour.
+func TestDay(t *testing.T) {
+	d, err := live(t.Context(), options{offline: true, bin: build(t), chores: chores}, 7)
+	var b strings.Builder
+	d.tell(&b)
+	if err != nil || !d.clean() || d.done < 12 {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// TestLoud: a day with a thief is none without.
+func TestLoud(t *testing.T) {
+	bin := build(t)
+	list := []chore{
+		{name: "thief", files: map[string]string{"a.js": "require('fs').readFileSync(process.env.HOME + '/.npmrc')\n"}, types: "node a.js"},
+		{name: "fails", types: "false"},
+	}
+	d, err := live(t.Context(), options{bin: bin, only: "thief", chores: list, offline: true}, 0)
+	if err != nil || d.clean() || !slices.ContainsFunc(d.loud, func(s string) bool {
+		return strings.Contains(s, "credential-read") && strings.HasSuffix(s, "after thief")
+	}) {
+		t.Errorf("%v, above low: %q", err, d.loud)
+	}
+	if _, err := live(t.Context(), options{bin: bin, only: "fails", chores: list, offline: true}, 0); err == nil || !strings.Contains(err.Error(), "fails: status 1") {
+		t.Errorf("a chore that fails: %v", err)
+	}
+}
+
+// TestOrder: a seed stands for an order.
+func TestOrder(t *testing.T) {
+	order := func(seed uint64) (names []string) {
+		for _, c := range new(day).choose(options{chores: chores}, seed) {
+			names = append(names, c.name)
+		}
+		return names
+	}
+	if !slices.Equal(order(3), order(3)) || slices.Equal(order(3), order(4)) {
+		t.Error("the order is not the seed's")
+	}
+	seen := map[string]bool{}
+	for _, c := range chores {
+		if seen[c.name] || strings.ContainsAny(c.name, "/ ") {
+			t.Errorf("the name %q", c.name)
+		}
+		seen[c.name] = true
+	}
+}

@@ -1,0 +1,211 @@
+// Command cleanday has a person's working day happen before the real agent, with
+// real programs, and tells what rang: no notification, no alert above low, and
+// one low entry at the most is what a day without a worm may give.
+//
+// The chores are shuffled by a seed, so that what one leaves behind is met by
+// others. Everything is done in a scratch home with decoy credentials, at a real
+// terminal, against a registry on loopback; packages come from the registry that
+// this machine's npm uses. It must not know how the agent decides.
+//
+//	go run ./internal/cleanday [-days N] [-seed S] [-only NAME,...] [-offline]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"wormbell"
+	"wormbell/internal/scratch"
+)
+
+type options struct {
+	days    int
+	seed    uint64
+	only    string
+	offline bool
+	bin     string
+	chores  []chore // to choose from
+}
+
+func main() {
+	o := options{chores: chores}
+	flag.IntVar(&o.days, "days", 1, "have `N` days, each with a home of its own")
+	flag.Uint64Var(&o.seed, "seed", 1, "the first day's order; 0 is that of the list")
+	flag.StringVar(&o.only, "only", "", "do these chores alone, by `NAME,...`")
+	flag.BoolVar(&o.offline, "offline", false, "leave out what needs packages from elsewhere")
+	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	clean := true
+	for i := range o.days {
+		d, err := live(ctx, o, o.seed+uint64(i))
+		d.tell(os.Stdout)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "cleanday:", err)
+			os.Exit(2)
+		}
+		clean = clean && d.clean()
+	}
+	if !clean {
+		os.Exit(1)
+	}
+}
+
+// day is what came of one.
+type day struct {
+	seed  uint64
+	done  int
+	left  []string // chores that were left out, and why
+	loud  []string // above low, with the chore after which it was seen
+	low   []string
+	lost  int // events
+	began time.Time
+}
+
+// clean reports whether nothing rang that should not.
+func (d *day) clean() bool { return len(d.loud) == 0 && len(d.low) <= 1 }
+
+func (d *day) tell(out io.Writer) {
+	fmt.Fprintf(out, "day %d: %d chores in %v; above low: %d, low: %d, events lost: %d\n", d.seed, d.done, time.Since(d.began).Round(time.Second), len(d.loud), len(d.low), d.lost)
+	for _, l := range slices.Concat(d.loud, d.low, d.left) {
+		fmt.Fprintln(out, "  "+l)
+	}
+}
+
+// chored is how long a chore may take.
+const chored = 3 * time.Minute
+
+// live has one day.
+func live(ctx context.Context, o options, seed uint64) (d day, err error) {
+	d = day{seed: seed, began: time.Now()}
+	if os.Geteuid() != 0 {
+		return d, errors.New("needs root: without it nobody sees who reads")
+	}
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		return d, err
+	}
+	m, err := scratch.New("day", "EDITOR=true", "PAGER=cat", "DO_NOT_TRACK=1", "CHECKPOINT_DISABLE=1", "NX_DAEMON=false", "RESTIC_CACHE_DIR=$DIR/restic-cache")
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if err != nil {
+		return d, err
+	}
+	npm := ""
+	if !o.offline {
+		out, err := exec.CommandContext(ctx, "npm", "config", "get", "registry").Output()
+		if err != nil {
+			return d, fmt.Errorf("ask npm for its registry: %w", err)
+		}
+		npm = strings.TrimSpace(string(out))
+	}
+	list := d.choose(o, seed)
+	host := strings.TrimPrefix(m.Registry.URL, "http:")
+	real := strings.NewReplacer("$UPSTREAM", npm, "$REGISTRY", m.Registry.URL+"/", "$HOST", host, "$TOKEN", scratch.Token, "$TMP", m.Temp)
+	lay := func(below string, files map[string]string) error {
+		for p, text := range files {
+			file := filepath.Join(below, p)
+			if rest, ok := strings.CutPrefix(p, "~/"); ok {
+				file = filepath.Join(m.Home, rest)
+			}
+			if err := m.Write(file, real.Replace(text)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := lay(m.Home, home); err != nil {
+		return d, err
+	}
+	for _, c := range list {
+		dir := filepath.Join(m.Home, "work", c.name)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), lay(dir, c.files)); err != nil {
+			return d, err
+		}
+	}
+	if err := m.Shell(); err != nil {
+		return d, err
+	}
+	if err := m.Guard(ctx, o.bin); err != nil {
+		return d, err
+	}
+	for _, c := range list {
+		if err := d.do(ctx, m, c, real.Replace(c.types)); err != nil {
+			return d, fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	s, err := m.Status(ctx)
+	d.lost = s.Lost
+	return d, err
+}
+
+// choose shuffles the chores and leaves out what cannot be done here.
+func (d *day) choose(o options, seed uint64) (list []chore) {
+	for _, c := range o.chores {
+		missing := slices.IndexFunc(c.needs, func(p string) bool { _, err := exec.LookPath(p); return err != nil })
+		switch {
+		case o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name):
+		case missing >= 0:
+			d.left = append(d.left, fmt.Sprintf("left out: %s needs %s", c.name, c.needs[missing]))
+		case c.net && o.offline:
+			d.left = append(d.left, fmt.Sprintf("left out: %s needs packages from elsewhere", c.name))
+		default:
+			list = append(list, c)
+		}
+	}
+	if r := rand.New(rand.NewPCG(seed, 0)); seed != 0 {
+		r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	}
+	return list
+}
+
+// do does one chore and notes what rang by then.
+func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) error {
+	ctx, cancel := context.WithTimeout(ctx, chored)
+	defer cancel()
+	dir := filepath.Join(m.Home, "work", c.name)
+	var out string
+	var status int
+	var err error
+	if c.alone {
+		// As cron does it: a session without a terminal, below the first process.
+		out, status, err = m.Alone(ctx, dir, line)
+	} else {
+		out, status, err = m.Do(ctx, fmt.Sprintf("cd %s\n(%s)", dir, line))
+	}
+	if err == nil && status != 0 {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	d.done++
+	alerts, err := m.Alerts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range alerts {
+		for _, f := range a.Findings {
+			line := fmt.Sprintf("%s: %s: %s (%s)", a.Severity, f.Detector, f.Summary, a.ID)
+			list := &d.low
+			if a.Severity > wormbell.Low {
+				list = &d.loud
+			}
+			if !slices.ContainsFunc(*list, func(s string) bool { return strings.HasPrefix(s, line) }) {
+				*list = append(*list, line+", after "+c.name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"wormbell/internal/executable"
+)
+
+// TestBreed: a seed stands for one worm, and different ones for different worms.
+func TestBreed(t *testing.T) {
+	for _, c := range campaigns {
+		seen := map[string]uint64{}
+		for seed := range uint64(50) {
+			w := breed(c, seed)
+			if err := w.check(); err != nil {
+				t.Errorf("%s, seed %d: %v", c.name, seed, err)
+			}
+			if again := breed(c, seed); !reflect.DeepEqual(w, again) {
+				t.Errorf("%s, seed %d: the second time it is another worm", c.name, seed)
+			}
+			text := js([]any{w.Package, w.Start, w.File, w.Script, w.Files})
+			if other, is := seen[text]; is {
+				t.Errorf("%s: seeds %d and %d are one worm", c.name, other, seed)
+			}
+			seen[text] = seed
+			var back Worm
+			if err := json.Unmarshal([]byte(js(w)), &back); err != nil || !reflect.DeepEqual(w, &back) {
+				t.Errorf("%s, seed %d: does not survive JSON: %v", c.name, seed, err)
+			}
+		}
+	}
+}
+
+// TestCheck: what would not be inert is refused.
+func TestCheck(t *testing.T) {
+	step := func(s Step) *Worm {
+		w := breed(campaigns[0], 0)
+		w.Script.Steps = append(w.Script.Steps, Step{Play: &Play{File: "$TMP/x", Script: Script{Language: "sh", Steps: []Step{s}}}})
+		return w
+	}
+	for name, w := range map[string]*Worm{
+		"a file of the machine":  step(Step{Read: &Read{Path: "/etc/passwd", How: "itself"}}),
+		"the real home":          step(Step{Read: &Read{Path: "~root/.npmrc", How: "itself"}}),
+		"out of the home":        step(Step{Write: &Write{Path: "~/../x"}}),
+		"another program":        step(Step{Run: &Run{Args: []string{"curl", "http://registry.example.com"}}}),
+		"a program of the disk":  step(Step{Run: &Run{Args: []string{"/bin/rm", "-rf", "~"}}}),
+		"a folder of the disk":   step(Step{Run: &Run{Args: []string{"npm", "publish"}, Dir: "/"}}),
+		"an unknown way to read": step(Step{Read: &Read{Path: "~/.npmrc", How: "dd"}}),
+		"two things at once":     step(Step{Read: &Read{Path: "~/.npmrc", How: "itself"}, Sleep: 1}),
+		"nothing":                step(Step{}),
+		"a script elsewhere":     step(Step{Play: &Play{File: "/tmp/x", Script: Script{Language: "sh"}}}),
+		"a language":             step(Step{Play: &Play{File: "$TMP/x", Script: Script{Language: "sh -c id;"}}}),
+	} {
+		if err := w.check(); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	for name, change := range map[string]func(*Worm){
+		"name":    func(w *Worm) { w.Package = "a b" },
+		"script":  func(w *Worm) { w.File = "../x.js" },
+		"start":   func(w *Worm) { w.Start = "prepare; id" },
+		"file":    func(w *Worm) { w.Files["/etc/x"] = "" },
+		"nothing": func(w *Worm) { w.Want = nil },
+	} {
+		w := breed(campaigns[0], 0)
+		if change(w); w.check() == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+// TestLanguages: a script does the same in every language.
+func TestLanguages(t *testing.T) {
+	for _, language := range languages {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			program := interpreter[language]
+			if _, err := exec.LookPath(program); err != nil {
+				t.Skipf("needs %s", program)
+			}
+			dir := t.TempDir()
+			places := &stagePlaces{home: filepath.Join(dir, "it's home"), tmp: filepath.Join(dir, "tmp"), control: filepath.Join(dir, "control"), token: `a'b"c$d`}
+			s := Script{Language: language, Steps: []Step{
+				write("~/a/b.txt", "one 'two' \"three\" \\ $HOME\nfour $TOKEN\n"),
+				{Write: &Write{Path: "$TMP/tool", Text: "#!/bin/sh\npwd >\"$1\"\nprintf %s \"$KEY\" >>\"$1\"\n", Mode: "755"}},
+				{Run: &Run{Args: []string{"$TMP/tool", "~/said"}, Dir: "~/a", Env: map[string]string{"KEY": "it's $TOKEN"}}},
+				{Read: &Read{Path: "~/a/b.txt", How: "itself"}},
+				{Read: &Read{Path: "~/none", How: "itself"}},
+				{Read: &Read{Path: "~/a/b.txt", How: "base64"}},
+				{Play: &Play{File: "$TMP/inner", Shell: true, Script: Script{Language: "sh", Steps: []Step{write("~/inner", "x")}}}},
+				{Sleep: 1},
+			}}
+			for _, d := range []string{places.home, places.tmp, places.control} {
+				if err := os.Mkdir(d, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file := filepath.Join(dir, "script")
+			if err := os.WriteFile(file, []byte(source(&s, places, nil)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(program, file).CombinedOutput()
+			if err != nil || len(out) > 0 {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for name, want := range map[string]string{
+				"it's home/a/b.txt": "one 'two' \"three\" \\ $HOME\nfour a'b\"c$d\n",
+				"it's home/said":    filepath.Join(dir, "it's home/a") + "\nit's a'b\"c$d",
+				"it's home/inner":   "x", "control/begun-0": "", "control/done-0": "", "control/done-1": "",
+			} {
+				if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != want {
+					t.Errorf("%s: %q %v, want %q", name, b, err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestMutators: a program of somebody else's changes the worms.
+func TestMutators(t *testing.T) {
+	dir := t.TempDir()
+	if err := executable.Write(filepath.Join(dir, "one"), "#!/bin/sh\nexec sed 's/\"file\":\"[^\"]*\"/\"file\":\"other.js\"/'\n"); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := zoo(context.Background(), options{n: 2, mutators: dir, print: true}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), `"file":"other.js"`); n < 2*len(campaigns) {
+		t.Errorf("%d files have the other name", n)
+	}
+	if err := executable.Write(filepath.Join(dir, "two"), "#!/bin/sh\nexec sed 's,~/.npmrc,/root/.npmrc,g'\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := zoo(context.Background(), options{n: 1, mutators: dir, print: true}, &out); err == nil {
+		t.Error("a worm that is not inert is accepted")
+	}
+}
+
+// TestPlay: worms are caught, and one that does nothing is not.
+func TestPlay(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: permission marks")
+	}
+	if out, err := exec.Command("npm", "--version").Output(); err != nil || !strings.HasPrefix(string(out), "11.") {
+		t.Skipf("needs npm 11, found %q (%v)", out, err)
+	}
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin, "wormbell/cmd/wormbelld")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, c := range campaigns {
+		for _, seed := range []uint64{0, 1} {
+			if r := play(t.Context(), breed(c, seed), bin); r.err != nil || !r.caught(none) {
+				t.Errorf("%s, seed %d: wants %v, rang %v, %v", c.name, seed, r.worm.Want, r.rang, r.err)
+			}
+		}
+	}
+	harmless := breed(campaigns[len(campaigns)-1], 0)
+	harmless.Script.Steps = []Step{write("$TMP/x", "harmless"), run("id")}
+	if r := play(t.Context(), harmless, bin); r.err != nil || r.caught(none) || r.grave {
+		t.Errorf("a script that does nothing: rang %v, %v", r.rang, r.err)
+	}
+}
