@@ -483,7 +483,7 @@ done
 }
 
 // TestRespondAtTerminal: a person reads the plan, agrees, and types the
-// password, which is not shown; without the yes nothing is done.
+// password, which is not shown; without the yes nothing is done, and the status says so.
 func TestRespondAtTerminal(t *testing.T) {
 	v := verdaccio.Start(t)
 	const password = "a-password-of-the-test"
@@ -498,7 +498,7 @@ func TestRespondAtTerminal(t *testing.T) {
 	term.pty.WriteString(respond + "; echo status-$?\n")
 	waits("Do all this? [y/N]")
 	term.pty.WriteString("n\n")
-	waits("status-0")
+	waits("status-2")
 	if v.Whoami(old) != "dev" || state(s.pids[0]) == "T" {
 		t.Error("something was done without a yes")
 	}
