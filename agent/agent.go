@@ -70,6 +70,8 @@ type agent struct {
 	budget  *budget
 	past    *past
 	decoys  *decoys
+	folders *folders
+	anew    *anew // nil before the store is open
 	gaps    *gaps // the engine's goroutine
 	demos   demos
 	calls   chan func() // work for the engine's goroutine from elsewhere
@@ -102,7 +104,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a := &agent{ctx: ctx, config: c, set: set, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
+	a := &agent{ctx: ctx, config: c, set: set, folders: set.folders, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
 		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func()), protect: c.Protect}
 	a.pulse, a.budget, a.gaps = newPulse(o.Heart, o.Log), newBudget(o.Log), newGaps(o.Log)
 	self := append([]int{os.Getpid()}, o.Self...)
@@ -122,7 +124,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	set.readTrust(o.Source, a.host.Lineage.Digest)
 	found := (len(c.Homes) == 0 || set.found) && os.Geteuid() == 0
 	if found {
-		problems, notices := leftOut(passwd.File, list)
+		problems, notices := a.folders.leftOut(passwd.File, list)
 		set.problems, set.notices = append(set.problems, problems...), append(set.notices, notices...)
 	}
 	set.tell(a.log)
@@ -144,10 +146,18 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.wait.Go(func() { a.took.run(ctx) })
 	a.wait.Go(func() { a.pulse.run(ctx) })
 	a.wait.Go(func() { a.budget.run(ctx, a.measure) })
-	anew := false                     // for homes that were not there
-	if found && o.Heart.Beat != nil { // who has no watchdog is not started again
+	a.anew = newAnew(a.store, a.log)
+	now := a.folders.machineHomes
+	if !found {
+		now = func() []watchers.Home {
+			list, _ := a.folders.homes(c.Homes, func(string, error) {}) // what cannot be guarded was told
+			return list
+		}
+	}
+	anew := false                                     // for homes that were not there
+	if (found || set.silent) && o.Heart.Beat != nil { // who has no watchdog is not started again
 		a.wait.Go(func() {
-			if anew = a.awaitHomes(ctx, machineHomes); anew {
+			if anew = a.awaitHomes(ctx, now); anew {
 				cancel()
 			}
 		})

@@ -132,6 +132,10 @@ func (a *agent) status() wormbell.Status {
 			s.Problems = append(s.Problems, problem)
 		}
 	}
+	for _, dir := range a.host.Tree.Silent() {
+		s.Problems = append(s.Problems, silentHome(dir))
+	}
+	s.Problems = append(s.Problems, a.anew.problems()...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost

@@ -49,7 +49,7 @@ const maxDemos = 4
 // demo guards dir for the given time at the request of user, who must own it
 // (the API has checked both), and returns once it is guarded.
 func (a *agent) demo(ctx context.Context, dir string, within time.Duration) error {
-	h, err := home(dir)
+	h, err := a.folders.home(dir, a.folders.keys()(dir))
 	if err != nil {
 		return err
 	}

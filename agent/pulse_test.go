@@ -165,7 +165,7 @@ func TestPulseWithoutOpeners(t *testing.T) {
 func TestNewHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		a := &agent{log: slog.New(slog.NewTextHandler(&log, nil))}
+		a := &agent{log: slog.New(slog.NewTextHandler(&log, nil)), folders: newFolders()}
 		a.host.Homes = []watchers.Home{{Dir: "/home/a", UID: 1000}}
 		began := time.Now()
 		there := func() []watchers.Home {

@@ -12,6 +12,7 @@ import (
 	"wormbell"
 	"wormbell/agent/api"
 	"wormbell/agent/settings"
+	"wormbell/internal/answer"
 	"wormbell/internal/trustrow"
 	"wormbell/watchers"
 )
@@ -27,10 +28,12 @@ type set struct {
 	notices  []string            // of what is, and is a lot
 	rows     []wormbell.TrustRow // of the administrator's files
 	found    bool                // the homes are those that are found, although a file names others
+	silent   bool                // one of those that were named did not answer
+	folders  *folders
 }
 
 func newSet(o Options, c Config) *set {
-	s := &set{from: o.Settings}
+	s := &set{from: o.Settings, folders: newFolders()}
 	if s.from == nil {
 		s.from = &settings.Settings{Config: c}
 	}
@@ -47,22 +50,35 @@ func (s *set) byFile(key string) bool {
 
 // homes returns the homes to guard. One that a file names and that is not there
 // is told, and if there is none of them, those that are found are guarded: the
-// same file goes to many machines.
+// same file goes to many machines. One that does not answer is told as well,
+// whoever names it.
 func (s *set) homes(given []string) ([]watchers.Home, error) {
-	if !s.byFile("homes") || len(given) == 0 {
-		return homes(given, nil)
+	if len(given) == 0 {
+		return s.folders.homes(given, nil)
 	}
-	file := s.from.From["homes"]
-	list, err := homes(given, func(why error) {
-		s.problems = append(s.problems, fmt.Sprintf("settings: %q names a home that is not guarded: %v", file, why))
+	file, wrong, silent := s.from.From["homes"], error(nil), 0
+	list, err := s.folders.homes(given, func(dir string, why error) {
+		switch {
+		case errors.Is(why, answer.ErrSilent):
+			silent++
+			s.problems = append(s.problems, fmt.Sprintf("home folder: %q: it does not answer; it is not guarded", dir))
+		case s.byFile("homes"):
+			s.problems = append(s.problems, fmt.Sprintf("settings: %q names a home that is not guarded: %v", file, why))
+		case wrong == nil:
+			wrong = why
+		}
 	})
-	if err == nil {
-		return list, nil
+	s.silent = silent > 0
+	switch {
+	case wrong != nil:
+		return nil, wrong
+	case err == nil || !s.byFile("homes"):
+		return list, err
 	}
 	s.problems = append(s.problems, fmt.Sprintf("settings: %q names no home that is there; those that are found are guarded", file))
 	delete(s.from.From, "homes")
 	s.found = true
-	return homes(nil, nil)
+	return s.folders.homes(nil, nil)
 }
 
 // keep writes down what is in force.

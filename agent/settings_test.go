@@ -39,7 +39,7 @@ func TestHomesOfAFile(t *testing.T) {
 	} {
 		s := newSet(Options{Settings: &settings.Settings{From: map[string]string{"homes": tt.from}}}, Config{})
 		list, err := s.homes(tt.given)
-		found, _ := homes(nil, nil)
+		found, _ := newFolders().homes(nil, nil)
 		want := tt.want
 		if want < 0 {
 			want = len(found)

@@ -15,6 +15,7 @@ import (
 	"wormbell"
 	"wormbell/internal/decoy"
 	"wormbell/watchers/internal/fanotify"
+	"wormbell/watchers/internal/tree"
 )
 
 // Bounds of one walk.
@@ -32,6 +33,11 @@ var errAbsent = errors.New("absent")
 type cannotGuard string
 
 func (e cannotGuard) Error() string { return string(e) }
+
+// notOn says that a file system is not one of this machine's.
+func notOn(fs string) error {
+	return cannotGuard("on a file system that cannot be guarded (" + fs + ")")
+}
 
 // place is a file or folder held by a descriptor that allows nothing but
 // asking (O_PATH).
@@ -59,6 +65,10 @@ type walk struct {
 // run does the walk.
 func (w *walk) run() {
 	defer w.closeFrom(0)
+	if fs := w.k.mounts.above(w.p.home.Dir); !localFS(fs) { // also to go there would be to ask
+		w.tell(w.p.path, notOn(fs))
+		return
+	}
 	home, err := w.enter(unix.AT_FDCWD, w.p.home.Dir, w.p.home.Dir)
 	switch {
 	case err == nil && home.is(unix.S_IFDIR):
@@ -238,6 +248,9 @@ func (w *walk) follow(dir *place, name string, last bool, tilde string) (at, in 
 
 // enter opens name in the folder dirfd, following nothing.
 func (w *walk) enter(dirfd int, name, real string) (*place, error) {
+	if fs := w.k.mounts.at(real); fs != "" && !localFS(fs) {
+		return nil, notOn(fs) // NFS looks again at the top of a mount whoever comes there
+	}
 	fd, err := unix.Openat(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ENAMETOOLONG):
@@ -253,7 +266,7 @@ func (w *walk) enter(dirfd int, name, real string) (*place, error) {
 	}
 	if p.is(unix.S_IFREG) || p.is(unix.S_IFDIR) {
 		if fs := w.k.mounts.kind(p.st.Mnt_id); !localFS(fs) {
-			return nil, cannotGuard("on a file system that cannot be guarded (" + fs + ")")
+			return nil, notOn(fs)
 		}
 	}
 	return p, nil
@@ -291,7 +304,8 @@ func list(dir *place, seg string) (names []string, more bool, err error) {
 // mounts knows the kinds of the mounted file systems, from the kernel's table
 // rather than by statfs(2), which a file system may never answer.
 type mounts struct {
-	kinds map[uint64]string // by the ID of the mount
+	kinds  map[uint64]string // by the ID of the mount
+	points map[string]string // by where it is mounted
 }
 
 // kind returns the type of the file system of a mount, "unknown" if it is in
@@ -307,8 +321,29 @@ func (m *mounts) kind(id uint64) string {
 	return "unknown"
 }
 
+// at returns the type of what is mounted at path, "" if nothing is.
+func (m *mounts) at(path string) string {
+	if m.points == nil {
+		m.read()
+	}
+	return m.points[path]
+}
+
+// above returns the type of the file system that path, which is absolute and has
+// no symbolic links in it, lies on.
+func (m *mounts) above(p string) string {
+	for ; ; p = path.Dir(p) {
+		if fs := m.at(p); fs != "" {
+			return fs
+		}
+		if p == "/" || p == "." {
+			return "" // the table of a chroot may not tell of its root
+		}
+	}
+}
+
 // forget makes the next question read the table anew.
-func (m *mounts) forget() { m.kinds = nil }
+func (m *mounts) forget() { m.kinds, m.points = nil, nil }
 
 // read reads /proc/self/mountinfo, see proc_pid_mountinfo(5).
 func (m *mounts) read() {
@@ -317,15 +352,19 @@ func (m *mounts) read() {
 		return
 	}
 	defer f.Close()
-	m.kinds = make(map[uint64]string)
+	m.kinds, m.points = make(map[uint64]string), make(map[string]string)
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		before, after, ok := strings.Cut(lines.Text(), " - ")
+		fields := strings.Fields(before)
 		number, _, ok2 := strings.Cut(before, " ")
 		kind, _, ok3 := strings.Cut(after, " ")
 		if id, err := strconv.ParseUint(number, 10, 64); ok && ok2 && ok3 && err == nil {
 			m.kinds[id] = kind
+			if len(fields) > 4 {
+				m.points[tree.Unescape(fields[4])] = kind // the last one covers the others
+			}
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -140,7 +139,7 @@ const (
 // goroutine.
 type histories struct {
 	homes []Home
-	open  func(path string) (*os.File, error) // regular files only, never blocking
+	open  func(path string) (tree.File, error) // regular files only, never blocking
 	log   *slog.Logger
 	seed  maphash.Seed
 	since time.Time // what was typed before is not news in a file that appears
@@ -149,7 +148,7 @@ type histories struct {
 	marks *marks            // how far they were read, for when the agent runs again
 }
 
-func newHistories(homes []Home, open func(string) (*os.File, error), log *slog.Logger) *histories {
+func newHistories(homes []Home, open func(string) (tree.File, error), log *slog.Logger) *histories {
 	return &histories{homes: homes, open: open, log: log, seed: maphash.MakeSeed(), since: time.Now(),
 		files: map[string]*historyFile{}, bad: map[string]string{}, marks: loadMarks("", log)}
 }
@@ -233,7 +232,7 @@ func (h *histories) formatOf(name string) (*Home, history.Format, bool) {
 var errOwner = errors.New("belongs to another user")
 
 // openOwned opens a history of the owner of home, or of root there.
-func (h *histories) openOwned(name string, home *Home) (*os.File, fs.FileInfo, error) {
+func (h *histories) openOwned(name string, home *Home) (tree.File, fs.FileInfo, error) {
 	f, err := h.open(name)
 	if err != nil {
 		return nil, nil, err

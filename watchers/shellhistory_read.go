@@ -16,7 +16,7 @@ import (
 const piece = 256 << 10
 
 // read brings s up to what f holds, and returns the commands that are new.
-func (h *histories) read(s *historyFile, f *os.File, fi fs.FileInfo, format history.Format, c tree.Change, baseline bool) ([]history.Entry, error) {
+func (h *histories) read(s *historyFile, f tree.File, fi fs.FileInfo, format history.Format, c tree.Change, baseline bool) ([]history.Entry, error) {
 	was, at := s.info, s.parser.Settled()
 	var told []history.Entry
 	var err error
@@ -44,7 +44,7 @@ func (h *histories) read(s *historyFile, f *os.File, fi fs.FileInfo, format hist
 
 // returned reads a file for the first time in this run, and tells what was added
 // since the agent ran last. At the very first look at a home all is known.
-func (h *histories) returned(s *historyFile, f *os.File, fi fs.FileInfo, format history.Format, c tree.Change) (told []history.Entry, err error) {
+func (h *histories) returned(s *historyFile, f tree.File, fi fs.FileInfo, format history.Format, c tree.Change) (told []history.Entry, err error) {
 	last, met := h.marks.Homes[s.home.Dir]
 	mark, marked := h.marks.Files[c.Path]
 	switch {
@@ -97,7 +97,7 @@ func (h *histories) returned(s *historyFile, f *os.File, fi fs.FileInfo, format 
 }
 
 // appended reads what was added to a file that is otherwise as it was.
-func (h *histories) appended(s *historyFile, f *os.File, size int64, c tree.Change) ([]history.Entry, error) {
+func (h *histories) appended(s *historyFile, f tree.File, size int64, c tree.Change) ([]history.Entry, error) {
 	p, sink := s.parser.Resume(), sink{}
 	if c.Time.After(s.till) {
 		s.left = nil
@@ -117,7 +117,7 @@ func (h *histories) appended(s *historyFile, f *os.File, size int64, c tree.Chan
 
 // rewritten reads a file that is another one than before, or was changed in
 // the middle, and finds out what is new in it.
-func (h *histories) rewritten(s *historyFile, f *os.File, fi fs.FileInfo, format history.Format, c tree.Change) ([]history.Entry, error) {
+func (h *histories) rewritten(s *historyFile, f tree.File, fi fs.FileInfo, format history.Format, c tree.Change) ([]history.Entry, error) {
 	next := s.known.Next()
 	p, err := pass(f, fi.Size(), format, next.Learn)
 	if err != nil {
@@ -145,7 +145,7 @@ func (h *histories) rewritten(s *historyFile, f *os.File, fi fs.FileInfo, format
 // appeared reads a file that was empty or not there. What is in it was typed
 // just now, unless it was copied or is being written anew: fish, for one,
 // begins with everything that bash knows.
-func (h *histories) appeared(s *historyFile, f *os.File, fi fs.FileInfo, format history.Format, c tree.Change) ([]history.Entry, error) {
+func (h *histories) appeared(s *historyFile, f tree.File, fi fs.FileInfo, format history.Format, c tree.Change) ([]history.Entry, error) {
 	next := s.known.Next()
 	p, err := pass(f, fi.Size(), format, next.Learn)
 	if err != nil {
@@ -204,7 +204,7 @@ func (h *histories) elsewhere(s *historyFile) map[uint64]struct{} {
 }
 
 // collect reads f once more for the commands that are new.
-func collect(s *historyFile, f *os.File, size int64, format history.Format, news *history.News) ([]history.Entry, error) {
+func collect(s *historyFile, f tree.File, size int64, format history.Format, news *history.News) ([]history.Entry, error) {
 	if news.Len() == 0 {
 		return nil, nil
 	}
@@ -219,7 +219,7 @@ func collect(s *historyFile, f *os.File, size int64, format history.Format, news
 
 // pass tells every command of the first size bytes of f, or of the last
 // maxHistory of them.
-func pass(f *os.File, size int64, format history.Format, tell func(history.Entry)) (*history.Parser, error) {
+func pass(f tree.File, size int64, format history.Format, tell func(history.Entry)) (*history.Parser, error) {
 	p, from := history.NewParser(format), int64(0)
 	if size > maxHistory {
 		from = size - maxHistory
@@ -241,7 +241,7 @@ func pass(f *os.File, size int64, format history.Format, tell func(history.Entry
 }
 
 // feed gives p the bytes of f between two offsets.
-func feed(p *history.Parser, f *os.File, from, to int64, tell func(history.Entry)) error {
+func feed(p *history.Parser, f tree.File, from, to int64, tell func(history.Entry)) error {
 	buf := make([]byte, min(piece, max(0, to-from)))
 	for from < to {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), to-from)], from)
@@ -260,7 +260,7 @@ func feed(p *history.Parser, f *os.File, from, to int64, tell func(history.Entry
 
 // endHash is the hash of the last bytes of f before the offset at, by which an
 // append is told from a file that was written over.
-func endHash(f *os.File, at int64, seed maphash.Seed) (uint64, error) {
+func endHash(f tree.File, at int64, seed maphash.Seed) (uint64, error) {
 	const n = 4 << 10
 	buf := make([]byte, min(n, at))
 	if _, err := f.ReadAt(buf, at-int64(len(buf))); err != nil && !errors.Is(err, io.EOF) {
@@ -269,7 +269,7 @@ func endHash(f *os.File, at int64, seed maphash.Seed) (uint64, error) {
 	return maphash.Bytes(seed, buf), nil
 }
 
-func endsAs(f *os.File, at int64, seed maphash.Seed, want uint64) bool {
+func endsAs(f tree.File, at int64, seed maphash.Seed, want uint64) bool {
 	got, err := endHash(f, at, seed)
 	return err == nil && got == want
 }

@@ -49,6 +49,10 @@ func NewTree(cfg TreeConfig) (*Tree, error) {
 // missed something.
 func (t *Tree) Run(ctx context.Context) error { return t.feed.Run(ctx) }
 
+// Silent are the homes on file systems that do not answer, such as one whose server
+// is gone. What happens there is not seen until they do.
+func (t *Tree) Silent() []string { return t.feed.Silent() }
+
 // errNoTree is returned by watchers that need one.
 var errNoTree = errors.New("no feed of the file tree")
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wormbell"
+	"wormbell/internal/answer"
 	"wormbell/internal/checkup"
 	"wormbell/internal/doctor"
 	"wormbell/internal/plain"
@@ -137,7 +138,7 @@ func (a *app) checkupConfig(ctx context.Context, home string) (c Agent, config c
 	if err != nil {
 		config.Agent.Status.Problems = append(config.Agent.Status.Problems, "the open alerts could not be read: "+err.Error())
 	}
-	real, err := inTime(ctx, agentTime, func() (string, error) { return filepath.EvalSymlinks(home) })
+	real, err := answer.Ask(ctx, answer.New(agentTime), home, func() (string, error) { return filepath.EvalSymlinks(home) })
 	if err != nil || !slices.Contains(s.Homes, real) {
 		return c, config // nobody rings for what is in it
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"wormbell/internal/answer"
 	"wormbell/internal/passwd"
 )
 
@@ -30,29 +31,6 @@ const nogroup = 65534
 // file system on their home can let root wait for ever.
 const statTime = 5 * time.Second
 
-// inTime runs do and returns its answer, or the error of ctx if it gives none in
-// time. What is left behind ends with the program.
-func inTime[T any](ctx context.Context, most time.Duration, do func() (T, error)) (T, error) {
-	type answer struct {
-		v   T
-		err error
-	}
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	done := make(chan answer, 1)
-	go func() {
-		v, err := do()
-		done <- answer{v, err}
-	}()
-	select {
-	case a := <-done:
-		return a.v, a.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
-}
-
 // homesOf returns the home dir, or, if that is "", those of root and of all
 // persons of this machine. Root asks only.
 func homesOf(ctx context.Context, dir string) ([]personHome, error) {
@@ -71,9 +49,9 @@ func homesOf(ctx context.Context, dir string) ([]personHome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the home: %w", err)
 	}
-	info, err := inTime(ctx, statTime, func() (fs.FileInfo, error) { return os.Stat(dir) })
+	info, err := answer.Ask(ctx, answer.New(statTime), dir, func() (fs.FileInfo, error) { return os.Stat(dir) })
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, answer.ErrSilent):
 		return nil, hint(fmt.Errorf("find the home: %q does not answer", dir), "it may lie on a file system whose server is gone: 'findmnt' shows them")
 	case err != nil:
 		return nil, fmt.Errorf("find the home: %w", err)
@@ -103,17 +81,18 @@ func ownedHome(dir string, uid int, list []passwd.Entry) personHome {
 // cannot be looked at is among them, and says why.
 func people(ctx context.Context, list []passwd.Entry, stat func(string) (fs.FileInfo, error)) (homes []personHome) {
 	var path *fs.PathError
+	look := answer.New(statTime)
 	for _, e := range list {
 		h := personHome{dir: filepath.Clean(e.Home), name: e.Name, uid: e.UID, gid: e.GID}
 		if slices.ContainsFunc(homes, func(o personHome) bool { return o.dir == h.dir && o.uid == h.uid }) {
 			continue
 		}
-		info, err := inTime(ctx, statTime, func() (fs.FileInfo, error) { return stat(h.dir) })
+		info, err := answer.Ask(ctx, look, h.dir, func() (fs.FileInfo, error) { return stat(h.dir) })
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // they have never been here
-		case errors.Is(err, context.DeadlineExceeded):
-			h.why = errors.New("it does not answer")
+		case errors.Is(err, answer.ErrSilent):
+			h.why = answer.ErrSilent
 		case err != nil:
 			if h.why = err; errors.As(err, &path) {
 				h.why = path.Err

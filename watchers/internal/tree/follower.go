@@ -2,12 +2,15 @@ package tree
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"wormbell/internal/answer"
 )
 
 // follower watches folder by folder where a whole file system cannot be
@@ -40,6 +43,9 @@ type follower struct {
 	notify   *notifier
 	budget   int
 	settle   []settling
+	turn     time.Duration        // farTurn
+	asked    time.Time            // when it was last asked whether far roots answer
+	heardOf  map[string]time.Time // when a far root last answered again
 }
 
 // settling is a folder that appeared a moment ago. It is gone through again:
@@ -65,7 +71,7 @@ const (
 )
 
 func newFollower(f *Feed) *follower {
-	return &follower{feed: f, log: f.cfg.Log, wake: make(chan struct{}, 1), explicit: map[string]bool{}}
+	return &follower{feed: f, log: f.cfg.Log, wake: make(chan struct{}, 1), explicit: map[string]bool{}, heardOf: map[string]time.Time{}, turn: farTurn}
 }
 
 // reset forgets what is watched, but not what was asked for. No run may be
@@ -156,6 +162,9 @@ func (l *follower) run(ctx context.Context) error {
 		if len(l.settle) > 0 {
 			wait = min(wait, max(0, time.Until(l.settle[0].again)))
 		}
+		if len(l.feed.Silent()) > 0 || slices.ContainsFunc(l.roots, func(r string) bool { return l.feed.farRoot(r) != "" }) {
+			wait = min(wait, max(0, time.Until(l.asked.Add(l.turn))))
+		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
@@ -167,6 +176,7 @@ func (l *follower) run(ctx context.Context) error {
 			l.poll(ctx)
 		}
 		l.settleSome(ctx)
+		l.again(ctx, l.farOnes(time.Now()))
 	}
 }
 
@@ -240,7 +250,7 @@ func (l *follower) begin() {
 	l.watched, l.polled = map[string]bool{}, map[string]*polled{}
 	kind := "poll"
 	if !slices.Contains(l.feed.cfg.Refuse, "fsnotify") {
-		n, err := newNotifier(l.feed.wanted)
+		n, err := newNotifier(l.feed.wanted, l.feed.looker)
 		if err != nil {
 			l.log.Warn("folders are polled", "err", err)
 		} else {
@@ -373,7 +383,11 @@ func (l *follower) list(dir string, found, into func(path string)) {
 func (l *follower) follow(dir string, rank int) {
 	share := [...]float64{0, homeShare, projectShare, 1}[rank]
 	if l.notify != nil && (l.watched[dir] || len(l.watched) < int(share*float64(l.budget))) {
-		full, err := l.notify.add(dir)
+		far := l.feed.farRoot(dir)
+		full, err := l.notify.add(far, dir)
+		if errors.Is(err, answer.ErrSilent) {
+			l.feed.fell(far)
+		}
 		if err == nil {
 			l.watched[dir] = true
 			return

@@ -9,15 +9,21 @@ import (
 	"syscall"
 
 	"github.com/fsnotify/fsnotify"
+
+	"wormbell/internal/answer"
 )
 
 // notifier is fsnotify with a queue of our own between, so that the kernel's,
 // which holds 16,384 events, is emptied while we are busy listing folders.
 type notifier struct {
-	w     *fsnotify.Watcher
-	ready chan struct{} // of 1: take has something
-	done  chan struct{} // closed when the reading goroutine has ended
-	keep  func(name []byte) bool
+	// ws watch by root, "" for all that answer at once: whoever waits for a file
+	// system holds up all others of the same watcher. The follower's goroutine.
+	ws     map[string]*fsnotify.Watcher
+	roots  map[string]string // of watched folders of the others
+	looker *answer.Looker    // how those are asked
+	ready  chan struct{}     // of 1: take has something
+	done   chan struct{}     // closed when the reading goroutine of the first has ended
+	keep   func(name []byte) bool
 
 	mu    sync.Mutex // guards what follows
 	queue []fsnotify.Event
@@ -28,33 +34,64 @@ type notifier struct {
 // 100,000 in folders that matter, most of which are not kept.
 const maxHeard = 1 << 18
 
-func newNotifier(keep func(name []byte) bool) (*notifier, error) {
+func newNotifier(keep func(name []byte) bool, looker *answer.Looker) (*notifier, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("start fsnotify: %w", err)
 	}
-	n := &notifier{w: w, ready: make(chan struct{}, 1), done: make(chan struct{}), keep: keep}
-	go n.read() // ends when w is closed; close waits for it
+	n := &notifier{ws: map[string]*fsnotify.Watcher{"": w}, roots: map[string]string{}, looker: looker,
+		ready: make(chan struct{}, 1), done: make(chan struct{}), keep: keep}
+	go func() { // ends when w is closed; close waits for it
+		defer close(n.done)
+		n.read(w)
+	}()
 	return n, nil
 }
 
 func (n *notifier) close() {
-	n.w.Close()
+	for root, w := range n.ws {
+		if root != "" {
+			n.looker.Do(context.Background(), root, w.Close) // who was left behind with it has it for good
+		}
+	}
+	n.ws[""].Close()
 	<-n.done
 }
 
-// add watches dir. full says that there are no watches left.
-func (n *notifier) add(dir string) (full bool, err error) {
-	err = n.w.Add(dir)
+// add watches dir. full says that there are no watches left. far is the root that
+// dir is in if that may never answer, else "".
+func (n *notifier) add(far, dir string) (full bool, err error) {
+	w := n.ws[far]
+	if w == nil {
+		if w, err = fsnotify.NewWatcher(); err != nil {
+			return true, fmt.Errorf("start fsnotify: %w", err)
+		}
+		n.ws[far] = w
+		go n.read(w) // ends when w is closed, which may never be
+	}
+	if far == "" {
+		err = w.Add(dir)
+	} else {
+		n.roots[dir] = far
+		err = n.looker.Do(context.Background(), far, func() error { return w.Add(dir) })
+	}
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENOMEM), err
 }
 
-func (n *notifier) remove(dir string) { n.w.Remove(dir) }
+func (n *notifier) remove(dir string) {
+	far, ok := n.roots[dir]
+	if !ok {
+		n.ws[""].Remove(dir)
+		return
+	}
+	delete(n.roots, dir)
+	w := n.ws[far]
+	n.looker.Do(context.Background(), far, func() error { return w.Remove(dir) })
+}
 
 // read moves what may matter into the queue.
-func (n *notifier) read() {
-	defer close(n.done)
-	events, errs := n.w.Events, n.w.Errors
+func (n *notifier) read(w *fsnotify.Watcher) {
+	events, errs := w.Events, w.Errors
 	for events != nil || errs != nil {
 		select {
 		case e, ok := <-events:

@@ -22,13 +22,13 @@ func parseMounts(b []byte) []mount {
 		if !ok || len(fields) < 6 || len(rest) < 1 || len(fields[4]) == 0 || fields[4][0] != '/' {
 			continue
 		}
-		all = append(all, mount{point: unescape(fields[4]), fstype: string(rest[0])})
+		all = append(all, mount{point: Unescape(fields[4]), fstype: string(rest[0])})
 	}
 	return all
 }
 
-// unescape undoes the octal escapes of blanks and backslashes.
-func unescape(b []byte) string {
+// Unescape undoes the octal escapes of blanks and backslashes in such a table.
+func Unescape[T string | []byte](b T) string {
 	octal := func(c byte) bool { return c >= '0' && c <= '7' }
 	var s strings.Builder
 	for i := 0; i < len(b); i++ {
@@ -127,3 +127,22 @@ var (
 		".local/share/nvim", ".local/state", ".local/lib", ".config/google-chrome", ".config/chromium", ".config/Code", ".config/Cursor", ".config/BraveSoftware",
 		".config/discord", ".config/Slack", "go/pkg", "snap", "Library/Caches", "Library/pnpm", "Library/Application Support", "AppData/Local/Temp", "AppData/Local/npm-cache", "AppData/Local/pnpm"}
 )
+
+// Far returns a function that tells on which mount of a table a path lies, if that
+// is of a file system that may never answer: its mount point, else "". An
+// automounter is none: below it each name is another file system.
+func Far(table []byte) func(path string) string {
+	all := parseMounts(table)
+	return func(path string) string {
+		var at mount
+		for _, m := range all {
+			if Within(path, m.point) && len(m.point) >= len(at.point) {
+				at = m
+			}
+		}
+		if at.fstype == "autofs" || !remote(at.fstype) {
+			return ""
+		}
+		return at.point
+	}
+}

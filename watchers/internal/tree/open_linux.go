@@ -26,14 +26,14 @@ func (f *Feed) ReadFile(path string, limit int) ([]byte, Info, error) {
 }
 
 func (f *Feed) readFile(path string, limit int) ([]byte, Info, error) {
-	file, info, err := f.open1(path, limit)
+	file, info, err := f.openFile(path, limit)
 	if err != nil {
 		return nil, info, err
 	}
 	defer file.Close()
 	b := make([]byte, 0, info.Size+1) // the last byte is for noticing the end
 	for {
-		n, err := file.Read(b[len(b):cap(b)])
+		n, err := file.ReadAt(b[len(b):cap(b)], int64(len(b)))
 		b = b[:len(b)+n]
 		switch {
 		case len(b) > limit: // it grew
@@ -46,6 +46,19 @@ func (f *Feed) readFile(path string, limit int) ([]byte, Info, error) {
 			b = append(b, 0)[:len(b)]
 		}
 	}
+}
+
+// openFile is open1 where that may never answer.
+func (f *Feed) openFile(path string, limit int) (*handle, Info, error) {
+	type opened struct {
+		file *os.File
+		info Info
+	}
+	o, err := far(f, path, func() (opened, error) {
+		file, info, err := f.open1(path, limit)
+		return opened{file, info}, err
+	}, func(o opened) { o.file.Close() })
+	return f.handle(path, o.file), o.info, err
 }
 
 // open1 opens a regular file of at most limit bytes.
@@ -74,38 +87,50 @@ func (f *Feed) open1(path string, limit int) (*os.File, Info, error) {
 // Stat returns what is at path, which must be below a covered root; nothing
 // is followed or opened.
 func (f *Feed) Stat(path string) (Info, error) {
-	fd, err := f.openPath(path, 0)
-	if err == nil {
-		defer unix.Close(fd)
-		var info Info
-		if info, err = stat(fd); err == nil {
-			return info, nil
+	info, err := far(f, path, func() (Info, error) {
+		fd, err := f.openPath(path, 0)
+		if err != nil {
+			return Info{}, err
 		}
+		defer unix.Close(fd)
+		return stat(fd)
+	})
+	if err != nil {
+		return Info{}, fmt.Errorf("stat %q: %w", path, err)
 	}
-	return Info{}, fmt.Errorf("stat %q: %w", path, err)
+	return info, nil
 }
 
 // Readlink returns where the symbolic link at path points to, as it is written.
 // path must be below a covered root; nothing is followed. What is no link gives
 // an error.
 func (f *Feed) Readlink(path string) (string, error) {
-	fd, err := f.openPath(path, 0)
-	if err == nil {
-		defer unix.Close(fd)
-		var n int
-		var st unix.Stat_t
-		buf := make([]byte, unix.PathMax)
-		if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFLNK {
-			err = unix.EINVAL // readlinkat would say ENOENT
-		}
-		if err == nil {
-			n, err = unix.Readlinkat(fd, "", buf)
-		}
-		if err == nil {
-			return string(buf[:n]), nil
-		}
+	to, err := far(f, path, func() (string, error) { return f.readlink(path) })
+	if err != nil {
+		return "", fmt.Errorf("read link %q: %w", path, err)
 	}
-	return "", fmt.Errorf("read link %q: %w", path, err)
+	return to, nil
+}
+
+func (f *Feed) readlink(path string) (string, error) {
+	fd, err := f.openPath(path, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", unix.EINVAL // readlinkat would say ENOENT
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
 }
 
 // stat describes an open file.

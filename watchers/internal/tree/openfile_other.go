@@ -9,7 +9,7 @@ import (
 
 // Open opens the regular file at path for reading, of any size, under the same
 // rules as [Feed.ReadFile]: for callers that need a part of it.
-func (f *Feed) Open(path string) (*os.File, error) {
+func (f *Feed) Open(path string) (File, error) {
 	if r := f.find(path); r == nil || r.backend == unseen {
 		return nil, fmt.Errorf("open %q: %w", path, ErrNotCovered)
 	}

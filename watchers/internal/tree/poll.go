@@ -57,7 +57,7 @@ func (l *follower) look(ctx context.Context, dir string) {
 	}
 	now, ok := l.stamp(dir)
 	if !ok {
-		if l.isRoot(dir) {
+		if l.isRoot(dir) || l.feed.silentAt(dir) {
 			return // it may come back
 		}
 		for path := range p.files {
@@ -70,6 +70,8 @@ func (l *follower) look(ctx context.Context, dir string) {
 	}
 	for path, was := range p.files {
 		switch is, ok := l.stamp(path); {
+		case !ok && l.feed.silentAt(path):
+			return
 		case !ok:
 			delete(p.files, path)
 			l.tell(Change{Op: Removed, Path: path, Source: "poll"})

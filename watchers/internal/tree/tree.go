@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/internal/answer"
 )
 
 // Op is what happened to a path.
@@ -99,8 +100,9 @@ const defaultQueue = 65536
 // Feed is the one source of changes for all watchers. Its methods are safe for
 // concurrent use, except that Run may be called again only once it returned.
 type Feed struct {
-	cfg  Config
-	subs atomic.Pointer[[]*Subscription]
+	cfg    Config
+	subs   atomic.Pointer[[]*Subscription]
+	looker *answer.Looker // asks roots that may never answer
 
 	mu    sync.Mutex // guards what follows and changes of subs
 	state *State     // nil until armed
@@ -108,6 +110,8 @@ type Feed struct {
 	names names      // the fanotify backend
 	low   *follower  // the others
 	ran   bool
+	// silent are the roots that do not answer; replaced, never changed.
+	silent []string
 }
 
 // root is the top of something that is covered: a home, or a mount below one.
@@ -150,7 +154,7 @@ func New(cfg Config) (*Feed, error) {
 		}
 		cfg.Homes[i] = filepath.Clean(h)
 	}
-	f := &Feed{cfg: cfg}
+	f := &Feed{cfg: cfg, looker: answer.New(farLimit)}
 	f.subs.Store(&[]*Subscription{})
 	f.open()
 	return f, nil
@@ -243,7 +247,7 @@ func (f *Feed) HomeOf(path string) int {
 // announce works out the state and tells subscribers if it changed. Called
 // when what is covered changed, and once it is all armed.
 func (f *Feed) announce() {
-	next := stateOf(f.covered(), f.cfg.Homes, f.low.backend(), f.low.shortage())
+	next := stateOf(f.covered(), f.cfg.Homes, f.low.backend(), f.low.shortage(), f.Silent())
 	f.mu.Lock()
 	changed := f.state == nil || *f.state != next
 	f.state = &next
@@ -257,7 +261,7 @@ func (f *Feed) announce() {
 
 // stateOf judges by the homes: a stick mounted below one that only fsnotify
 // can follow does not make the whole feed blind to who, but it is said.
-func stateOf(roots []root, homes []string, low, short string) State {
+func stateOf(roots []root, homes []string, low, short string, silent []string) State {
 	var backends, why []string
 	s := State{Who: true}
 	for _, r := range roots {
@@ -265,6 +269,10 @@ func stateOf(roots []root, homes []string, low, short string) State {
 		switch {
 		case r.backend == unseen:
 			why = append(why, r.path+" is not watched: "+r.why)
+			continue
+		case slices.Contains(silent, r.path):
+			s.Who = false
+			why = append(why, r.path+" does not answer and is not watched")
 			continue
 		case r.backend == byFolder:
 			b = low

@@ -449,12 +449,12 @@ func TestNewFoldersSettle(t *testing.T) {
 	dir := filepath.Join(r.home, "p")
 	r.sh(`mkdir p`)
 	r.until("the folder", func(c Change) bool { return c.Dir && c.Path == dir })
-	for deadline := time.Now().Add(20 * time.Second); r.feed.low.notify.w.Remove(dir) != nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); r.feed.low.notify.ws[""].Remove(dir) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the folder is not watched")
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); !slices.Contains(r.feed.low.notify.w.WatchList(), dir); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !slices.Contains(r.feed.low.notify.ws[""].WatchList(), dir); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the folder is not watched again")
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -40,10 +41,11 @@ func (f *Feed) Walk(ctx context.Context, dir string, visit func(dir, name string
 // List calls visit for every entry of one folder, in no order. It reports
 // whether the folder could be listed.
 func (f *Feed) List(dir string, visit func(name string, isDir bool)) bool {
-	d, err := f.openDir(dir)
+	file, err := far(f, dir, func() (*os.File, error) { return f.openDir(dir) }, func(file *os.File) { file.Close() })
 	if err != nil {
 		return false
 	}
+	d := f.handle(dir, file)
 	defer d.Close()
 	for n := 0; n < maxListing; {
 		entries, err := d.ReadDir(1024)
