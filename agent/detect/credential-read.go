@@ -28,6 +28,9 @@ then the detector says that it cannot see who.
 A row of the user's that names a program by its path, or a script, keeps a digest of the file as it was when that was allowed. Once
 the file has changed, by an update or by somebody else, the row covers nothing, and the finding says that the program changed
 since it was allowed.`,
+	Blind: "" +
+		"A secret that is in no file: in the environment, a keychain, another program's memory. A file that was open before the agent started. A read by\n" +
+		"root, on NFS and on FUSE. Which dependency read it, once its code runs within the project's own process (`node server.js`): then the project is named.",
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
 		return func(e wormbell.Event, s *Scope) {

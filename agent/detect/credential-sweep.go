@@ -31,6 +31,9 @@ reads that no row of the trust table vouches for; and again for each further kin
 
 Quiet for backups and indexers, for what Wormbell's own program announced to read, for a cloud tool that reads its own credentials together with others that its project may read, and
 for everything else that the table vouches for.`,
+	Blind: "" +
+		"Fewer than three kinds, which [`credential-read`](credential-read.md) tells of one by one; and a sweep whose parts are no longer one tree, as a\n" +
+		"service or `cron` was asked to run them.",
 	New: func() Check {
 		reads := NewRecent[wormbell.ProcessID](sweepWindow, 4000)
 		return func(e wormbell.Event, s *Scope) {

@@ -29,6 +29,8 @@ told once, however many decoys it meets. Below
 the script of a dependency, and below a script in a JavaScript runtime that nobody vouches for, nothing is.
 
 Of medium severity where it is not known who it was.`,
+	Blind: `
+A copy of a decoy: who may read it without a ring may carry it away. A decoy that was changed or replaced is none any more, and nobody rings for that.`,
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
 		return func(e wormbell.Event, s *Scope) {

@@ -19,7 +19,8 @@ type Detector struct {
 	ID       string            // file name, scene name and contract name, with hyphens
 	Title    string            // what happened, for a person: "A package's install script read your npm token"
 	Advice   string            // what to do next, one or two sentences
-	Doc      string            // when it fires and when not, for docs/detectors.md
+	Doc      string            // when it fires and when not, for its page in docs/detectors; when not begins with "Quiet"
+	Blind    string            // what it cannot see, for that page
 	Severity wormbell.Severity // of a finding that does not say its own
 	Kinds    []wormbell.Kind   // the events it wants to see; the first is the one it cannot do without
 	Who      bool              // it needs to know which process did it

@@ -390,18 +390,28 @@ func TestPlayedAlone(t *testing.T) {
 }
 
 func TestMarkdown(t *testing.T) {
-	text := detect.Markdown()
+	index, pages := detect.Markdown(), detect.Pages()
 	for _, d := range detect.All {
 		s, _ := load(t, d.ID)
 		first, _, _ := strings.Cut(s.Findings, "\n")
-		for _, want := range []string{"## " + d.ID, d.Title, d.Advice, first, strings.Fields(s.Prose)[0]} {
-			if !strings.Contains(text, want) {
+		page := pages[d.ID+".md"]
+		for _, want := range []string{"# " + d.ID, d.Title, d.Advice, first, strings.Fields(s.Prose)[0], "## When it stays quiet\n\n", "these ring for nobody", strings.TrimSpace(d.Blind)} {
+			if !strings.Contains(page, want) {
 				t.Errorf("%s: the page does not say %q", d.ID, want)
 			}
 		}
+		if d.Blind == "" {
+			t.Errorf("%s: nothing says what it cannot see", d.ID)
+		}
+		if named := strings.Contains(page, "Names: of programs"); named != d.Named {
+			t.Errorf("%s: the page says that it goes by names: %v", d.ID, named)
+		}
+		if !strings.Contains(index, "(detectors/"+d.ID+".md)") || !strings.Contains(index, d.Title) {
+			t.Errorf("%s: the list does not name it", d.ID)
+		}
 	}
-	if text != detect.Markdown() {
-		t.Error("the page is another each time")
+	if index != detect.Markdown() || !maps.Equal(pages, detect.Pages()) {
+		t.Error("the pages are others each time")
 	}
 }
 

@@ -25,6 +25,8 @@ it: any program can make itself a terminal. A user's pause is refused then, as i
 
 Quiet for other calls that were accepted: a person at a terminal and the tray make those. They are recorded as events. Closing an alert and
 letting a frozen process go on is never more than that: that alert has rung, and what goes on raises a new one.`,
+	Blind: `
+What root does: it needs no call. A program that types at a person's own terminal is that person as far as anybody can tell.`,
 	New: func() Check {
 		reported := NewRecent[callKey](time.Minute, 500)
 		return func(e wormbell.Event, s *Scope) {

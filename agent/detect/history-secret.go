@@ -19,6 +19,9 @@ fits as well. The command is shown masked, the token itself is kept nowhere.
 
 Quiet for placeholders from documentation (their checksum is wrong), for references such as ${NPM_TOKEN}, and for a line reported within the
 last hour.`,
+	Blind: `
+A token whose kind it does not know, a password, a command that a shell keeps in no history, and a line that is older than the agent's first
+look at the home.`,
 	New: func() Check {
 		reported := NewRecent[historyKey](time.Hour, 500)
 		return func(e wormbell.Event, s *Scope) {

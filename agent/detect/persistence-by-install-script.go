@@ -32,6 +32,9 @@ program that has raised an alert, but is no install script, writes in projects a
 Quiet for what a program that npx runs writes into a project, for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup),
 the project's own scripts (prepare: husky), for repositories that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
 Where the system does not tell who wrote a file the detector sees only the programs, and says that it cannot see who.`,
+	Blind: "" +
+		"Places that are not in its table: `/etc`, files that a place's own file names, `PYTHONSTARTUP`, projects in hidden folders. What is written: a harmless\n" +
+		"line rings like a harmful one. A service manager or `cron` that is asked over its socket, not by its program; another hard link of a file.",
 	New: func() Check {
 		w := persistence{
 			reported: NewRecent[placeKey](10*time.Minute, 2000),

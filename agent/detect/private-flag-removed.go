@@ -26,6 +26,8 @@ second time, when the same process tree runs a publish within ten minutes; mediu
 
 Low, so listed but not shown, when a person did it in an editor or with npm pkg delete private, or git brought it. Quiet when the flag was
 not there before, and when the file goes away.`,
+	Blind: `
+A project whose manifest was not known before, and a manifest whose writer keeps it open: it is looked at once it is closed.`,
 	New: func() Check {
 		w := privateWatch{
 			gone:     NewRecent[string](justRemoved, 1000),

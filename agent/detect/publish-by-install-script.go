@@ -21,6 +21,8 @@ Fires at the first publish (npm, pnpm, yarn or bun, staged or not) by the lifecy
 detached. No dependency has business publishing anything while it is installed.
 
 Quiet for dry runs, and for prepublishOnly, postpublish and the like of the project that is being published: that is no dependency.`,
+	Blind: `
+A publish without a package manager, by a request of the worm's own: that is seen by the token that it reads. Whether a publish succeeded.`,
 	New: func() Check {
 		reported := NewRecent[publishKey](time.Minute, 1000)
 		return func(e wormbell.Event, s *Scope) {

@@ -44,6 +44,9 @@ within a minute or ten times within an hour from one program is a loop as well.
 
 Quiet for releases, by what they do and not by name: each publish comes from a workspace of one project, under the name it had before, once.
 Quiet for a person who publishes by hand, also again and again because it fails, and for dry runs.`,
+	Blind: `
+A publish without a package manager, by a request of the worm's own: that is seen by the token that it reads. The name inside a tarball of more than
+8 MB, or of one that comes from a URL.`,
 	New: func() Check {
 		l := loopWatch{
 			attempts: NewRecent[wormbell.ProcessID](loopWindow, loopMemory),

@@ -33,6 +33,9 @@ its token; high if nobody is above.
 
 Quiet for what a person types, for a person's shell scripts, for helpers that git or docker start for themselves, and for whatever tools vouched
 for start: a terraform that asks aws.`,
+	Blind: "" +
+		"Tools of other words, a tool's own library, a request to a helper over its socket (an SSH agent, git's credential cache). A copy under another name\n" +
+		"is known only where its arguments are telling: trufflehog, `auth token`, `credential fill` and some more, not `pass show`.",
 	New: func() Check {
 		w := wormCommands{
 			reported: NewRecent[commandKey](10*time.Minute, 1000),

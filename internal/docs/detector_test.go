@@ -92,9 +92,9 @@ func TestWriteADetector(t *testing.T) {
 			t.Errorf("%s:%d: %s\n%s\nit printed\n%s", c.Page, c.Line, c.Text, fault, out)
 		}
 	}
-	made, err := os.ReadFile(filepath.Join(dir, "docs/detectors.md"))
-	if err != nil || !strings.Contains(string(made), "## clipboard-by-install-script") {
-		t.Errorf("the detector is not in docs/detectors.md (%v)", err)
+	made, err := os.ReadFile(filepath.Join(dir, "docs/detectors/clipboard-by-install-script.md"))
+	if err != nil || !strings.Contains(string(made), "# clipboard-by-install-script") {
+		t.Errorf("the detector has no page (%v)", err)
 	}
 
 	// What the page says of seeing it fail.

@@ -11,10 +11,14 @@ import (
 // All returns the generated pages: their text by file name, from the top of
 // the repository.
 func All() map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"docs/commands.md":  cli.Markdown(),
 		"docs/config.md":    settings.Markdown(),
 		"docs/detectors.md": detect.Markdown(),
 		"docs/tokens.md":    respond.Markdown(),
 	}
+	for name, text := range detect.Pages() {
+		all["docs/detectors/"+name] = text
+	}
+	return all
 }
