@@ -5,7 +5,10 @@
 // [Event] travels to become an [Alert].
 package wormbell
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Kind names what happened, as object.verb.
 type Kind string
@@ -21,13 +24,14 @@ const (
 	ProcessStart   Kind = "process.start"   // a process executed a program
 	ProcessExit    Kind = "process.exit"    // a process ended
 	ShellCommand   Kind = "shell.command"   // a command was added to a shell's history
+	ConnectionSeen Kind = "connection.seen" // a process of a tree that the agent looks at is connected to somewhere
 	AgentCall      Kind = "agent.call"      // somebody asked the agent to loosen the guard, or see [Announced]
 	Gap            Kind = "gap"             // events were lost here; Count says how many
 )
 
 // Kinds lists every kind, in the order above.
 var Kinds = []Kind{FileRead, FileWrite, FileRemove, ManifestChange, PackageAdd, PackageRemove,
-	ProcessStart, ProcessExit, ShellCommand, AgentCall, Gap}
+	ProcessStart, ProcessExit, ShellCommand, ConnectionSeen, AgentCall, Gap}
 
 // Announced is the Line of an agent.call by which one of our own programs says
 // that it is going to read the file Path within the next Count seconds.
@@ -48,10 +52,18 @@ type Event struct {
 	Was     *Manifest `json:"was,omitempty"`     // manifest.change: what it said before; nil if not known
 	Is      *Manifest `json:"is,omitempty"`      // manifest.change: what it says now; nil if it is gone or not readable
 	Line    string    `json:"line"`              // shell.command: the command, secrets masked; agent.call, gap: what it was about
+	Address string    `json:"address,omitempty"` // connection.seen: the other end, "192.0.2.1:443"; never a name
 	Secrets []string  `json:"secrets,omitempty"` // shell.command: kinds of the secrets masked in Line, e.g. "npm access token"
 	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known; agent.call: see [Announced]
 	Demo    bool      `json:"demo,omitempty"`    // it happened inside a demonstration
 	Decoy   bool      `json:"decoy,omitempty"`   // file.read: the file is a [Decoy], and nothing of a person's is in it
+}
+
+// Loopback reports whether the other end of a connection.seen is the machine
+// itself, or the container that the process is in.
+func (e *Event) Loopback() bool {
+	to, err := netip.ParseAddrPort(e.Address)
+	return err == nil && to.Addr().Unmap().IsLoopback()
 }
 
 // Package names a package of a registry.

@@ -184,7 +184,7 @@ func TestWatchersSorted(t *testing.T) {
 		t.Error("watchers.All is not sorted by name")
 	}
 	for _, w := range watchers.All {
-		file := map[string]string{"autostart": "autostart.go", "credentials": "credentials.go", "manifests": "manifests.go",
+		file := map[string]string{"autostart": "autostart.go", "connections": "connections.go", "credentials": "credentials.go", "manifests": "manifests.go",
 			"nodemodules": "nodemodules.go", "processes": "processes.go", "shellhistory": "shellhistory.go"}[w.Name]
 		if _, err := os.Stat(filepath.Join("watchers", file)); err != nil || file == "" {
 			t.Errorf("watcher %q has no file of its own: %v", w.Name, err)

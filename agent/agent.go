@@ -113,6 +113,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	defer a.host.Lineage.Close()
 	a.decoys = newDecoys(c.State, list, o.Log)
 	a.host.Decoys = a.decoys.told
+	a.host.Trees = watchers.NewTrees()
 	if a.host.Tree, err = a.newTree(list); err != nil {
 		return fmt.Errorf("%w: %w", ErrCannot, err)
 	}
@@ -220,7 +221,16 @@ func (a *agent) count(e wormbell.Event) {
 // record stores f. The store keeps it in memory when the disk fails, so an
 // error is told and nothing more.
 func (a *agent) record(f wormbell.Finding) {
+	if f.Again {
+		if err := a.store.Extend(f); err != nil {
+			a.log.Error("store evidence", "err", err)
+		}
+		return
+	}
 	d := detect.ByID(f.Detector)
+	if root, whole := detect.Followed(f); d.Follow && root != nil {
+		a.host.Trees.Look(root.ID(), whole)
+	}
 	got, err := a.store.Record(f, alert.Meta{Title: d.Title, Advice: d.Advice, Severity: d.Severity})
 	if err != nil {
 		a.log.Error("store alert", "err", err)

@@ -56,7 +56,7 @@ func (a *agent) demo(ctx context.Context, dir string, within time.Duration) erro
 	d := &demo{home: h, until: time.Now().Add(within), armed: map[string]bool{}, ready: make(chan struct{})}
 	var run []watchers.Watcher
 	for _, w := range watchers.All {
-		if w.Name != "processes" { // there is one system, and it is watched already
+		if w.Name != "processes" && w.Name != "connections" { // there is one system, and it is watched already
 			run = append(run, w)
 		}
 	}

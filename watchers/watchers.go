@@ -26,6 +26,7 @@ type Watcher struct {
 // All lists every watcher, sorted by name.
 var All = []Watcher{
 	autostartWatcher,
+	connectionsWatcher,
 	credentialsWatcher,
 	manifestsWatcher,
 	nodeModulesWatcher,
@@ -48,6 +49,8 @@ type Host struct {
 	State string
 	// Decoys are those that lie in the homes; nil for none.
 	Decoys *Decoys
+	// Trees are those whose connections are looked at; nil for none.
+	Trees *Trees
 	// Stores enables stores that are off by default, by their ID.
 	Stores []string
 	// Alive is called by the path that answers openers each time it has gone

@@ -172,6 +172,22 @@ func (inc *incident) with(c claim) *incident {
 	return v
 }
 
+// extended returns inc with the evidence of c added to the finding that c
+// repeats; nil if there is none. Nothing else changes: not when it was last
+// found, nor how often.
+func (inc *incident) extended(c claim) *incident {
+	i := slices.IndexFunc(inc.findings, func(f *finding) bool { return f.detector == c.Detector && f.subject == c.Subject })
+	if i < 0 {
+		return nil
+	}
+	v := inc.clone()
+	v.join(c.procs)
+	f := *v.findings[i]
+	f.add(c.Evidence)
+	v.findings[i] = &f
+	return v
+}
+
 // clone copies what edits replace. Findings are shared until replaced.
 func (inc *incident) clone() *incident {
 	v := *inc
@@ -237,11 +253,12 @@ type eventKey struct {
 	time             int64
 	kind             wormbell.Kind
 	path, line, pack string
+	address          string
 	proc             procKey
 }
 
 func keyOfEvent(e wormbell.Event) eventKey {
-	k := eventKey{kind: e.Kind, path: e.Path, line: e.Line, pack: e.Package.String(), proc: keyOf(e.Process)}
+	k := eventKey{kind: e.Kind, path: e.Path, line: e.Line, pack: e.Package.String(), address: e.Address, proc: keyOf(e.Process)}
 	if !e.Time.IsZero() {
 		k.time = e.Time.UnixNano()
 	}

@@ -58,6 +58,30 @@ func (s *Store) Record(f wormbell.Finding, d Meta) (wormbell.Alert, error) {
 	return inc.view(), nil
 }
 
+// Extend adds the evidence of f to the finding of this detector and subject that
+// its process tree has raised. It never begins an alert: what was closed
+// meanwhile, or merged away, stays as it is. Like [Store.Record] it returns an
+// error only after Close.
+func (s *Store) Extend(f wormbell.Finding) error {
+	c := newClaim(f, Meta{}, s.cfg.Now())
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	for _, h := range s.candidates(c) {
+		full, err := s.full(h)
+		if err != nil {
+			s.cfg.Log.Warn("cannot read evidence", "alert", h.head.ID, "err", err)
+		}
+		if v := full.extended(c); v != nil {
+			s.commit(nil, v)
+			break
+		}
+	}
+	return nil
+}
+
 // candidates returns the incidents c belongs to, oldest first. Called with
 // write held.
 func (s *Store) candidates(c claim) (out []*incident) {

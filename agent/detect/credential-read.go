@@ -16,6 +16,7 @@ var credentialRead = Detector{
 	Severity: wormbell.High,
 	Kinds:    []wormbell.Kind{wormbell.FileRead},
 	Who:      true,
+	Follow:   true,
 	Doc: `
 Fires when a guarded credential file is opened for reading by a process that no row of the trust table vouches for: most of all
 anything below the install script of a dependency, and scripts that nobody vouches for.

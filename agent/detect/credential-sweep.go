@@ -25,6 +25,7 @@ var credentialSweep = Detector{
 	Severity: wormbell.Critical,
 	Kinds:    []wormbell.Kind{wormbell.FileRead},
 	Who:      true,
+	Follow:   true,
 	Doc: `
 Fires when one process tree opens three kinds of credentials (npm tokens, AWS keys, GitHub token …) within ten minutes, counting only
 reads that no row of the trust table vouches for; and again for each further kind.

@@ -19,6 +19,7 @@ var decoyRead = Detector{
 	Severity: wormbell.Critical,
 	Kinds:    []wormbell.Kind{wormbell.FileRead},
 	Who:      true,
+	Follow:   true,
 	Doc: `
 Fires when anything opens one of the decoys that 'wormbell decoy plant' has planted: files with made-up credentials that no program has
 a reason to read. It does not matter who: what is vouched for rings as well if it was given the decoy's name, also by a person.

@@ -25,6 +25,7 @@ type Detector struct {
 	Kinds    []wormbell.Kind   // the events it wants to see; the first is the one it cannot do without
 	Who      bool              // it needs to know which process did it
 	Named    bool              // it knows what it looks for by names or digests, which an author changes: never the only one for a campaign
+	Follow   bool              // where the tree of its finding connects to is evidence, too
 	New      func() Check      // makes a check with fresh memory
 }
 
@@ -66,6 +67,7 @@ type Engine struct {
 	running   []*running
 	byKind    map[wormbell.Kind][]*running
 	suspects  suspects
+	followed  followed
 	commands  *Recent[string] // shell.command events by user
 	announced announced
 	problems  []string
@@ -108,6 +110,14 @@ func (en *Engine) Observe(e wormbell.Event) []wormbell.Finding {
 	for _, f := range s.found {
 		if f.Severity >= wormbell.Medium {
 			en.suspects.add(f.Process)
+			if ByID(f.Detector).Follow {
+				en.followed.add(f, e)
+			}
+		}
+	}
+	if e.Kind == wormbell.ConnectionSeen {
+		if f, ok := en.followed.joined(e); ok {
+			return append(s.found, f)
 		}
 	}
 	return s.found

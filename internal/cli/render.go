@@ -220,6 +220,11 @@ func deed(e wormbell.Event) (verb, what string) {
 		return "ran", what
 	case wormbell.ShellCommand:
 		return "typed", e.Line
+	case wormbell.ConnectionSeen:
+		if e.Loopback() {
+			return "connected to", e.Address + " (this machine)"
+		}
+		return "connected to", e.Address
 	case wormbell.AgentCall:
 		return "asked us to", e.Line
 	case wormbell.Gap:

@@ -47,9 +47,11 @@ func grow(a wormbell.Alert) forest {
 // fileDeed is deed for what a process did to a file, in fewer words: the list
 // below the tree has them all.
 func fileDeed(e wormbell.Event) string {
-	switch verb, _ := deed(e); e.Kind {
+	switch verb, what := deed(e); e.Kind {
 	case wormbell.FileRead, wormbell.FileWrite, wormbell.FileRemove:
 		return verb + " " + e.Path
+	case wormbell.ConnectionSeen:
+		return verb + " " + what
 	case wormbell.ManifestChange:
 		if e.Was != nil && e.Is != nil && e.Was.Private && !e.Is.Private {
 			return `removed "private" from ` + e.Path

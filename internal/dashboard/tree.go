@@ -136,6 +136,11 @@ func (s *Server) deed(e wormbell.Event) (deed, bool) {
 		}
 	case wormbell.ShellCommand:
 		d.Mark, d.What, key = "other", e.Line, words.DashVerbTyped
+	case wormbell.ConnectionSeen:
+		d.Mark, d.What, key = "other", e.Address, words.DashVerbConnect
+		if e.Loopback() {
+			key = words.DashVerbConnLocal
+		}
 	case wormbell.AgentCall:
 		d.Mark = "other"
 		d.What, key = s.asked(e.Line)

@@ -178,6 +178,7 @@ func formatEvents(events []wormbell.Event, ids map[*wormbell.Process]string) []b
 			add("pkg", e.Package.String())
 		}
 		add("line", e.Line)
+		add("address", e.Address)
 		add("secrets", strings.Join(e.Secrets, ","))
 		if e.Count != 0 {
 			add("count", strconv.Itoa(e.Count))

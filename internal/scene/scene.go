@@ -301,7 +301,7 @@ func parseManifest(s string) *wormbell.Manifest {
 }
 
 // eventKeys are the keys of an event's extras.
-var eventKeys = []string{"was", "is", "pkg", "line", "secrets", "count", "user", "source", "path", "demo", "decoy"}
+var eventKeys = []string{"was", "is", "pkg", "line", "address", "secrets", "count", "user", "source", "path", "demo", "decoy"}
 
 func parseEvent(words []string, byID map[string]*wormbell.Process) (e wormbell.Event, err error) {
 	if len(words) < 3 {
@@ -339,6 +339,8 @@ func parseEvent(words []string, byID map[string]*wormbell.Process) (e wormbell.E
 			e.Package = parsePackage(value)
 		case "line":
 			e.Line = value
+		case "address":
+			e.Address = value
 		case "secrets":
 			e.Secrets = strings.Split(value, ",")
 		case "count":

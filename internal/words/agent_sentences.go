@@ -230,6 +230,7 @@ var agentForms = []form{
 	{En: "not root: of other users' processes nothing is known but that they start and end", Ja: "root ではないため、ほかのユーザーのプロセスは開始と終了しか分かりません"},
 	{En: "without CAP_SYS_PTRACE: of other users' processes nothing is known but that they start and end", Ja: "CAP_SYS_PTRACE がないため、ほかのユーザーのプロセスは開始と終了しか分かりません"},
 	{En: "fanotify is switched off: who changes files is not known", Ja: "fanotify が無効なため、ファイルを書き換えたプログラムは分かりません"},
+	{En: "not root: other people's processes are not looked at", Ja: "root ではないため、ほかのユーザーのプロセスは調べられません"},
 	{En: "not root: who changes files is not known", Ja: "root ではないため、ファイルを書き換えたプログラムは分かりません"},
 	{En: "%[1]w does not report names: who changes files is not known", Ja: "%[1]s は名前を通知しないため、ファイルを書き換えたプログラムは分かりません"},
 	{En: "%[1]w: what other machines change is seen late, and who is not known", Ja: "%[1]s：ほかのコンピューターによる変更は検知が遅れ、変更したプログラムは分かりません"},

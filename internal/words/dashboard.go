@@ -49,6 +49,8 @@ const (
 	DashVerbRefused   Key = "dash-verb-refused"
 	DashVerbGot       Key = "dash-verb-got"
 	DashVerbMissed    Key = "dash-verb-missed"
+	DashVerbConnect   Key = "dash-verb-connect"
+	DashVerbConnLocal Key = "dash-verb-connect-local"
 	DashDidClose      Key = "dash-did-close"
 	DashDidMute       Key = "dash-did-mute"
 	DashDidReopen     Key = "dash-did-reopen"
@@ -218,6 +220,8 @@ var dashboardTexts = map[Key]text{
 	DashVerbRefused:        {En: "asked Wormbell in vain to", Ja: "Wormbell への要求（拒否）"},
 	DashVerbGot:            {En: "had Wormbell do this:", Ja: "Wormbell への要求（受け付け）"},
 	DashVerbMissed:         {En: "events were lost here:", Ja: "ここで失われたイベント："},
+	DashVerbConnect:        {En: "connected to", Ja: "接続先"},
+	DashVerbConnLocal:      {En: "connected to this machine:", Ja: "接続先（このコンピューター自身）"},
 	"dash-nothing-exposed": {En: "Nothing is known to have been read, taken or published.", Ja: "読み取り、持ち出し、公開は確認されていません。"},
 	"dash-x-files":         {En: "Files that were read", Ja: "読み取られたファイル"},
 	"dash-x-variables":     {En: "Variables within reach", Ja: "読み取られた可能性のある環境変数"},

@@ -32,7 +32,7 @@ const (
 // the evidence alone, which ends with the event that led to the finding.
 func who(f wormbell.Finding) *wormbell.Process {
 	for _, e := range slices.Backward(f.Evidence) {
-		if e.Process != nil {
+		if e.Process != nil && e.Kind != wormbell.ConnectionSeen { // that came after, perhaps from a child
 			return e.Process
 		}
 	}

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -283,7 +284,8 @@ func (u *unit) testAsPlainRoot() {
 	}
 	lostNothing(u.t, u.VM, is)
 	for _, s := range is.Sensors {
-		if want := map[bool]string{true: "ebpf", false: "fanotify"}[s.Name == "processes"]; s.Backend != want || !s.Who || s.Why != "" {
+		want := map[string]string{"processes": "ebpf", "connections": "proc"}[s.Name]
+		if s.Backend != cmp.Or(want, "fanotify") || !s.Who || s.Why != "" {
 			u.t.Errorf("%s by %s, who %v, %s", s.Name, s.Backend, s.Who, s.Why)
 		}
 	}
