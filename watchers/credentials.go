@@ -47,6 +47,9 @@ func planGuards(homes []Home, table []stores.Store, enabled []string) (on []guar
 					off = append(off, p.guarded(file, wormbell.GuardOff, ""))
 					continue
 				}
+				if store.Search && slices.ContainsFunc(p.segs, hasPattern) {
+					continue // a search finds what there is of these
+				}
 				on = append(on, p)
 			}
 		}
@@ -73,6 +76,12 @@ func matchName(seg, name string) bool {
 	}
 	ok, _ := path.Match(seg, name)
 	return ok
+}
+
+// means reports whether a file's name is one that the last segment of a
+// pattern of this store means.
+func means(store *stores.Store, seg, name string) bool {
+	return matchName(seg, name) && !(hasPattern(seg) && store.Harmless(name))
 }
 
 // sortGuarded puts a list in the order that people see.

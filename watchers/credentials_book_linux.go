@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"wormbell/internal/stores"
 	"wormbell/watchers/internal/fanotify"
 )
 
@@ -25,10 +26,14 @@ type guardedFile struct {
 // file or not.
 type guardedName struct {
 	seg    string // may hold a pattern
+	store  *stores.Store
 	home   Home
 	folder string // with ~
 	as     string // with ~: the symbolic link that leads here; "" if the name itself is guarded
 }
+
+// means reports whether a file of this name in the folder is guarded.
+func (n *guardedName) means(base string) bool { return means(n.store, n.seg, base) }
 
 func (n *guardedName) file(base string) guardedFile {
 	if n.as != "" {
@@ -39,7 +44,7 @@ func (n *guardedName) file(base string) guardedFile {
 
 // maxBook bounds the files that are remembered. Those that were replaced are
 // kept: another link to them, or a descriptor, may still lead to the secret.
-const maxBook = 1024
+const maxBook = 4096
 
 // guardBook is what the keeper knows and the answering path asks. A look into
 // it takes no lock.
@@ -200,7 +205,7 @@ func (b *guardBook) find(f *fanotify.File) (guardedFile, bool) {
 	// has a guarded name here.
 	for dir, names := range v.dirs {
 		for _, n := range names {
-			if !matchName(n.seg, base) {
+			if !n.means(base) {
 				continue
 			}
 			if id, ok := fileAt(dir + "/" + base); ok && id == f.ID {
@@ -214,7 +219,7 @@ func (b *guardBook) find(f *fanotify.File) (guardedFile, bool) {
 // inFolder returns the guarded file that base in the folder at dir is.
 func (b *guardBook) inFolder(dir, base string) (guardedFile, bool) {
 	for _, n := range b.view.Load().dirs[dir] {
-		if matchName(n.seg, base) {
+		if n.means(base) {
 			return n.file(base), true
 		}
 	}

@@ -58,11 +58,13 @@ type keeper struct {
 
 	stores   []guardPattern // of the table
 	decoys   int            // the round of Host.Decoys that is in plan
-	plan     []guardPattern // stores, then decoys
+	searched int            // the round of the search that is in plan
+	plan     []guardPattern // stores, then what was searched for, then decoys
 	off      []wormbell.Guarded
-	literals map[string]map[int]bool // name → patterns that it may concern
-	metas    map[string]map[int]bool // the same for patterns of names
-	results  []walk                  // the last walk of each pattern
+	beyond   []wormbell.Guarded                      // what the search found and does not guard
+	literals map[string]map[int]bool                 // name → patterns that it may concern
+	metas    map[fanotify.ID]map[string]map[int]bool // the same for patterns of names, by the folder
+	results  []walk                                  // the last walk of each pattern
 	told     []wormbell.Guarded
 }
 
@@ -89,7 +91,7 @@ func newKeeper(c *credentials) (*keeper, error) {
 		c: c, watch: watch, wake: wake,
 		folders: make(map[fanotify.ID]*folderWatch),
 		wds:     make(map[int32]fanotify.ID),
-		decoys:  -1,
+		decoys:  -1, searched: -1,
 	}
 	k.stores, k.off = planGuards(c.host.Homes, c.table, c.host.Stores)
 	k.replan()
@@ -99,11 +101,12 @@ func newKeeper(c *credentials) (*keeper, error) {
 // replan makes the plan, and reports whether it is another one now.
 func (k *keeper) replan() bool {
 	decoys, round, news := k.c.host.Decoys.news(k.decoys)
-	if k.plan != nil && !news {
+	searched, beyond, turn, found := k.c.search.news(k.searched)
+	if k.plan != nil && !news && !found {
 		return false
 	}
-	k.decoys = round
-	k.plan = append(slices.Clip(k.stores), planDecoys(k.c.host.Homes, decoys)...)
+	k.decoys, k.searched, k.beyond = round, turn, beyond
+	k.plan = slices.Concat(k.stores, searched, planDecoys(k.c.host.Homes, decoys))
 	for i := range k.results {
 		// Not looked at yet is nil. What stays is not let go of for a moment.
 		if p := k.results[i].p; p != nil && p.decoy != nil && !slices.ContainsFunc(decoys, func(d wormbell.Decoy) bool {
@@ -113,10 +116,12 @@ func (k *keeper) replan() bool {
 		}
 	}
 	k.results = make([]walk, len(k.plan))
-	k.literals, k.metas = make(map[string]map[int]bool), make(map[string]map[int]bool)
+	k.literals, k.metas = make(map[string]map[int]bool), make(map[fanotify.ID]map[string]map[int]bool)
 	for i := range k.plan {
 		for _, seg := range k.plan[i].segs {
-			k.byName(seg, i)
+			if !hasPattern(seg) {
+				k.byName(nil, seg, i)
+			}
 		}
 	}
 	return true
@@ -127,11 +132,15 @@ func (k *keeper) close() {
 	k.wake.Close()
 }
 
-// byName remembers that a change of this name may concern pattern i.
-func (k *keeper) byName(name string, i int) {
+// byName remembers that a change of this name may concern pattern i; if it is a
+// pattern itself, a change in dir.
+func (k *keeper) byName(dir *place, name string, i int) {
 	m := k.literals
 	if hasPattern(name) {
-		m = k.metas
+		if m = k.metas[dir.id()]; m == nil {
+			m = make(map[string]map[int]bool)
+			k.metas[dir.id()] = m
+		}
 	}
 	if m[name] == nil {
 		m[name] = make(map[int]bool)
@@ -151,6 +160,9 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 	defer unix.Close(table)
 	k.c.host.Decoys.onNews(k.wake.Wake)
 	defer k.c.host.Decoys.onNews(nil)
+	k.c.search.onNews(k.wake.Wake)
+	defer k.c.search.onNews(nil)
+	k.c.search.began(ctx)
 	k.replan()
 	k.lookAtAll()
 	ready()
@@ -282,7 +294,7 @@ func (k *keeper) change(e inotifyopen.Event, concerned map[int]bool) bool {
 	for i := range k.literals[string(e.Name)] {
 		concerned[i] = true
 	}
-	for seg, patterns := range k.metas {
+	for seg, patterns := range k.metas[id] {
 		if matchName(seg, string(e.Name)) {
 			for i := range patterns {
 				concerned[i] = true
@@ -304,6 +316,7 @@ func (k *keeper) lookAtAll() {
 			k.watch.Remove(f.wd)
 			delete(k.folders, id)
 			delete(k.wds, f.wd)
+			delete(k.metas, id)
 		}
 	}
 	k.tell()
@@ -389,11 +402,13 @@ func alike(a, b wormbell.Guarded) bool {
 
 // tell tells the list of guarded files if it has changed.
 func (k *keeper) tell() {
-	list := slices.Clone(k.off)
+	list := slices.Concat(k.off, k.beyond)
 	for i := range k.results {
 		list = append(list, k.results[i].found...)
 	}
 	sortGuarded(list)
+	// A file that two patterns of a store mean is one.
+	list = slices.CompactFunc(list, func(a, b wormbell.Guarded) bool { return a.User == b.User && a.Store == b.Store && a.Path == b.Path })
 	if k.told == nil || !slices.EqualFunc(list, k.told, alike) {
 		k.told = list
 		k.c.out.Guards(slices.Clone(list))

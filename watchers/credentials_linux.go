@@ -27,6 +27,8 @@ type credentials struct {
 	who   func(pid int) *wormbell.Process // host.Lineage.Reading
 	book  *guardBook
 	flood flood
+	// search finds more files to guard; nil if there is nothing to search for.
+	search *search
 }
 
 func newCredentials(host Host, out Out) *credentials {
@@ -48,6 +50,13 @@ func newCredentials(host Host, out Out) *credentials {
 }
 
 func (c *credentials) run(ctx context.Context) error {
+	if c.search = newSearch(&c.host, c.table); c.search != nil {
+		ctx, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { c.search.run(ctx) }) // beside the keeper, which opens nothing that is not asked for
+		defer wg.Wait()
+		defer cancel()
+	}
 	if !slices.Contains(c.host.Refuse, "fanotify") {
 		err := c.runPerm(ctx)
 		if !errors.Is(err, errRefused) {

@@ -22,7 +22,7 @@ import (
 const (
 	maxLinks   = 16   // symbolic links on the way to one file
 	maxEntries = 4096 // entries of a folder that are matched with a pattern
-	maxMatches = 256  // of them that are guarded
+	maxMatches = 256  // of them that are guarded, and files of one pattern
 )
 
 // errAbsent says that there is nothing by that name yet.
@@ -60,6 +60,7 @@ type walk struct {
 	open  []int
 	found []wormbell.Guarded
 	names map[string][]guardedName
+	files int // that the pattern led to
 }
 
 // run does the walk.
@@ -86,8 +87,8 @@ func (w *walk) descend(dir *place, tilde string, segs []string) {
 	last := len(rest) == 0
 	// Arm first, look then: what appears in between is told by an event.
 	var names []guardedName
-	if last && w.p.decoy == nil { // what else comes to be called like a decoy is none
-		names = []guardedName{{seg: seg, home: w.p.home, folder: tilde}}
+	if last && w.folders() {
+		names = []guardedName{{seg: seg, store: w.p.store, home: w.p.home, folder: tilde}}
 	}
 	w.arm(dir, seg, names)
 	if !hasPattern(seg) {
@@ -95,27 +96,41 @@ func (w *walk) descend(dir *place, tilde string, segs []string) {
 		return
 	}
 	matches, more, err := list(dir, seg)
+	if last {
+		matches = slices.DeleteFunc(matches, w.p.store.Harmless)
+	}
 	if err != nil {
 		w.tell(w.p.path, err)
 		return
 	}
 	for _, name := range matches {
+		if w.files >= maxMatches {
+			more = true
+			break
+		}
 		mark := len(w.open)
 		w.step(dir, name, tilde, rest)
 		w.closeFrom(mark)
 	}
 	if more {
-		w.tell(w.p.path, cannotGuard("too many files match"))
+		w.tell(w.p.path, cannotGuard(whyMany))
 	} else if len(matches) == 0 {
 		w.tell(tilde+"/"+strings.Join(segs, "/"), errAbsent)
 	}
 }
 
+// whyMany is why the rest of the files that a pattern means is not guarded.
+const whyMany = "too many files match"
+
+// folders reports whether opens in the folder of the file matter, too. What else
+// comes to be called like a decoy is none.
+func (w *walk) folders() bool { return w.p.decoy == nil && !w.p.store.Alone }
+
 // step goes on with one name of dir.
 func (w *walk) step(dir *place, name, tilde string, rest []string) {
 	tilde += "/" + name
 	whole := strings.Join(append([]string{tilde}, rest...), "/")
-	at, in, err := w.follow(dir, name, len(rest) == 0 && w.p.decoy == nil, tilde)
+	at, in, err := w.follow(dir, name, len(rest) == 0 && w.folders(), tilde)
 	switch {
 	case err != nil:
 		w.tell(whole, err)
@@ -124,6 +139,7 @@ func (w *walk) step(dir *place, name, tilde string, rest []string) {
 	case len(rest) > 0:
 		w.tell(whole, errAbsent)
 	default:
+		w.files++
 		w.tell(whole, w.guard(at, in, tilde))
 	}
 }
@@ -176,7 +192,7 @@ func reason(err error) string {
 // arm has changes of name in dir noticed, and opens of the files that names
 // mean.
 func (w *walk) arm(dir *place, name string, names []guardedName) {
-	w.k.byName(name, w.index)
+	w.k.byName(dir, name, w.index)
 	inside := dir.real == w.p.home.Dir || strings.HasPrefix(dir.real, w.p.home.Dir+"/")
 	own := int(dir.st.Uid) == w.p.home.UID && w.p.home.UID != 0
 	switch {
@@ -208,7 +224,7 @@ func (w *walk) follow(dir *place, name string, last bool, tilde string) (at, in 
 		if links > 0 { // dir itself is armed already
 			var names []guardedName
 			if last && len(todo) == 0 {
-				names = []guardedName{{seg: name, home: w.p.home, as: tilde}}
+				names = []guardedName{{seg: name, store: w.p.store, home: w.p.home, as: tilde}}
 			}
 			w.arm(cur, name, names)
 		}

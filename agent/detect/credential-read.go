@@ -26,6 +26,9 @@ terminal or in an editor, for backups, for what the user has allowed, and for th
 plan that the person is shown. A read whose author the system cannot tell is no finding:
 then the detector says that it cannot see who.
 
+Low only, and so without a notice, if the install script of a dependency reads the .env of the very project that it is installed into: some well-known packages
+do so to set themselves up (Prisma), and nothing tells them from a thief who takes that one file. It counts as a kind in a sweep all the same.
+
 A row of the user's that names a program by its path, or a script, keeps a digest of the file as it was when that was allowed. Once
 the file has changed, by an update or by somebody else, the row covers nothing, and the finding says that the program changed
 since it was allowed.`,
@@ -51,7 +54,11 @@ since it was allowed.`,
 			if doubt := s.engine.trust.Doubt(e); doubt != "" {
 				summary += "; " + doubt
 			}
-			s.Report(wormbell.Finding{Subject: e.Path, Summary: summary})
+			f := wormbell.Finding{Subject: e.Path, Summary: summary}
+			if store.ID == "env" && s.engine.trust.ownProject(ancestry.Dependency(e.Process), e.Path) {
+				f.Severity = wormbell.Low
+			}
+			s.Report(f)
 		}
 	},
 }

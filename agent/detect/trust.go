@@ -30,13 +30,15 @@ const (
 	PackageManager Who = "package-manager" // npm, pnpm, yarn or bun itself, vouched for, reading a file of its own and running nobody's code meanwhile
 	Reader         Who = "reader"          // one of the store's programs by name, vouched for
 	ReaderAtPlace  Who = "reader-at-place" // a program from one of the folders where the store's programs live in a home
-	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home
+	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home or a sandbox
 	AnySigned      Who = "signer:*"        // any program, and any script, that is vouched for
 	TypedProgram   Who = "typed-program"   // a native program that a person starts by hand, vouched for or not
 	ProjectCode    Who = "project-code"    // a script from a home, or a program run in or from one
 	ProjectPython  Who = "project-python"  // the same, in Python
 	ShellScript    Who = "shell-script"    // a shell, whatever it runs
 	BackupTool     Who = "backup-tool"     // one of backupTools, native, from a home
+	Prompt         Who = "at-prompt"       // node or Python without a script, reading what was typed to it before
+	Container      Who = "in-container"    // a program in a container, which installs no packages
 )
 
 // Under says which ancestry a row still holds below.
@@ -63,6 +65,8 @@ var Rows = []Row{
 	{"backup-tool-in-home", "*", BackupTool, NotScript, "backup and synchronising tools are often single files in ~/.local/bin and read everything"},
 	{"shell-script-reads", "*", ShellScript, NotScript, "backup and set-up scripts source and copy such files"},
 	{"project-code-reads-project-store", "project", ProjectCode, NotSuspect, "the cloud libraries in a project's own code read these to log in"},
+	{"container-reads-env", "env", Container, NotSuspect, "a project's folder is mounted into the container that runs it; its programs are nobody's on this system"},
+	{"prompt-reads-its-history", "history", Prompt, NotSuspect, "node and Python remember what was typed at their prompt, and read it when they show one"},
 	{"python-reads-netrc", "netrc", ProjectPython, NotScript, "the requests library looks into ~/.netrc before every request"},
 }
 
@@ -216,7 +220,7 @@ func (r reader) is(who Who) bool {
 	case ReaderAtPlace:
 		return !ancestry.LoadsCode(p) && slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.Contains(code(p), place) }) && r.t.inHome(code(p))
 	case NativeReader:
-		return native && named && r.t.inHome(p.Exe)
+		return native && named && (r.t.inHome(p.Exe) || sandboxed(p))
 	case AnySigned:
 		return p.Signer != "" && !ancestry.LoadsCode(p)
 	case TypedProgram:
@@ -229,6 +233,10 @@ func (r reader) is(who Who) bool {
 		return ancestry.Shell(p) && !r.t.temp(code(p))
 	case BackupTool:
 		return native && slices.Contains(backupTools, p.Name()) && r.t.inHome(p.Exe)
+	case Prompt:
+		return r.prompt()
+	case Container:
+		return inContainer(p)
 	}
 	return false
 }
@@ -287,7 +295,7 @@ func (r reader) projectCode() bool {
 	if r.p.Script != "" {
 		return r.t.inHome(r.p.Script)
 	}
-	return r.t.inHome(r.p.Exe) || r.t.inHome(r.p.Cwd) && !r.t.temp(r.p.Exe)
+	return r.t.inHome(r.p.Exe) || r.t.inHome(r.p.Cwd) && (!r.t.temp(r.p.Exe) || r.t.builtByGo(r.p))
 }
 
 func (r reader) under(u Under) bool {

@@ -27,8 +27,28 @@ func TestOf(t *testing.T) {
 		{"~/.claude/.credentials.json", "claude"},
 		{"~/.codex/auth.json", "codex"},
 		{"~/.ssh/id_ed25519", "ssh"},
+		{"~/.ssh/id_ed25519.pub", ""},
+		{"~/.ssh/id_ed25519-cert.pub", ""},
+		{"~/.ssh/work.pem", "ssh"},
+		{"~/.ssh/server_rsa", "ssh"},
 		{"~/.ssh/known_hosts", ""},
+		{"~/.ssh/config", ""},
+		{"~/.ssh/authorized_keys", ""},
 		{"~/.env", "env"},
+		{"~/work/app/.env", "env"},
+		{"~/work/app/.env.production", "env"},
+		{"~/a/b/c/d/e/.env", "env"},
+		{"~/a/b/c/d/e/f/.env", ""},
+		{"~/work/app/.env.example", ""},
+		{"~/work/app/.env.local.sample", ""},
+		{"~/work/app/.env.template", ""},
+		{"~/work/app/.environment", ""},
+		{"~/.cache/app/.env", ""},
+		{"~/.continue/.env", "continue"},
+		{"~/.gnupg/private-keys-v1.d/0123.key", "gpg"},
+		{"~/.gnupg/pubring.kbx", ""},
+		{"~/.config/mozilla/firefox/x.default/key4.db", "browser"},
+		{"~/.config/solana/id.json", "solana"},
 		{"/home/me/.npmrc", ""},
 		{"", ""},
 	} {
@@ -62,23 +82,22 @@ func TestAll(t *testing.T) {
 			if _, err := path.Match(p, ""); err != nil {
 				t.Errorf("%s: %q: %v", s.ID, p, err)
 			}
+			// The search matches the last name by its beginning, and the rest by Holds.
+			if begin, _ := strings.CutSuffix(path.Base(p), "*"); s.Search && strings.ContainsAny(begin, `*?[\`) {
+				t.Errorf("%s: %q: the search wants a name, or the beginning of one and a star", s.ID, p)
+			}
 			if other, ok := owner[p]; ok {
 				t.Errorf("%q is in %s and in %s", p, other, s.ID)
 			}
 			owner[p] = s.ID
 			// A file must lead back to its own row, else the rows of two stores overlap.
-			file := strings.ReplaceAll(strings.ReplaceAll(p, ".*", ".x"), "*", "x")
+			file := strings.NewReplacer("[^.]*", "x", ".*", ".x", "*", "x").Replace(p)
 			if of := stores.Of(file); of == nil || of.ID != s.ID {
 				t.Errorf("%s: %q leads to %v", s.ID, file, of)
 			}
 		}
 	}
-	for _, id := range []string{"ssh", "env", "browser", "editor", "wallet", "gpg", "password-manager", "history"} {
-		if s := stores.ByID(id); s == nil || !s.Off {
-			t.Errorf("%s must be in the table and off by default", id)
-		}
-	}
-	for _, id := range []string{"npm", "yarn", "pnpm", "bun", "gh", "git", "netrc", "aws", "gcloud", "azure", "docker", "kube", "vault", "pypi", "claude", "codex", "gemini", "copilot"} {
+	for _, id := range []string{"ssh", "env", "browser", "editor", "wallet", "gpg", "password-manager", "history", "npm", "yarn", "pnpm", "bun", "gh", "git", "netrc", "aws", "gcloud", "azure", "docker", "kube", "vault", "pypi", "claude", "codex", "gemini", "copilot"} {
 		if s := stores.ByID(id); s == nil || s.Off {
 			t.Errorf("%s must be guarded by default", id)
 		}

@@ -44,6 +44,7 @@ var storeNames = map[string]string{
 	"vault":            "Vault トークン",
 	"vercel":           "デプロイ用トークン",
 	"wallet":           "暗号資産ウォレット",
+	"solana":           "Solana の鍵",
 	"windsurf":         "API キーを含む Windsurf の設定",
 	"yarn":             "yarn のレジストリトークン",
 }

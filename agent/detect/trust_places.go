@@ -1,0 +1,97 @@
+package detect
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"wormbell"
+	"wormbell/internal/ancestry"
+)
+
+// These say where programs come from that are nobody's on this system and yet
+// are what they are called as far as anything in a home is: none of them grants
+// more than a file in ~/.local/bin gets.
+
+// sandboxed reports whether p is a program of a Flatpak, a Snap or an AppImage.
+// What it is called is a name inside of a mount namespace or a mount of its own,
+// which says as little as a name in a home. A program of this system that
+// somebody made load other code has such a name, too: that is none.
+func sandboxed(p *wormbell.Process) bool {
+	return p.Signer == "" && !p.Foreign && slices.ContainsFunc([]string{"/usr/bin/", "/usr/lib/", "/usr/libexec/", "/app/", "/snap/", "/tmp/.mount_"}, func(dir string) bool {
+		return strings.HasPrefix(p.Exe, dir)
+	})
+}
+
+// builtByGo reports whether p is what `go run` or `go test` has built in a
+// temporary folder, and started.
+func (t *Trust) builtByGo(p *wormbell.Process) bool {
+	g := p.Parent
+	return strings.Contains(p.Exe, "/go-build") && g != nil && g.Name() == "go" && g.Script == "" && (g.Signer != "" || t.inHome(g.Exe))
+}
+
+// containers are the programs below which a container's run. Nothing that a
+// script does puts it there unless it asks the container engine.
+var containers = []string{"containerd-shim", "containerd-shim-runc-v2", "conmon"}
+
+// inContainer reports whether p runs in a container, and not below a package
+// manager that installs: whose scripts run there is not known, as no package
+// manager in a container is vouched for.
+func inContainer(p *wormbell.Process) bool {
+	for a := range p.Chain {
+		if a != p && a.Signer != "" && a.Script == "" && slices.Contains(containers, path.Base(a.Exe)) {
+			return p.Signer == ""
+		}
+		if installs(a) {
+			return false
+		}
+	}
+	return false
+}
+
+// installs reports whether p calls itself a package manager and does anything
+// but run what a project says.
+func installs(p *wormbell.Process) bool {
+	client, args, ok := ancestry.Client(p)
+	if !ok || !ancestry.NamedInstaller(p) {
+		return false
+	}
+	i := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })
+	switch client {
+	case "npx", "pnpx", "bunx":
+		return false
+	}
+	return i < 0 || !slices.Contains([]string{"run", "run-script", "rum", "urn", "start", "restart", "test", "t", "tst", "exec", "x", "dev", "build", "node"}, args[i])
+}
+
+// prompt reports whether the program of r is node or Python at its prompt, and
+// reads what was typed there before.
+func (r reader) prompt() bool {
+	p := r.p
+	switch path.Base(r.path) {
+	case ".node_repl_history":
+		return ancestry.JavaScript(p) && p.Script == "" && !ancestry.LoadsCode(p) && len(p.Args) == 1 && p.TTY != "" && !p.Foreign
+	case ".python_history": // a script may show a prompt, too: `manage.py shell`
+		return ancestry.Interpreter(p) && strings.HasPrefix(path.Base(p.Exe), "py") && p.TTY != "" && !p.Foreign
+	}
+	return false
+}
+
+// ownProject reports whether the file at p, with ~, lies in the project for
+// which a package manager runs the dependency's script d. What the package
+// manager was started in says which that is; the script can only narrow it.
+func (t *Trust) ownProject(d *wormbell.Process, p string) bool {
+	if d == nil || d.Parent == nil || !ancestry.Installer(d.Parent) {
+		return false
+	}
+	root, _, ok := strings.Cut(d.Cwd, "/node_modules/")
+	if !ok {
+		return false
+	}
+	root, started, folder := t.tilde(root), t.tilde(d.Parent.Cwd), path.Dir(p)
+	if root == "~" || started == "~" || folder == "~" || !strings.HasPrefix(root, "~/") {
+		return false
+	}
+	within := func(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+	return (within(root, started) || within(started, root)) && (within(folder, root) || within(root, folder))
+}
