@@ -40,7 +40,7 @@ type options struct {
 }
 
 func main() {
-	o := options{chores: chores}
+	o := options{chores: slices.Concat(chores, storeChores)}
 	flag.IntVar(&o.days, "days", 1, "have `N` days, each with a home of its own")
 	flag.Uint64Var(&o.seed, "seed", 1, "the first day's order; 0 is that of the list")
 	flag.StringVar(&o.only, "only", "", "do these chores alone, by `NAME,...`")
