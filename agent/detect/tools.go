@@ -51,11 +51,11 @@ var tools = []tool{
 	{id: "git credential", names: []string{"git-credential-*"}, words: []string{"get"}, strict: true, by: gitPrograms},
 	{id: "git credential", names: []string{"git-credential-manager*"}, words: []string{"github", "list"}, strict: true},
 
-	{id: "npm token", names: []string{"npm", "pnpm"}, words: []string{"token"}, strict: true},
-	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "yarn"}, words: []string{"config", "get", "*_authToken"}, strict: true},
-	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "yarn"}, words: []string{"get", "*_authToken"}, strict: true},
-	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "yarn"}, words: []string{"config", "get", "*_password"}, strict: true},
-	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "yarn"}, words: []string{"config", "get", "*_auth"}, strict: true},
+	{id: "npm token", names: []string{"npm", "pnpm", "pn"}, words: []string{"token"}, strict: true},
+	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"config", "get", "*_authToken"}, strict: true},
+	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"get", "*_authToken"}, strict: true},
+	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"config", "get", "*_password"}, strict: true},
+	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"config", "get", "*_auth"}, strict: true},
 	{id: "npm config get _authToken", names: []string{"yarn"}, words: []string{"config", "get", "npmAuth*"}, strict: true},
 
 	{id: "secret-tool", names: []string{"secret-tool"}, words: []string{"lookup"}, strict: true},
@@ -66,7 +66,7 @@ var tools = []tool{
 	{id: "security (the macOS keychain)", names: []string{"security"}, words: []string{"dump-keychain"}, strict: true},
 	{id: "keyring get", names: []string{"keyring"}, words: []string{"get"}, strict: true},
 	{id: "wormbell exec", names: []string{"wormbell"}, words: []string{"exec"}, strict: true},
-	{id: "wormbell vault", names: []string{"wormbell"}, words: []string{"vault"}, strict: true, by: []string{"pnpm", "pnpm.cjs", "pnpm.mjs"}},
+	{id: "wormbell vault", names: []string{"wormbell"}, words: []string{"vault"}, strict: true, by: []string{"pnpm", "pn", "pnpm.cjs", "pnpm.mjs"}},
 
 	{id: "aws credentials", names: []string{"aws"}, words: []string{"configure", "export-credentials"}, shape: true},
 	{id: "aws credentials", names: []string{"aws"}, words: []string{"configure", "get", "aws_*"}},
@@ -259,7 +259,11 @@ func callsIn(line string, parent *wormbell.Process) (calls []call) {
 // parse reads the arguments as npm and pnpm do, of which the table names
 // commands of one word: else `npm run token` were one.
 func (c *call) parse() {
-	if name := c.names[0]; name == "npm" || name == "pnpm" {
+	name := c.names[0]
+	if name == "pn" {
+		name = "pnpm"
+	}
+	if name == "npm" || name == "pnpm" {
 		command, words, _ := publish.Command(name, c.args)
 		if command == "c" {
 			command = "config"

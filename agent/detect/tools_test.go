@@ -71,6 +71,7 @@ func TestWormCommands(t *testing.T) {
 		`[deb:npm] /usr/bin/node /usr/bin/npm config get registry`:                                                "",
 		`[deb:npm] /usr/bin/node /usr/bin/npm whoami`:                                                             "",
 		`[deb:pnpm] /usr/bin/pnpm config get //r.example.com/:_authToken`:                                         "npm config get _authToken",
+		`[root] /usr/lib/node_modules/pnpm/pn config get //r.example.com/:_authToken`:                             "npm config get _authToken",
 		`[deb:yarn] /usr/bin/node /usr/bin/yarn config get npmAuthToken`:                                          "npm config get _authToken",
 		`[root] /usr/bin/wormbell exec -- npm run x`:                                                              "wormbell exec",
 		`[root] /usr/bin/wormbell vault list`:                                                                     "wormbell vault",

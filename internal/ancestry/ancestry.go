@@ -310,6 +310,8 @@ func JavaScript(p *wormbell.Process) bool {
 	switch programName(p.Exe) {
 	case "node", "nodejs", "bun", "deno", "electron":
 		return true
+	case "bunx": // bun itself: it runs what a package brings only if it is called so
+		return p.Script != "" || len(p.Args) > 0 && programName(p.Args[0]) != "bunx"
 	}
 	return false
 }

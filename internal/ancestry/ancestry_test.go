@@ -189,6 +189,9 @@ func TestInstaller(t *testing.T) {
 		{"/home/me/.bun/bin/bun ./install", "first-use:~/.bun", false, false},
 		{"/home/me/.bun/bin/bun run steal", "first-use:~/.bun", false, false},
 		{"/home/me/.bun/bin/bun -e install", "first-use:~/.bun", false, false},
+		{"/usr/lib/node_modules/pnpm/pn install", "root", true, true},
+		{"/usr/lib/node_modules/pnpm/pnx x", "root", true, true},
+		{"/usr/bin/node /usr/bin/pn install", "root", true, true},
 		{"/bin/sh -c npm", "deb:dash", false, false},
 		{"/usr/bin/cat npm", "deb:coreutils", false, false},
 	} {
@@ -199,6 +202,18 @@ func TestInstaller(t *testing.T) {
 		}
 		if got := ancestry.Installer(p); got != test.want {
 			t.Errorf("Installer(%s by %q) = %v", test.line, test.signer, got)
+		}
+	}
+	for argv0, want := range map[string]bool{"bunx": true, "bun": false, "x": false} {
+		p := &wormbell.Process{PID: 5, Exe: "/usr/lib/node_modules/bun/bin/bunx.exe", Args: []string{argv0, "./steal.js"}, Script: "/home/me/steal.js", Signer: "root"}
+		if argv0 == "bunx" {
+			p.Script = ""
+		}
+		if got := ancestry.NamedInstaller(p); got != want {
+			t.Errorf("bunx that is called %s: %v", argv0, got)
+		}
+		if got := ancestry.JavaScript(p); got == want {
+			t.Errorf("bunx that is called %s is a runtime: %v", argv0, got)
 		}
 	}
 	release := &wormbell.Process{PID: 6, Exe: "/usr/bin/node", Script: "/home/me/app/.yarn/releases/yarn-4.18.1.cjs", Args: []string{"node", "/home/me/app/.yarn/releases/yarn-4.18.1.cjs", "install"}}

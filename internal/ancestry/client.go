@@ -31,6 +31,8 @@ func Client(p *wormbell.Process) (name string, args []string, ok bool) {
 		switch exe {
 		case "pnpm", "pnpx", "bunx", "yarn", "npm", "npx": // pnpm is a native program since 12
 			return exe, rest(argv, 1), true
+		case "pn", "pnx": // its own short names
+			return clientOfScript(exe), rest(argv, 1), true
 		}
 		if exe == "" && len(argv) > 0 { // only the command line was seen
 			if name := clientOfScript(argv[0]); name != "" {
@@ -66,7 +68,7 @@ func Client(p *wormbell.Process) (name string, args []string, ok bool) {
 	case name != "":
 		return name, rest(argv, i+1), true
 	}
-	if exe == "bun" && p.Script == "" {
+	if (exe == "bun" || exe == "bunx") && p.Script == "" {
 		return "bun", rest(argv, 1), true
 	}
 	return "", nil, false
@@ -128,7 +130,7 @@ func scriptIndex(p *wormbell.Process, argv []string) int {
 			i++
 		}
 	}
-	if i < len(argv) && programName(p.Exe) == "bun" && argv[i] == "run" && p.Script != "" {
+	if i < len(argv) && strings.HasPrefix(programName(p.Exe), "bun") && argv[i] == "run" && p.Script != "" {
 		i++
 	}
 	return min(i, len(argv))
@@ -146,9 +148,9 @@ func clientOfScript(script string) string {
 		return "npm"
 	case "npx", "npx-cli.js", "npx-cli", "npx.js":
 		return "npx"
-	case "pnpm", "pnpm.cjs", "pnpm.mjs", "pnpm.js":
+	case "pnpm", "pnpm.cjs", "pnpm.mjs", "pnpm.js", "pn":
 		return "pnpm"
-	case "pnpx", "pnpx.cjs", "pnpx.mjs", "pnpx.js":
+	case "pnpx", "pnpx.cjs", "pnpx.mjs", "pnpx.js", "pnx":
 		return "pnpx"
 	case "yarn", "yarn.js", "yarn.cjs", "yarnpkg", "yarnpkg.js":
 		return "yarn"

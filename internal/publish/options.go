@@ -48,29 +48,33 @@ var npmOptions = options{
 	},
 }
 
-// pnpmOptions are those of pnpm 10's publish and its global ones; unknown
-// flags take no value there, as in npm.
+// pnpmOptions are those of pnpm 10's to 12's publish and their global ones;
+// unknown flags take no value there, as in npm.
 var pnpmOptions = options{
-	bools: "recursive dry-run force json ignore-scripts git-checks provenance workspace-root help version silent color embed-readme report-summary stream aggregate-output sort reverse",
+	bools: `recursive dry-run force json ignore-scripts git-checks provenance workspace-root help version silent color embed-readme report-summary stream aggregate-output sort reverse
+		batch skip-manifest-obfuscation yes ignore-workspace use-stderr fail-if-no-match include-workspace-root parallel progress bail`,
 	values: `dir filter filter-prod registry tag access otp publish-branch loglevel reporter workspace-concurrency changed-files-ignore-pattern test-pattern
-		store-dir virtual-store-dir userconfig config-dir prefix`,
+		store-dir virtual-store-dir userconfig config-dir prefix npmrc-auth-file env-file state-dir workspace-packages https-proxy http-proxy no-proxy proxy noproxy
+		publish-wait-timeout release-notes publication-name cache-dir lockfile-dir modules-dir global-dir cafile user-agent`,
 	short: map[string][]string{"r": {"--recursive"}, "C": {"--dir"}, "F": {"--filter"}, "w": {"--workspace-root"}, "h": {"--help"}, "v": {"--version"},
 		"s": {"--reporter", "silent"}, "prefix": {"--dir"}},
 }
 
 // yarnOptions are those of yarn 1.22's and 4's publish that take a value.
 var yarnOptions = options{
-	bools: "dry-run help json non-interactive verbose silent tolerate-republish provenance all recursive parallel interlaced topological verbose no-private",
+	bools: "dry-run help json non-interactive verbose silent tolerate-republish staged provenance all recursive parallel interlaced topological verbose no-private",
 	values: `cwd access tag new-version otp message registry cache-folder modules-folder preferred-cache-folder global-folder link-folder use-yarnrc mutex
-		network-concurrency network-timeout emoji from include exclude jobs since`,
+		network-concurrency network-timeout from include exclude jobs since proxy https-proxy`,
+	mixed: map[string]string{"emoji": "*", "prod": "*", "production": "*", "scripts-prepend-node-path": "*"},
 	short: map[string][]string{"h": {"--help"}, "n": {"--dry-run"}, "A": {"--all"}, "R": {"--recursive"}, "p": {"--parallel"}, "i": {"--interlaced"}, "t": {"--topological"}, "v": {"--verbose"}, "j": {"--jobs"}},
 }
 
 // bunOptions are those of bun 1.4's publish.
 var bunOptions = options{
-	bools:  "dry-run help ignore-scripts no-save silent verbose force yarn production frozen-lockfile gzip global trust exact",
-	values: "cwd config access tag otp auth-type registry cafile ca cache-dir backend network-concurrency gzip-level omit",
-	short:  map[string][]string{"h": {"--help"}, "c": {"--config"}},
+	bools: "dry-run help ignore-scripts save silent quiet verbose force yarn production frozen-lockfile gzip global trust exact offline prefer-offline tolerate-republish",
+	values: `cwd config access tag otp auth-type registry cafile ca cache-dir backend network-concurrency gzip-level omit env-file concurrent-scripts linker
+		minimum-release-age minimum-release-age-excludes cpu os libc`,
+	short: map[string][]string{"h": {"--help"}, "c": {"--config"}, "f": {"--force"}, "y": {"--yarn"}, "p": {"--production"}, "g": {"--global"}},
 }
 
 var (
@@ -138,7 +142,7 @@ func (o options) parse(args []string) (words []string, flags values) {
 			continue
 		}
 		negated, isBool := false, false
-		for len(name) >= 3 && strings.EqualFold(name[:3], "no-") {
+		for len(name) >= 3 && strings.EqualFold(name[:3], "no-") && !slices.Contains(vals, name) {
 			negated, isBool = !negated, true
 			name = name[3:]
 		}

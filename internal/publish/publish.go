@@ -19,7 +19,7 @@ import (
 type Attempt struct {
 	Client     string   // "npm", "pnpm", "yarn" or "bun"
 	DryRun     bool     // nothing is sent
-	Staged     bool     // `npm stage publish`: waits for somebody's approval
+	Staged     bool     // `npm stage publish`, `yarn npm publish --staged`: waits for somebody's approval
 	Workspaces bool     // every workspace of the project is published, or those that were named
 	Named      []string // the workspaces that were named, as they were: names, folders or patterns
 	Folder     string   // absolute folder whose manifest is published; for Workspaces the project's; "" if it is none or not known
@@ -153,14 +153,24 @@ func absolute(p *wormbell.Process, name string) string {
 // no npm_config_dry_run that npm would not read again.
 func parsePnpm(p *wormbell.Process, args []string) (Attempt, bool) {
 	words, opts := pnpmOptions.parse(args)
-	if len(words) > 0 && words[0] == "recursive" || len(words) > 0 && words[0] == "multi" || len(words) > 0 && words[0] == "m" {
-		opts["recursive"] = append(opts["recursive"], "true")
+	a := Attempt{Client: "pnpm", DryRun: opts.truthy("dry-run"), Registry: opts.registry()}
+	for len(words) > 0 && words[0] != "publish" { // what may stand before the command
+		switch {
+		case words[0] == "recursive" || words[0] == "multi" || words[0] == "m":
+			opts["recursive"] = append(opts["recursive"], "true")
+		case words[0] == "pm": // the built-in command, whatever scripts the project has
+		case words[0] == "with" && len(words) > 1: // another version of pnpm, or this one
+			words = words[1:]
+		case words[0] == "stage" && len(words) > 1 && words[1] == "publish":
+			a.Staged = true
+		default:
+			return Attempt{}, false
+		}
 		words = words[1:]
 	}
-	if len(words) == 0 || words[0] != "publish" || opts.truthy("help") || opts.truthy("version") {
+	if len(words) == 0 || opts.truthy("help") || opts.truthy("version") {
 		return Attempt{}, false
 	}
-	a := Attempt{Client: "pnpm", DryRun: opts.truthy("dry-run"), Registry: opts.registry()}
 	named := slices.Concat(opts["filter"], opts["filter-prod"])
 	a.Workspaces = opts.truthy("recursive") || len(named) > 0
 	at := *p
@@ -197,13 +207,13 @@ func parseYarn(p *wormbell.Process, args []string) (Attempt, bool) {
 		a.source(&at, words[1:])
 		return a, true
 	case len(words) > 1 && words[0] == "npm" && words[1] == "publish":
-		a.DryRun = opts.truthy("dry-run")
+		a.DryRun, a.Staged = opts.truthy("dry-run"), opts.truthy("staged")
 		a.Folder = at.Cwd
 		return a, true
 	case len(words) > 2 && (words[0] == "workspace" || words[0] == "workspaces"):
 		for i := 1; i < len(words); i++ {
 			if words[i] == "publish" && (words[i-1] == "npm" || i == 2) {
-				a.DryRun = opts.truthy("dry-run")
+				a.DryRun, a.Staged = opts.truthy("dry-run"), opts.truthy("staged")
 				a.Workspaces, a.Folder = true, at.Cwd
 				if words[0] == "workspace" {
 					a.Named = words[1:2]

@@ -117,6 +117,19 @@ func TestParse(t *testing.T) {
 		{"/usr/bin/node /usr/bin/pnpm --dir=/tmp/b publish lib", &publish.Attempt{Client: "pnpm", Folder: "/tmp/b/lib"}},
 		{"/usr/bin/node /usr/bin/pnpm publish a.tgz --tag next", &publish.Attempt{Client: "pnpm", Tarball: dir + "/a.tgz"}},
 		{"/usr/bin/node /usr/bin/pnpm run publish", nil},
+		{"/usr/bin/node /usr/bin/pn publish", &publish.Attempt{Client: "pnpm", Folder: dir}},
+		{"/usr/lib/node_modules/pnpm/pn -r publish", &publish.Attempt{Client: "pnpm", Folder: dir, Workspaces: true}},
+		{"/usr/lib/node_modules/pnpm/pnx publish", nil},
+		{"/usr/bin/pnpm stage publish --no-git-checks", &publish.Attempt{Client: "pnpm", Folder: dir, Staged: true}},
+		{"/usr/bin/pnpm stage publish a.tgz --dry-run", &publish.Attempt{Client: "pnpm", Tarball: dir + "/a.tgz", Staged: true, DryRun: true}},
+		{"/usr/bin/pnpm stage list publish", nil},
+		{"/usr/bin/pnpm stage", nil},
+		{"/usr/bin/pnpm pm publish", &publish.Attempt{Client: "pnpm", Folder: dir}},
+		{"/usr/bin/pnpm with current publish ./lib", &publish.Attempt{Client: "pnpm", Folder: dir + "/lib"}},
+		{"/usr/bin/pnpm with publish", nil},
+		{"/usr/bin/pnpm --no-proxy x publish", &publish.Attempt{Client: "pnpm", Folder: dir}},
+		{"/usr/bin/pnpm publish --publish-wait-timeout 9 --userconfig /tmp/rc", &publish.Attempt{Client: "pnpm", Folder: dir}},
+		{"/usr/bin/pnpm --npmrc-auth-file /tmp/rc publish", &publish.Attempt{Client: "pnpm", Folder: dir}},
 		{"/usr/bin/node /usr/bin/pnpm add publish", nil},
 
 		{"/usr/bin/node /usr/share/yarn/bin/yarn.js publish --new-version 1.0.1", &publish.Attempt{Client: "yarn", Folder: dir}},
@@ -127,6 +140,10 @@ func TestParse(t *testing.T) {
 		{"/usr/bin/node /usr/bin/yarn npm publish -n", &publish.Attempt{Client: "yarn", Folder: dir, DryRun: true}},
 		{"/usr/bin/node /usr/bin/yarn workspaces foreach -A npm publish", &publish.Attempt{Client: "yarn", Folder: dir, Workspaces: true}},
 		{"/usr/bin/node /usr/bin/yarn workspace a publish", &publish.Attempt{Client: "yarn", Folder: dir, Workspaces: true, Named: []string{"a"}}},
+		{"/usr/bin/node /usr/bin/yarn npm publish --staged", &publish.Attempt{Client: "yarn", Folder: dir, Staged: true}},
+		{"/usr/bin/node /usr/bin/yarn --emoji true publish", &publish.Attempt{Client: "yarn", Folder: dir}},
+		{"/usr/bin/node /usr/bin/yarn --emoji --no-progress publish", &publish.Attempt{Client: "yarn", Folder: dir}},
+		{"/usr/bin/node /usr/bin/yarn --https-proxy x publish", &publish.Attempt{Client: "yarn", Folder: dir}},
 		{"/usr/bin/node /usr/bin/yarn npm info publish", nil},
 		{"/usr/bin/node /usr/bin/yarn run publish", nil},
 
@@ -134,6 +151,8 @@ func TestParse(t *testing.T) {
 		{"/home/me/.bun/bin/bun --cwd ../b publish --dry-run", &publish.Attempt{Client: "bun", Folder: "/home/me/b", DryRun: true}},
 		{"/home/me/.bun/bin/bun publish a.tgz", &publish.Attempt{Client: "bun", Tarball: dir + "/a.tgz"}},
 		{"/home/me/.bun/bin/bun run publish", nil},
+		{"/usr/lib/node_modules/bun/bin/bun.exe publish --cpu x64", &publish.Attempt{Client: "bun", Folder: dir}},
+		{"/usr/lib/node_modules/bun/bin/bunx.exe publish", nil}, // a package of that name
 		{"/home/me/.bun/bin/bun x npm publish", nil},
 	} {
 		t.Run(test.line, func(t *testing.T) {
