@@ -228,7 +228,9 @@ func envOf(r *run) *procs.Env {
 
 // fetched recognises a program of a package that was fetched to be run once.
 func (t *table) fetched(r *run) {
-	for _, name := range []string{r.img.script, r.img.exe} {
+	// By the way that it was asked for, too: pnpm keeps such packages elsewhere,
+	// and links to them.
+	for _, name := range []string{r.img.script, r.img.exe, r.firstFile()} {
 		folder, pkg := t.proj.fetchedPackage(name)
 		if folder == "" {
 			continue
@@ -239,6 +241,20 @@ func (t *table) fetched(r *run) {
 		}
 		return
 	}
+}
+
+// firstFile is the file that r's interpreter was told to run, by the first argument
+// that is no option; "" if that is not absolute.
+func (r *run) firstFile() string {
+	for _, a := range r.img.args[min(1, len(r.img.args)):] {
+		if path.IsAbs(a) {
+			return a
+		}
+		if !strings.HasPrefix(a, "-") {
+			break
+		}
+	}
+	return ""
 }
 
 // count tells the quiet about a living process of a dependency's script.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -227,10 +228,14 @@ func matchSegments(pattern, name []string) bool {
 	return len(name) == 0
 }
 
+// fetchedFolders are where packages lie that are fetched to be run once: npx's
+// and pnpm dlx's caches, and the temporary folders of yarn dlx and bunx.
+var fetchedFolders = regexp.MustCompile(`/_npx/|/pnpm/dlx/|/xfs-[0-9a-f]+/dlx-[0-9]+/|/bunx-[0-9]+-[^/]*(/[^/]*)?/node_modules/`)
+
 // fetchedPackage returns the folder and the name of the package that a program
-// of npx's or pnpm dlx's cache belongs to; "" for any other.
+// which was fetched to be run once belongs to; "" for any other.
 func (p *projects) fetchedPackage(name string) (folder, pkg string) {
-	if !strings.Contains(name, "/_npx/") && !strings.Contains(name, "/pnpm/dlx/") {
+	if !fetchedFolders.MatchString(name) {
 		return "", ""
 	}
 	name = p.resolve(name) // .bin/tool is a symlink into the package

@@ -123,13 +123,29 @@ func TestFetchedPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newTestProjects(t)
-	for _, name := range []string{cli, bin} {
+	// pnpm 11 links to its store, yarn and bun fetch into temporary folders.
+	stored := putManifest(t, "", dir, "store/v11/links/@scope/tool/1.2.3/0a1b/node_modules/@scope/tool/cli.js")
+	putManifest(t, `{"version":"1.2.3"}`, dir, "store/v11/links/@scope/tool/1.2.3/0a1b/node_modules/@scope/tool/package.json")
+	linked := filepath.Join(dir, ".cache/pnpm/dlx/0a1b/2c/node_modules/@scope/tool")
+	if err := os.MkdirAll(filepath.Dir(linked), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Dir(stored), linked); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{cli, bin, linked + "/cli.js"}
+	for _, folder := range []string{"xfs-27f4851c/dlx-3562", "bunx-1000-@scope/tool@latest", "bunx-0-tool@latest"} {
+		all = append(all, putManifest(t, "", dir, folder, "node_modules/@scope/tool/cli.js"))
+		putManifest(t, `{"version":"1.2.3"}`, dir, folder, "node_modules/@scope/tool/package.json")
+	}
+	for _, name := range all {
 		folder, pkg := p.fetchedPackage(name)
 		if pkg != "@scope/tool" || p.version(folder) != "1.2.3" {
 			t.Errorf("%s: %q in %q", name, pkg, folder)
 		}
 	}
-	for _, name := range []string{"", "/usr/bin/npm", "/x/node_modules/a/b.js", "/x/_npx/", "/x/_npx/1/node_modules/", "/x/_npx/1/node_modules/a", "/x/_npx/1/node_modules/@a/b"} {
+	for _, name := range []string{"", "/usr/bin/npm", "/x/node_modules/a/b.js", "/x/_npx/", "/x/_npx/1/node_modules/", "/x/_npx/1/node_modules/a", "/x/_npx/1/node_modules/@a/b",
+		stored, "/x/bunx-0-tool.js", "/x/bunx-0-a/b/c/node_modules/a/b.js", "/x/xfs-1/node_modules/a/b.js"} {
 		if folder, pkg := p.fetchedPackage(name); folder != "" || pkg != "" {
 			t.Errorf("%q: %q in %q", name, pkg, folder)
 		}

@@ -59,7 +59,7 @@ func kindOf(exe string, args []string) Kind {
 		return Shell
 	case "node", "nodejs", "electron":
 		return Node
-	case "bun", "bun-profile":
+	case "bun", "bun-profile", "bunx": // the same program: what it is called says what it does
 		return Bun
 	case "deno":
 		return Deno

@@ -53,6 +53,9 @@ func TestParse(t *testing.T) {
 		{"/b/bun", "bun|add|x.js", Run{Kind: Bun}},
 		{"/b/bun", "bun|x|cowsay", Run{Kind: Bun}},
 		{"/b/bun", "bunx|cowsay", Run{Kind: Bun}},
+		{"/b/bunx.exe", "bunx|cowsay", Run{Kind: Bun}},
+		{"/b/bunx.exe", "bun|x.js", script(Bun, "/w/x.js")}, // npm gives bun a second name
+		{"/b/bunx.exe", "y|-e|code", code(Bun)},
 		{"/b/bun", "bun|run|build", code(Bun)},
 		{"/b/bun", "bun|evil", code(Bun)},
 		{"/b/bun", "bun|-e|code", code(Bun)},
