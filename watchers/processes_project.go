@@ -229,8 +229,8 @@ func matchSegments(pattern, name []string) bool {
 }
 
 // fetchedFolders are where packages lie that are fetched to be run once: npx's
-// and pnpm dlx's caches, and the temporary folders of yarn dlx and bunx.
-var fetchedFolders = regexp.MustCompile(`/_npx/|/pnpm/dlx/|/xfs-[0-9a-f]+/dlx-[0-9]+/|/bunx-[0-9]+-[^/]*(/[^/]*)?/node_modules/`)
+// and pnpm dlx's caches, the folders of yarn dlx and bunx.
+var fetchedFolders = regexp.MustCompile(`/_npx/|/pnpm/dlx/|/xfs-[0-9a-f]+/dlx-[0-9]+/|/\.?bunx-[0-9]+[-/][^/]+(/[^/]+)?/node_modules/`)
 
 // fetchedPackage returns the folder and the name of the package that a program
 // which was fetched to be run once belongs to; "" for any other.

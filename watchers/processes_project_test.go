@@ -134,7 +134,7 @@ func TestFetchedPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := []string{cli, bin, linked + "/cli.js"}
-	for _, folder := range []string{"xfs-27f4851c/dlx-3562", "bunx-1000-@scope/tool@latest", "bunx-0-tool@latest"} {
+	for _, folder := range []string{"xfs-27f4851c/dlx-3562", "bunx-1000-@scope/tool@latest", "bunx-0-tool@latest", ".bunx-0/tool@latest", ".bunx-0/@scope/tool@1.2.3"} {
 		all = append(all, putManifest(t, "", dir, folder, "node_modules/@scope/tool/cli.js"))
 		putManifest(t, `{"version":"1.2.3"}`, dir, folder, "node_modules/@scope/tool/package.json")
 	}
