@@ -23,6 +23,7 @@ import (
 type packager struct {
 	name    string            // its folder below the tests' package managers
 	node    string            // the folder of the node it runs on, "" for the machine's own
+	dirs    []string          // where it lies instead of there
 	version string            // what --version must say, its beginning
 	files   map[string]string // of every project
 	install string            // installs what package.json names
@@ -71,6 +72,9 @@ func clientsFolder(t *testing.T) string {
 // path is the PATH with which c is found first. It skips the test if c is not there.
 func (c packager) path(t *testing.T) string {
 	t.Helper()
+	if c.dirs != nil {
+		return strings.Join(append(slices.Clone(c.dirs), os.Getenv("PATH")), ":")
+	}
 	dirs, all := []string{}, clientsFolder(t)
 	for _, name := range []string{c.name, c.node} {
 		if name == "" {
