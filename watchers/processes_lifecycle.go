@@ -48,6 +48,9 @@ func (t *table) settle(r *run) {
 		return
 	}
 	r.distrust()
+	if r.life != nil && r.img.signer != "" && r.img.script != "" && t.sign.Corepack(r.img.script) {
+		r.img.signer = "" // which package manager it runs is the script's choice, by the folder that it is started in
+	}
 	r.installer = ancestry.Installer(&wormbell.Process{Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Signer: r.img.signer})
 	if r.installer {
 		t.selfUpdate(r)

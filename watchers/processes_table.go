@@ -38,6 +38,7 @@ type reader interface {
 // voucher says who vouches for what a process runs: the signer, or a test's.
 type voucher interface {
 	Vouch(signer.Query) string
+	Corepack(script string) bool
 	Foreign(signer.Query) bool
 	Files() *signer.Files
 	Updating(label string, from time.Time)

@@ -49,10 +49,13 @@ func (m *fakeMachine) Read(pid int) (procs.Info, error) {
 	return i, nil
 }
 
-func (m *fakeMachine) LastPid() (int, error)                { return 0, nil }
-func (m *fakeMachine) Close()                               {}
-func (m *fakeMachine) Files() *signer.Files                 { return m.files }
-func (m *fakeMachine) Updating(string, time.Time)           {}
+func (m *fakeMachine) LastPid() (int, error)      { return 0, nil }
+func (m *fakeMachine) Close()                     {}
+func (m *fakeMachine) Files() *signer.Files       { return m.files }
+func (m *fakeMachine) Updating(string, time.Time) {}
+func (m *fakeMachine) Corepack(script string) bool {
+	return script == "/usr/lib/node_modules/corepack/dist/npm.js"
+}
 func (m *fakeMachine) Updated(label string, _, _ time.Time) { m.ended = append(m.ended, label) }
 func (m *fakeMachine) ticks() uint64                        { return uint64(m.up / (10 * time.Millisecond)) }
 func (m *fakeMachine) apply(p decode.Proc)                  { m.tab.apply(&p, nil) }

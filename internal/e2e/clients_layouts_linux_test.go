@@ -197,15 +197,17 @@ func TestCorepack(t *testing.T) {
 	m.write("~/theirs/lastKnownGood.json", known)
 	m.sh(c, "~/mine", "COREPACK_HOME=~/theirs pnpm W-home")
 	m.rang("W-home")
+	// Of one program it is told once a minute: each time another shim.
+	m.write("~/theirs/x/yarn.js", steals)
+	m.corepackKeeps("~/theirs", "yarn", "4.18.1", `["yarn","yarnpkg"]`, m.path("~/theirs/x/yarn.js"))
 	m.must("~", "mkdir", "-p", m.path("~/theirs/node"))
 	m.must("~", "ln", "-s", "..", m.path("~/theirs/node/corepack"))
-	m.sh(c, "~/mine", "XDG_CACHE_HOME=~/theirs pnpm W-cache")
+	m.sh(c, "~/ours", "XDG_CACHE_HOME=~/theirs yarn W-cache")
 	m.rang("W-cache")
 
 	// The same by a dependency's script, as npm, which may read its own there.
-	m.seed(pkg{name: "evil-shim", version: "1.0.0", scripts: map[string]any{"postinstall": "COREPACK_HOME=$PWD corepack npm@12.2.0 whoami; true"},
-		files: map[string]string{"v1/npm/12.2.0/bin/npm-cli.js": steals, "lastKnownGood.json": known,
-			"v1/npm/12.2.0/.corepack": `{"locator":{"name":"npm","reference":"12.2.0"},"bin":{"npm":"./bin/npm-cli.js"},"hash":"sha512.00"}`}})
+	m.seed(pkg{name: "evil-shim", version: "1.0.0", scripts: map[string]any{"postinstall": "COREPACK_ENABLE_UNSAFE_CUSTOM_URLS=1 corepack npm@" + m.registry.URL + "/npm/-/npm-1.0.0.tgz whoami; true"}})
+	m.seed(pkg{name: "npm", version: "1.0.0", bin: "bin/npm-cli.js", files: map[string]string{"bin/npm-cli.js": steals}})
 	npm := packager{name: "npm", dirs: []string{all + "/corepack/bin", all + "/npm-12/bin", all + "/node-22/bin"}, fields: `,"allowScripts":{"DEP":true}`}
 	m.project(npm, "~/shim", "evil-shim", true)
 	out, err := m.sh(npm, "~/shim", all+"/npm-12/bin/npm install --foreground-scripts")
@@ -213,7 +215,7 @@ func TestCorepack(t *testing.T) {
 	m.names("evil-shim", "postinstall")
 
 	// And what it runs is written to.
-	m.write(kept+"/v1/pnpm/10.34.9/bin/pnpm.cjs", steals)
-	m.sh(c, "~/mine", "pnpm W-written")
+	m.write(kept+"/v1/pnpm/10.34.9/bin/pnpx.cjs", steals)
+	m.sh(c, "~/mine", "pnpx W-written")
 	m.rang("W-written")
 }

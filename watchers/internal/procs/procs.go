@@ -178,6 +178,11 @@ type Env struct {
 	Preload     string // LD_PRELOAD
 	Audit       string // LD_AUDIT
 	LibraryPath string // LD_LIBRARY_PATH
+	// Where corepack keeps the code that it runs in its own process.
+	CorepackHome string // COREPACK_HOME, "." if it is empty
+	CacheHome    string // XDG_CACHE_HOME
+	AppData      string // LOCALAPPDATA, which corepack asks for on every system
+	CorepackFile string // COREPACK_ENV_FILE, from which it takes more of these
 	// Where else it looks for code: common and harmless, unless somebody who
 	// may not be trusted has changed it. Sorted lines of the variables in around.
 	Around string
@@ -240,6 +245,14 @@ func (e *Env) add(kv []byte, dryRuns *[2]int) {
 		to = &e.Audit
 	case "LD_LIBRARY_PATH":
 		to = &e.LibraryPath
+	case "COREPACK_HOME":
+		to = &e.CorepackHome
+	case "XDG_CACHE_HOME":
+		to = &e.CacheHome
+	case "LOCALAPPDATA":
+		to = &e.AppData
+	case "COREPACK_ENV_FILE":
+		to = &e.CorepackFile
 	default:
 		if slices.Contains(around, string(key)) {
 			e.look(kv, len(value))
@@ -258,12 +271,18 @@ func (e *Env) add(kv []byte, dryRuns *[2]int) {
 	case &e.LibraryPath:
 		e.look(kv, len(value))
 		fallthrough
-	case &e.NodeOptions, &e.BunOptions, &e.Preload, &e.Audit:
+	case &e.NodeOptions, &e.BunOptions, &e.Preload, &e.Audit, &e.CorepackHome, &e.CacheHome, &e.AppData, &e.CorepackFile:
 		// Of two the programs do not agree which one counts, and we see the
 		// beginning of a long one only.
 		e.Void = e.Void || *to != "" || len(value) > valueMax
 	}
 	*to = strings.ToValidUTF8(string(value[:min(len(value), valueMax)]), "�")
+	switch to {
+	case &e.CorepackHome, &e.CacheHome, &e.AppData:
+		if *to == "" { // is not the same as none
+			*to = "."
+		}
+	}
 }
 
 // look notes a variable that says where to look for code.

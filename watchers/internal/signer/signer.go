@@ -155,7 +155,7 @@ func (s *Signer) Vouch(q Query) string {
 	switch {
 	case q.Run.Script != "":
 		label := s.script(q.PID, q.Run.Script)
-		if label != "" && !s.alone(q) {
+		if label != "" && (!s.alone(q) || !s.kept(q)) {
 			return ""
 		}
 		return label
