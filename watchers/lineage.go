@@ -63,19 +63,20 @@ func NewLineage(cfg LineageConfig) *Lineage {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Lineage{log: cfg.Log, wake: make(chan struct{}, 1), sums: sums{patience: sumPatience}, maps: procs.NewMaps()}
-	quiet := newQuiet(time.Now())
+	quiet, work := newQuiet(time.Now()), newWork(time.Now())
 	homes := make([]signer.Home, len(cfg.Homes))
 	for i, h := range cfg.Homes {
 		homes[i] = signer.Home{Dir: h.Dir, UID: h.UID}
 		l.homes = append(l.homes, h.Dir)
 	}
-	l.sign = signer.New(signer.Config{Homes: homes, Brew: cfg.brew, State: cfg.State, Log: cfg.Log, Quiet: quiet.was})
+	l.sign = signer.New(signer.Config{Homes: homes, Brew: cfg.brew, State: cfg.State, Log: cfg.Log,
+		Quiet: quiet.was, QuietBut: work.quietBut, Installed: work.installs.covers})
 	boot, err := procs.BootTime()
 	l.boot = boot
 	if err != nil && !errors.Is(err, procs.ErrUnsupported) {
 		cfg.Log.Warn("the time of boot is not known; processes start at the epoch", "err", err)
 	}
-	l.tab = newTable(procs.NewReader(), l.sign, quiet, boot, cfg.Self)
+	l.tab = newTable(procs.NewReader(), l.sign, quiet, work, boot, cfg.Self)
 	if slices.Contains(cfg.Refuse, "procconn") {
 		l.why = "the proc connector is refused by the configuration"
 	} else {
@@ -228,6 +229,14 @@ func (l *Lineage) Notices() []string {
 		return nil
 	}
 	return l.sign.Notices()
+}
+
+// Came says that a package lies in a folder, an absolute path without symlinks.
+// If it is a package manager or a release tool, it is held from then on.
+func (l *Lineage) Came(dir string) {
+	if l != nil && l.sign != nil {
+		l.sign.Came(dir)
+	}
 }
 
 // Fallen reports whether the tool with this row is trusted no more.

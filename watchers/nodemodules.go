@@ -47,6 +47,7 @@ const (
 type nodeModules struct {
 	homes   []Home
 	tree    *Tree
+	came    func(dir string) // told of every package's folder
 	out     Out
 	log     *slog.Logger
 	sub     *tree.Subscription
@@ -76,7 +77,7 @@ type unrest struct {
 func watchNodeModules(ctx context.Context, host Host, out Out, quiet time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	n := &nodeModules{
-		homes: host.Homes, tree: host.Tree, out: out, log: host.Log, quiet: quiet, started: time.Now(),
+		homes: host.Homes, came: host.Lineage.Came, tree: host.Tree, out: out, log: host.Log, quiet: quiet, started: time.Now(),
 		sub:     host.Tree.feed.Subscribe(tree.Want{Name: isPackageName, Dirs: true}),
 		folders: map[string][]installed{},
 		unrest:  map[string]*unrest{},
@@ -273,6 +274,7 @@ func (n *nodeModules) look(c tree.Change) {
 	if is == nil {
 		return // half written, or no manifest; written again it will be told again
 	}
+	n.came(filepath.Join(modules, filepath.FromSlash(name)))
 	i, known := n.find(modules, name)
 	var was string
 	if known {
@@ -364,6 +366,9 @@ func (n *nodeModules) compare(f found, c tree.Change) {
 		return
 	}
 	if f.kind == scanFirst {
+		for _, name := range f.names {
+			n.came(filepath.Join(f.path, filepath.FromSlash(name)))
+		}
 		if n.folders[f.path] == nil && n.count+len(f.names) <= maxPackages {
 			list := make([]installed, len(f.names))
 			for i, name := range f.names {

@@ -63,6 +63,8 @@ func (t *table) settle(r *run) {
 	}
 	r.distrust()
 	t.count(r)
+	t.works(r)
+	t.hands(r)
 }
 
 // leaves returns what to remember of r once its process executes something
@@ -84,7 +86,7 @@ func (r *run) leaves() string {
 // person's own setting nothing is to be said.
 func (r *run) distrust() {
 	if r.life != nil && r.life.around != nil && r.img.env != nil && *r.life.around != r.img.around {
-		r.img.signer = ""
+		r.img.signer, r.img.tool = "", ""
 	}
 }
 
@@ -163,7 +165,7 @@ func (t *table) script(r, installer *run) (l *life, fetch bool) {
 			p.Name, p.Version = name, ""
 		}
 	}
-	return &life{event: e.LifecycleEvent, pkg: p}, false
+	return &life{event: e.LifecycleEvent, pkg: p, folder: t.proj.resolve(folder)}, false
 }
 
 // nameIn returns the name of the package in a folder by where it lies.
@@ -231,6 +233,9 @@ func envOf(r *run) *procs.Env {
 
 // fetched recognises a program of a package that was fetched to be run once.
 func (t *table) fetched(r *run) {
+	if r.installer || r.img.tool != "" {
+		return // a package manager or a release tool that is known: what it starts is told of as its doing
+	}
 	// By the way that it was asked for, too: pnpm keeps such packages elsewhere,
 	// and links to them.
 	for _, name := range []string{r.img.script, r.img.exe, r.firstFile()} {
@@ -266,12 +271,15 @@ func (t *table) count(r *run) {
 	if r.life == nil || n.loud {
 		return
 	}
+	also := t.work.of(r.life)
 	if n.ended {
 		t.quiet.once(t.wallStart(n), t.now())
+		also.once(t.wallStart(n), t.now())
 		return
 	}
-	n.loud = true
+	n.loud, n.counted = true, also
 	t.quiet.more(t.wallStart(n))
+	also.more(t.wallStart(n))
 }
 
 // wallStart is when a process started by the clock on the wall as it is now,

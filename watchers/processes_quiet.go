@@ -45,6 +45,9 @@ func (q *quiet) less(now time.Time) {
 		return
 	}
 	q.alive = 0
+	if now.Before(q.from) {
+		now = q.from
+	}
 	q.add(span{q.from, now})
 }
 

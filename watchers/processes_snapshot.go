@@ -94,7 +94,7 @@ func (t *table) snapshot(r *run) *wormbell.Process {
 	id := t.id(r.node)
 	p := &wormbell.Process{PID: id.PID, Start: id.Start, Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Cwd: r.img.cwd,
 		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign, Unjudged: r.img.unjudged,
-		Secrets: r.img.secrets, Replaced: r.replaced, Parent: parent}
+		Secrets: r.img.secrets, Tool: r.img.tool, Replaced: r.replaced, Parent: parent}
 	if r.uid >= 0 {
 		p.User = strconv.Itoa(r.uid)
 	}

@@ -43,6 +43,7 @@ type voucher interface {
 	Files() *signer.Files
 	Updating(label string, from time.Time)
 	Updated(label string, from, to time.Time)
+	Tool(signer.Query) string
 }
 
 // node is one process, from fork to exit.
@@ -55,6 +56,8 @@ type node struct {
 	endedAt time.Duration // of procs.Uptime
 	limbo   bool          // its first thread has ended, others may still run
 	loud    bool          // alive and part of a dependency's script
+	counted *quiet        // where it is counted while it is loud, besides the table's quiet
+	works   bool          // a package manager at work, alive
 	updates string        // it may replace the tool with this label
 	self    bool          // the agent or its watchdog
 }
@@ -99,6 +102,7 @@ type image struct {
 	env                      *procs.Env   // nil if it could not be read
 	around                   string       // where it looks for code: procs.Env.Around
 	secrets                  []string     // names of variables that seem to hold one; shared
+	tool                     string       // the release tool that it is, signer.Tool
 	foreign                  bool         // it loads what nobody vouches for, besides what it runs
 	unjudged                 bool         // all that is known of it is what the kernel said
 	file                     signer.Ident // what script led to then, if nobody vouches for it; zero if that is not known
@@ -110,6 +114,7 @@ type image struct {
 type life struct {
 	event  string
 	pkg    *wormbell.Package
+	folder string  // the package's, resolved; "" if that is not known
 	around *string // where the script's programs look for code, as the installer left it; nil if that is not known
 }
 
@@ -127,6 +132,7 @@ type table struct {
 	reader reader
 	sign   voucher
 	quiet  *quiet
+	work   *work
 	proj   *projects
 	boot   time.Time
 	self   []int
@@ -150,13 +156,14 @@ type table struct {
 	unread     int       // those among them that were gone before they could be read, and nobody was told of yet
 	unreadTold time.Time // when somebody was told last
 	stalled    int       // those among them that somebody kept us from reading, and nobody was told of yet
+	died       time.Time // when the process ended whose end is taken in; zero if that is not known
 	lastPid    int
 	fullScan   time.Duration // when the last full scan was
 	execScan   time.Duration // when old processes were last checked for an exec
 }
 
-func newTable(r reader, v voucher, q *quiet, boot time.Time, self []int) *table {
-	return &table{reader: r, sign: v, quiet: q, proj: newProjects(v.Files()), boot: boot, self: self, all: os.Geteuid() == 0 && looksInto(),
+func newTable(r reader, v voucher, q *quiet, w *work, boot time.Time, self []int) *table {
+	return &table{reader: r, sign: v, quiet: q, work: w, proj: newProjects(v.Files()), boot: boot, self: self, all: os.Geteuid() == 0 && looksInto(),
 		uptime: procs.Uptime, now: time.Now, nodes: map[int]*node{}}
 }
 
@@ -171,7 +178,11 @@ func (t *table) apply(p *decode.Proc, said *decode.Exec) {
 		t.exec(int(p.TGID), p.Time, said)
 	case decode.ProcExit:
 		if p.PID == p.TGID {
+			if ago := procs.Monotonic() - time.Duration(p.Time); p.Time > 0 && ago >= 0 && ago < time.Minute {
+				t.died = t.now().Add(-ago)
+			}
 			t.exit(int(p.TGID))
+			t.died = time.Time{}
 		}
 	}
 }
@@ -291,10 +302,16 @@ func (t *table) checkLimbo() {
 
 func (t *table) end(n *node) {
 	n.ended, n.limbo, n.endedAt = true, false, t.uptime()
+	at := t.died
+	if at.IsZero() {
+		at = t.now()
+	}
 	if n.loud {
 		n.loud = false
 		t.quiet.less(t.now())
+		n.counted.less(at)
 	}
+	t.worked(n, at)
 	if n.updates != "" {
 		t.sign.Updated(n.updates, t.time(n.start), t.now())
 	}
@@ -397,6 +414,7 @@ func (t *table) take(r *run, info *procs.Info) {
 	asked := signer.Query{PID: r.node.pid, Exe: info.Exe, Deleted: info.Deleted, Cwd: info.Cwd, Run: does, Env: info.Env}
 	r.img.signer = t.sign.Vouch(asked)
 	if r.img.signer == "" {
+		r.img.tool = t.sign.Tool(asked)
 		r.img.foreign = t.sign.Foreign(asked) // what is vouched for loads nothing else
 		if files := t.sign.Files(); files != nil && does.Script != "" {
 			if found, err := files.Lookup(does.Script); err == nil {

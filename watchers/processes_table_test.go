@@ -26,7 +26,7 @@ type fakeMachine struct {
 func newFakeMachine(t *testing.T) *fakeMachine {
 	m := &fakeMachine{t: t, procs: map[int]procs.Info{}, files: signer.NewFiles(), up: time.Hour}
 	t.Cleanup(m.files.Close)
-	m.tab = newTable(m, m, newQuiet(time.Unix(0, 0)), time.Unix(1e9, 0), nil)
+	m.tab = newTable(m, m, newQuiet(time.Unix(0, 0)), newWork(time.Unix(0, 0)), time.Unix(1e9, 0), nil)
 	m.tab.uptime = func() time.Duration { return m.up }
 	m.tab.now = func() time.Time { return time.Unix(1e9, 0).Add(m.up) }
 	return m
@@ -53,6 +53,7 @@ func (m *fakeMachine) LastPid() (int, error)      { return 0, nil }
 func (m *fakeMachine) Close()                     {}
 func (m *fakeMachine) Files() *signer.Files       { return m.files }
 func (m *fakeMachine) Updating(string, time.Time) {}
+func (m *fakeMachine) Tool(signer.Query) string   { return "" }
 func (m *fakeMachine) Corepack(script string) bool {
 	return script == "/usr/lib/node_modules/corepack/dist/npm.js"
 }

@@ -130,6 +130,7 @@ func formatProcess(r Role, ids map[*wormbell.Process]string) string {
 		words = append(words, "pkg="+p.Package.String()+":"+p.Lifecycle)
 	}
 	add(!p.Start.Equal(Begin), "start="+p.Start.Sub(Begin).String())
+	add(p.Tool != "", "tool="+p.Tool)
 	add(p.DryRun, "dry")
 	args := p.Args
 	exe := p.Exe

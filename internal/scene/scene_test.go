@@ -18,7 +18,7 @@ const full = `What it shows.
 -- processes --
 # a comment
 10 [deb:bash] tty=pts/0 leader start=-1h /bin/bash
-11 < 10 [first-use:~/.nvm/x] cwd=~/app dry ~/.nvm/x/bin/node "a file.js" "say \"hi\"" ""
+11 < 10 [first-use:~/.nvm/x] cwd=~/app tool=tool:~/app dry ~/.nvm/x/bin/node "a file.js" "say \"hi\"" ""
 12 < 11 [] bg pkg=@evil/x@1.0.0:postinstall uid=0 script=~/z.js /usr/bin/node -e "x\n"
 12b < 12 [] pkg=inner@1.0.0:install tty= /bin/sh -c true
 -- quiet --
@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 	}
 	bash := &wormbell.Process{PID: 10, Start: scene.Begin.Add(-time.Hour), User: "1000", Exe: "/bin/bash", Args: []string{"/bin/bash"}, Cwd: "/home/me", TTY: "/dev/pts/0", Leader: true, Foreground: true, Signer: "deb:bash"}
 	node := &wormbell.Process{PID: 11, Start: scene.Begin, User: "1000", Exe: "/home/me/.nvm/x/bin/node", Script: "/home/me/app/a file.js",
-		Args: []string{"/home/me/.nvm/x/bin/node", "a file.js", `say "hi"`, ""}, Cwd: "/home/me/app", TTY: "/dev/pts/0", Foreground: true, Signer: "first-use:~/.nvm/x", DryRun: true, Parent: bash}
+		Args: []string{"/home/me/.nvm/x/bin/node", "a file.js", `say "hi"`, ""}, Cwd: "/home/me/app", TTY: "/dev/pts/0", Foreground: true, Signer: "first-use:~/.nvm/x", Tool: "tool:~/app", DryRun: true, Parent: bash}
 	evil := &wormbell.Process{PID: 12, Start: scene.Begin, User: "0", Exe: "/usr/bin/node", Script: "/home/me/z.js", Args: []string{"/usr/bin/node", "-e", "x\n"}, Cwd: "/home/me/app",
 		TTY: "/dev/pts/0", Lifecycle: "postinstall", Package: &wormbell.Package{Ecosystem: "npm", Name: "@evil/x", Version: "1.0.0"}, Parent: node}
 	inner := &wormbell.Process{PID: 12, Start: scene.Begin, User: "0", Exe: "/bin/sh", Args: []string{"/bin/sh", "-c", "true"}, Cwd: "/home/me/app",

@@ -2,13 +2,12 @@ package signer
 
 import (
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // id is what a tool's row is called.
@@ -32,10 +31,11 @@ func (s *Signer) Forget(id string, uid int) (fresh bool, err error) {
 	t := s.tools[i]
 	if t.Fell == "" {
 		s.fall(t, "taken back by uid "+fmt.Sprint(uid))
+		t.FellAt = time.Time{}
 		return false, nil
 	}
 	now := s.cfg.Now().UTC()
-	*t = tool{Dir: t.Dir, Label: t.Label, Since: now, Base: now, Files: map[string]Ident{}, allow: t.allow}
+	*t = tool{Dir: t.Dir, Label: t.Label, Since: now, Base: now, Files: map[string]Ident{}, allow: t.allow, pkg: t.pkg}
 	s.dirty = true
 	s.cfg.Log.Info("an enrolled tool is what it is now", "signer", t.Label, "uid", uid)
 	return true, nil
@@ -65,9 +65,7 @@ func (s *Signer) prune() {
 	defer s.mu.Unlock()
 	n := len(s.tools)
 	s.tools = slices.DeleteFunc(s.tools, func(t *tool) bool {
-		_, err := s.files.Lookup(t.Dir)
-		above, up := s.files.Lookup(path.Dir(t.Dir))
-		return errors.Is(err, fs.ErrNotExist) && up == nil && above.Dir
+		return s.gone(t)
 	})
 	s.dirty = s.dirty || len(s.tools) != n
 }
@@ -76,7 +74,8 @@ func (s *Signer) prune() {
 func (s *Signer) fallen() (all []string) {
 	for _, t := range s.tools {
 		if t.Fell != "" {
-			all = append(all, fmt.Sprintf("%s is trusted no more: %s; if that was you, 'wormbell trust remove %s' trusts what is there now", strings.TrimPrefix(t.Label, "first-use:"), t.Fell, t.id()))
+			_, what, _ := strings.Cut(t.Label, ":")
+			all = append(all, fmt.Sprintf("%s is trusted no more: %s; if that was you, 'wormbell trust remove %s' trusts what is there now", what, t.Fell, t.id()))
 		}
 	}
 	return all

@@ -141,6 +141,8 @@ func (s *Signer) alone(q Query) bool {
 	if q.Run.Kind != procs.Node || q.Run.Script == "" {
 		return true
 	}
+	var held *tool // the package whose script it is
+	names := optional
 	var dirs []string
 	look := func(home, name string) {
 		if _, err := s.files.Lookup(home); err == nil { // else nothing can be told of what is in it
@@ -163,6 +165,9 @@ func (s *Signer) alone(q Query) bool {
 		}
 	}
 	if found, err := s.files.Lookup(q.Run.Script); err == nil && !found.Root {
+		if held = s.packageTool(found.Path); held != nil {
+			names = slices.Concat(optional, besides)
+		}
 		for dir := path.Dir(found.Path); s.inHome(dir) || within(dir, s.cfg.Brew); dir = path.Dir(dir) {
 			if path.Base(dir) == "node_modules" {
 				dirs = append(dirs, dir)
@@ -173,11 +178,13 @@ func (s *Signer) alone(q Query) bool {
 		if !path.IsAbs(dir) || !s.there(dir) {
 			continue
 		}
-		for _, name := range optional {
+		for _, name := range names {
 			for _, ext := range []string{"", ".js", ".json", ".node", ".cjs"} {
-				if file := path.Join(dir, name+ext); s.there(file) && !s.ours(q.PID, file) {
-					return false
+				file := path.Join(dir, name+ext)
+				if !s.there(file) || held != nil && path.Base(dir) == "node_modules" && s.unchanged(held, file) || s.ours(q.PID, file) {
+					continue
 				}
+				return false
 			}
 		}
 	}

@@ -36,7 +36,12 @@ type Config struct {
 	// Quiet reports whether no dependency's script was alive at any time
 	// between two. What was written then was the person's own doing. nil: never.
 	Quiet func(from, to time.Time) bool
-	Now   func() time.Time
+	// QuietBut is Quiet without the scripts of the package in a folder, and Installed
+	// reports whether a vouched package manager that no dependency's script had
+	// started was installing at any time between two. nil: never.
+	QuietBut  func(dir string, from, to time.Time) bool
+	Installed func(from, to time.Time) bool
+	Now       func() time.Time
 
 	patience time.Duration // for tests; 0 for the default
 }
@@ -58,7 +63,10 @@ type Signer struct {
 	tools   []*tool // enrolled, in order of discovery
 	dirty   bool    // tools differ from the state file
 	later   map[due]bool
-	needed  map[string][]string // libraries that a program of root's loads
+	coming  map[string]time.Time // packages that came and are not held yet, and when
+	tired   time.Time            // until then nothing is read to prove where a package came from
+	born    time.Time            // what is older was there before the agent
+	needed  map[string][]string  // libraries that a program of root's loads
 }
 
 // known is a cached answer. Only root can make it wrong, so it may be a minute old.
@@ -85,6 +93,12 @@ func New(cfg Config) *Signer {
 	if cfg.Quiet == nil {
 		cfg.Quiet = func(_, _ time.Time) bool { return false }
 	}
+	if cfg.QuietBut == nil {
+		cfg.QuietBut = func(string, time.Time, time.Time) bool { return false }
+	}
+	if cfg.Installed == nil {
+		cfg.Installed = func(_, _ time.Time) bool { return false }
+	}
 	if cfg.patience == 0 {
 		cfg.patience = patience
 	}
@@ -94,7 +108,7 @@ func New(cfg Config) *Signer {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[due]bool{}, needed: map[string][]string{}, ns: mountNamespace("self")}
+	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[due]bool{}, coming: map[string]time.Time{}, born: time.Now(), needed: map[string][]string{}, ns: mountNamespace("self")}
 	if machine := mountNamespace("1"); machine != s.ns {
 		s.machine = machine
 	}
@@ -137,13 +151,10 @@ func (s *Signer) Notices() []string {
 }
 
 // Vouch returns who vouches for everything that a process runs: "deb:NAME" or
-// "rpm:", "pacman:", "apk:", "root", "first-use:~/…", or "" for no one. The process must be alive: what it
+// "rpm:", "pacman:", "apk:", "root", "first-use:~/…", "package:~/…", or "" for no one. The process must be alive: what it
 // runs is compared with what lies at the path.
 func (s *Signer) Vouch(q Query) string {
-	if q.Exe == "" || q.Deleted || q.Env == nil || q.Env.Void || q.Run.Void {
-		return ""
-	}
-	if q.Run.Kind != "" && q.Run.Code && q.Run.Kind != procs.Shell {
+	if !runs(q) {
 		return ""
 	}
 	s.mu.Lock()
@@ -163,6 +174,11 @@ func (s *Signer) Vouch(q Query) string {
 		return "" // curl | sh
 	}
 	return exe
+}
+
+// runs reports whether it is known what a process runs, and that it is a file.
+func runs(q Query) bool {
+	return q.Exe != "" && !q.Deleted && q.Env != nil && !q.Env.Void && !q.Run.Void && (q.Run.Kind == "" || !q.Run.Code || q.Run.Kind == procs.Shell)
 }
 
 // Foreign reports whether the environment and the flags of a process make it
@@ -208,13 +224,16 @@ func (s *Signer) exe(pid int, name string) string {
 }
 
 // script vouches for the file that an interpreter was told to run.
-func (s *Signer) script(pid int, name string) string {
+func (s *Signer) script(pid int, name string) string { return s.scriptBy(pid, name, s.file) }
+
+// scriptBy is script with somebody else to say who vouches for a file.
+func (s *Signer) scriptBy(pid int, name string, file func(string) (string, Found, error)) string {
 	label := ""
 	k, ok := s.cached(name)
 	if ok {
 		label = k.label
 	} else {
-		l, found, err := s.file(name)
+		l, found, err := file(name)
 		if err != nil {
 			return ""
 		}
@@ -273,7 +292,11 @@ func (s *Signer) file(name string) (string, Found, error) {
 		s.known[name] = known{label, found.Ident, procs.Uptime() + knownFor, false}
 		return label, found, nil
 	}
-	return s.enrolled(found), found, nil
+	label := s.hold(found)
+	if strings.HasPrefix(label, toolLabel) {
+		label = "" // what it loads is others'
+	}
+	return label, found, nil
 }
 
 // inHome reports whether a path lies in a guarded home.
@@ -393,6 +416,7 @@ func (s *Signer) Maintain() {
 	s.prune()
 	s.mu.Lock()
 	s.enrol()
+	s.takeIn()
 	s.mu.Unlock()
 	s.lookLater()
 	s.save()

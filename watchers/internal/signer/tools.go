@@ -21,14 +21,16 @@ type tool struct {
 	Dir      string           `json:"dir"` // resolved
 	Label    string           `json:"label"`
 	Since    time.Time        `json:"since"`
-	Base     time.Time        `json:"base"`           // what was there and unchanged since then is the tool; zero if that cannot be said
-	Fell     string           `json:"fell,omitempty"` // why it is vouched for no more
-	Files    map[string]Ident `json:"files"`          // what was vouched for, as it was then
-	Wholes   map[string]whole `json:"wholes"`         // the folders of it that are judged as a whole
+	Base     time.Time        `json:"base"`             // what was there and unchanged since then is the tool; zero if that cannot be said
+	Fell     string           `json:"fell,omitempty"`   // why it is vouched for no more
+	FellAt   time.Time        `json:"fell_at,omitzero"` // when that was seen; zero if a person took it back
+	Files    map[string]Ident `json:"files"`            // what was vouched for, as it was then
+	Wholes   map[string]whole `json:"wholes"`           // the folders of it that are judged as a whole
 	allow    func(rel string) bool
 	updaters []span
-	looked   bool // a first look at its folders was taken, or is due
-	there    bool // it was there when the agent started
+	looked   bool   // a first look at its folders was taken, or is due
+	there    bool   // it was there when the agent started
+	pkg      string // the package's name, of one that is held; "" for a tool in its own place
 }
 
 // span is a time during which a tool may have changed itself.
@@ -151,6 +153,9 @@ const toolsMax = 500
 // toolOf returns the tool that a resolved path belongs to, enrolling it if it
 // is one that came later; nil for none.
 func (s *Signer) toolOf(name string) *tool {
+	if t := s.packageTool(name); t != nil {
+		return t
+	}
 	dir, label, allow := s.place(name)
 	if dir == "" {
 		return nil
@@ -216,11 +221,17 @@ const tick = 50 * time.Millisecond
 // filesMax bounds the files of one tool that are remembered.
 const filesMax = 2000
 
-// enrolled vouches for a file of an enrolled tool, and remembers what it looks
+// hold vouches for a file of an enrolled tool, and remembers what it looks
 // like. A row falls when a file it vouched for has changed, unless the tool
 // itself was changing its own files then and no dependency's script was about.
-func (s *Signer) enrolled(found Found) string {
+func (s *Signer) hold(found Found) string {
 	t := s.toolOf(found.Path)
+	if t != nil && t.pkg != "" {
+		if t.Fell != "" && !s.renew(t) || found.Open || !s.ownerIsFine(found) || !s.intact(t, "") {
+			return ""
+		}
+		return t.Label
+	}
 	if t == nil || t.Fell != "" || found.Open || !s.ownerIsFine(found) {
 		return ""
 	}
@@ -308,9 +319,13 @@ func (s *Signer) Enrolled() []wormbell.TrustRow {
 	defer s.mu.Unlock()
 	rows := make([]wormbell.TrustRow, 0, len(s.tools))
 	for _, t := range s.tools {
+		store := "*"
+		if t.pkg != "" {
+			store = "npm"
+		}
 		row := wormbell.TrustRow{
 			ID:    t.id(),
-			Store: "*", Who: "signer:" + t.Label, Under: "not-a-dependency-script", Path: "", By: "first-use",
+			Store: store, Who: "signer:" + t.Label, Under: "not-a-dependency-script", Path: "", By: "first-use",
 			Reason: "found at " + t.Since.Format(time.RFC3339),
 		}
 		if t.Fell != "" {
@@ -367,11 +382,13 @@ func (s *Signer) load() {
 		if t == nil || len(s.tools) >= toolsMax {
 			continue
 		}
-		dir, label, allow := s.place(t.Dir)
-		if dir != t.Dir {
+		if in := packagesOf(t.Dir); len(in) > 0 && in[0].dir == t.Dir && s.packageLabelOf(in[0]) != "" {
+			t.Label, t.allow, t.pkg = s.packageLabelOf(in[0]), anyOf, in[0].name
+		} else if dir, label, allow := s.place(t.Dir); dir == t.Dir {
+			t.Label, t.allow = label, allow
+		} else {
 			continue // of a home that is not guarded any more
 		}
-		t.Label, t.allow = label, allow
 		if st.Version == 1 { // which knew no folders: they are what they are now
 			t.Base, t.Wholes = s.cfg.Now().UTC(), nil
 		}

@@ -17,6 +17,7 @@ type whole struct {
 	Sum    string    `json:"sum"`    // SHA-256 of every file's name, owner, mode, number, size and times
 	Newest time.Time `json:"newest"` // the last ctime of all, which no program sets
 	At     time.Time `json:"at"`     // when it was looked at
+	oldest time.Time // the first ctime of all
 	open   string    // a file that anybody may write
 	wrong  string    // a file that changed after since, at a time that was not fine
 	when   time.Time
@@ -34,6 +35,9 @@ func (w *whole) add(name []byte, s *status, g glance) {
 	changed := time.Unix(0, s.Ctime)
 	if changed.After(w.Newest) {
 		w.Newest = changed
+	}
+	if w.oldest.IsZero() || changed.Before(w.oldest) {
+		w.oldest = changed
 	}
 	if w.open == "" && s.open() && !s.symlink() {
 		w.open = "./" + string(name)
@@ -72,6 +76,9 @@ func aside(dir, name string) bool {
 // unit returns the folder of a tool, "" for all of it, that must be what it was
 // for the tool to vouch for a file in it. ok is false if that is the file alone.
 func (t *tool) unit(rel string) (dir string, ok bool) {
+	if t.pkg != "" {
+		return "", true
+	}
 	parts := strings.Split(rel, "/")
 	for i, p := range parts {
 		if p == "node_modules" && i+2 < len(parts) && (parts[i+1] == "npm" || parts[i+1] == "corepack") {
@@ -111,7 +118,16 @@ func (s *Signer) intact(t *tool, rel string) bool {
 	if !ok {
 		return true
 	}
-	now, err := s.files.look(path.Join(t.Dir, dir), s.glance(t, dir, s.cfg.patience))
+	patience := s.cfg.patience
+	_, seen := t.Wholes[dir]
+	if t.pkg != "" && !seen {
+		patience = max(patience, firstPatience)
+	}
+	now, err := s.files.look(path.Join(t.Dir, dir), s.glance(t, dir, patience))
+	if errors.Is(err, errLate) && t.pkg != "" && !seen {
+		s.later[due{t, dir}] = true
+		return false // nothing was seen of it yet
+	}
 	if errors.Is(err, errLate) {
 		// A slow disk must not make a stranger of its owner's npm. All of it is
 		// looked at soon; what comes of that holds from then on.
@@ -124,7 +140,12 @@ func (s *Signer) intact(t *tool, rel string) bool {
 // glance says what to look for in a folder. s.mu is held.
 func (s *Signer) glance(t *tool, dir string, within time.Duration) glance {
 	g := glance{since: t.Base, fine: func(at time.Time) bool { return s.cfg.Quiet(at, at) }}
-	if was, seen := t.Wholes[dir]; seen {
+	if was, seen := t.Wholes[dir]; t.pkg != "" {
+		g.fine = func(at time.Time) bool { return s.installedAt(t.Dir, at) }
+		if seen {
+			g.since = was.Newest
+		}
+	} else if seen {
 		updaters := slices.Clone(t.updaters)
 		g = glance{since: was.Newest, fine: func(at time.Time) bool { return updating(updaters, at) && s.cfg.Quiet(at, at) }}
 	}
@@ -143,6 +164,9 @@ func (s *Signer) judge(t *tool, dir string, now whole, err error) bool {
 	case seen && err == nil && was.Sum == now.Sum:
 		return true
 	case !seen && (err != nil || now.open != "" || now.wrong != ""):
+		if t.pkg != "" && err == nil && now.wrong != "" {
+			s.fall(t, changedAt(path.Join(dir, now.wrong), now.when)+", and not by a package manager alone")
+		}
 		return false // it came while a dependency's script was about
 	case err != nil:
 		s.fall(t, path.Join("./", dir)+": "+err.Error())
@@ -153,7 +177,7 @@ func (s *Signer) judge(t *tool, dir string, now whole, err error) bool {
 	case now.open != "":
 		s.fall(t, "anybody may write "+path.Join(dir, now.open))
 		return false
-	case seen && !t.updatedSince(was.At):
+	case seen && !s.updatedSince(t, was.At):
 		// A file is gone, or an old one was moved there: no time tells when.
 		s.fall(t, changedAt(path.Join("./", dir), s.cfg.Now()))
 		return false
@@ -216,6 +240,9 @@ func (s *Signer) units(t *tool) (dirs []string) {
 			}
 		}
 	}
+	if t.pkg != "" {
+		return []string{""}
+	}
 	if dir, ok := t.unit("x.js"); ok && dir == "" && t.allow("x.js") && !strings.Contains(t.Dir, "/mise/") {
 		dirs = append(dirs, "")
 	}
@@ -224,7 +251,7 @@ func (s *Signer) units(t *tool) (dirs []string) {
 
 // fall ends a tool's row.
 func (s *Signer) fall(t *tool, why string) {
-	t.Fell = why
+	t.Fell, t.FellAt = why, time.Now().UTC() // to compare with times of files
 	t.Wholes, s.dirty = nil, true
 	s.cfg.Log.Warn("an enrolled tool has changed and is trusted no more", "signer", t.Label, "why", why)
 }
@@ -234,7 +261,10 @@ func changedAt(what string, at time.Time) string {
 }
 
 // updatedSince reports whether the tool was changing itself at any time since.
-func (t *tool) updatedSince(at time.Time) bool {
+func (s *Signer) updatedSince(t *tool, at time.Time) bool {
+	if t.pkg != "" {
+		return s.cfg.Installed(at, s.cfg.Now())
+	}
 	for _, u := range t.updaters {
 		if u.to.IsZero() || u.to.After(at) {
 			return true
