@@ -21,6 +21,9 @@ var credentialRead = Detector{
 Fires when a guarded credential file is opened for reading by a process that no row of the trust table vouches for: most of all
 anything below the install script of a dependency, and scripts that nobody vouches for.
 
+Low, so listed and not notified, and once a day at the most, for a release tool (lerna, semantic-release, release-it, np …) that reads npm's file itself, if
+the tool's package is as a package manager left it: such tools do so at every release, and load some hundred packages while they do.
+
 Quiet for the programs that a credential belongs to (npm for ~/.npmrc, at any depth; git, gh, aws …), for what a person opens at a
 terminal or in an editor, for backups, for what the user has allowed, and for the files that Wormbell's own program announced to read for a
 plan that the person is shown. A read whose author the system cannot tell is no finding:
@@ -37,12 +40,21 @@ since it was allowed.`,
 		"root, on NFS and on FUSE. Which dependency read it, once its code runs within the project's own process (`node server.js`): then the project is named.",
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
+		released := NewRecent[readKey](24*time.Hour, 500)
 		return func(e wormbell.Event, s *Scope) {
 			store := stores.Of(e.Path)
 			if store == nil || e.Decoy || e.Process == nil {
 				return
 			}
 			if _, ok := s.Vouched(e); ok || unseen(e.Process) || s.Announced(e) {
+				return
+			}
+			if s.engine.trust.toolOwn(e, s.engine.Suspect) {
+				key := readKey{path: e.Path, script: e.Process.Tool}
+				if !released.Has(key, e.Time) {
+					released.Add(key, e)
+					s.Report(wormbell.Finding{Subject: e.Path, Severity: wormbell.Low, Summary: fmt.Sprintf("%s, a release tool, read your %s (%s)", s.who(e.Process), store.Kind, e.Path)})
+				}
 				return
 			}
 			key := readKey{ancestry.Root(e.Process).ID(), e.Path, e.Process.Exe, e.Process.Script}

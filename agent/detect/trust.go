@@ -30,7 +30,7 @@ const (
 	PackageManager Who = "package-manager" // npm, pnpm, yarn or bun itself, vouched for, reading a file of its own and running nobody's code meanwhile
 	Reader         Who = "reader"          // one of the store's programs by name, vouched for
 	ReaderAtPlace  Who = "reader-at-place" // a program from one of the folders where the store's programs live in a home
-	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home or a sandbox
+	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home and no package's, or from a sandbox
 	AnySigned      Who = "signer:*"        // any program, and any script, that is vouched for
 	TypedProgram   Who = "typed-program"   // a native program that a person starts by hand, vouched for or not
 	ProjectCode    Who = "project-code"    // a script from a home, or a program run in or from one
@@ -220,9 +220,9 @@ func (r reader) is(who Who) bool {
 	case ReaderAtPlace:
 		return !ancestry.LoadsCode(p) && slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.Contains(code(p), place) }) && r.t.inHome(code(p))
 	case NativeReader:
-		return native && named && (r.t.inHome(p.Exe) || sandboxed(p))
+		return native && named && (r.t.inHome(p.Exe) && !strings.Contains(p.Exe, "/node_modules/") || sandboxed(p))
 	case AnySigned:
-		return p.Signer != "" && !ancestry.LoadsCode(p)
+		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p)
 	case TypedProgram:
 		return (native || module(p)) && !r.t.temp(p.Exe)
 	case ProjectCode:
@@ -262,6 +262,9 @@ func (r reader) ownDoing(client string, args []string) bool {
 	}
 	if ancestry.Dependency(r.p) == nil {
 		return true
+	}
+	if ancestry.Packaged(r.p) {
+		return false
 	}
 	switch client {
 	case "npm":
@@ -350,6 +353,14 @@ func (r reader) coveredBy(row wormbell.TrustRow, file string, now time.Time) boo
 		return ancestry.Dependency(r.p) == nil
 	}
 	return false
+}
+
+// toolOwn reports whether p is a release tool in front of npm's own files: one that
+// lies in a package that nobody but package managers changed. Nobody vouches for
+// it: it loads what other packages brought, and any of those may be a worm's.
+func (t *Trust) toolOwn(e wormbell.Event, suspect func(*wormbell.Process) bool) bool {
+	p, store := e.Process, stores.Of(e.Path)
+	return p != nil && p.Tool != "" && store != nil && store.ID == "npm" && ancestry.Dependency(p) == nil && !p.Foreign && !ancestry.LoadsCode(p) && (suspect == nil || !suspect(p))
 }
 
 // matches reads who of a person's row: "signer:S", "exe:/path" or "exe:/path

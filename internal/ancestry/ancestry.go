@@ -61,6 +61,13 @@ func Installer(p *wormbell.Process) bool {
 	return name == "yarn" && berryRelease.MatchString(path.Base(p.Script)) && Installer(p.Parent)
 }
 
+// Packaged reports whether p is a package manager that came as a package, as into
+// a project's node_modules, and that nobody but package managers changed. It is
+// vouched for as what it is and for nothing else.
+func Packaged(p *wormbell.Process) bool {
+	return p != nil && strings.HasPrefix(p.Signer, "package:")
+}
+
 // LoadsCode reports whether p's command line makes its interpreter load other
 // code before its script: `node --require ./x.js /usr/bin/npm`. Whoever vouches
 // for the script does not vouch for that.
