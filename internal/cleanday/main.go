@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"wormbell"
+	"wormbell/internal/registry/accounts"
 	"wormbell/internal/scratch"
 )
 
@@ -36,6 +37,7 @@ type options struct {
 	only    string
 	offline bool
 	bin     string
+	cache   string  // a folder that stays from day to day
 	chores  []chore // to choose from
 }
 
@@ -45,6 +47,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "the first day's order; 0 is that of the list")
 	flag.StringVar(&o.only, "only", "", "do these chores alone, by `NAME,...`")
 	flag.BoolVar(&o.offline, "offline", false, "leave out what needs packages from elsewhere")
+	flag.StringVar(&o.cache, "cache", "", "the `FOLDER` where packages are kept for the next day; wormbell-clean-day in the user's cache if it is empty")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -97,6 +100,21 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	if o.bin, err = filepath.Abs(o.bin); err != nil {
 		return d, err
 	}
+	if o.cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return d, fmt.Errorf("find a place for packages: %w", err)
+		}
+		o.cache = filepath.Join(dir, "wormbell-clean-day")
+	}
+	if err := os.MkdirAll(o.cache, 0o755); err != nil {
+		return d, fmt.Errorf("make a place for packages: %w", err)
+	}
+	login, err := accounts.New(accounts.Config{})
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, login.Close()) }()
 	m, err := scratch.New("day", "EDITOR=true", "PAGER=cat", "DO_NOT_TRACK=1", "CHECKPOINT_DISABLE=1", "NX_DAEMON=false", "RESTIC_CACHE_DIR=$DIR/restic-cache")
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if err != nil {
@@ -112,7 +130,7 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	}
 	list := d.choose(o, seed)
 	host := strings.TrimPrefix(m.Registry.URL, "http:")
-	real := strings.NewReplacer("$UPSTREAM", npm, "$REGISTRY", m.Registry.URL+"/", "$HOST", host, "$TOKEN", scratch.Token, "$TMP", m.Temp)
+	real := strings.NewReplacer("$UPSTREAM", npm, "$REGISTRY", m.Registry.URL+"/", "$HOST", host, "$TOKEN", scratch.Token, "$TMP", m.Temp, "$LOGIN", login.URL+"/", "$CACHE", o.cache)
 	lay := func(below string, files map[string]string) error {
 		for p, text := range files {
 			file := filepath.Join(below, p)
@@ -136,6 +154,14 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	}
 	if err := m.Shell(); err != nil {
 		return d, err
+	}
+	for _, c := range list {
+		if c.before == "" {
+			continue
+		}
+		if out, status, err := m.Do(ctx, "("+real.Replace(c.before)+")"); err != nil || status != 0 {
+			return d, fmt.Errorf("before %s: status %d, %w\n%s", c.name, status, err, out)
+		}
 	}
 	if err := m.Guard(ctx, o.bin); err != nil {
 		return d, err
@@ -174,7 +200,7 @@ func (d *day) choose(o options, seed uint64) (list []chore) {
 func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) error {
 	ctx, cancel := context.WithTimeout(ctx, chored)
 	defer cancel()
-	dir := filepath.Join(m.Home, "work", c.name)
+	dir, began := filepath.Join(m.Home, "work", c.name), time.Now()
 	var out string
 	var status int
 	var err error
@@ -191,6 +217,7 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 		return fmt.Errorf("%w\n%s", err, out)
 	}
 	d.done++
+	fmt.Fprintf(os.Stderr, "  %s %v\n", c.name, time.Since(began).Round(100*time.Millisecond))
 	alerts, err := m.Alerts(ctx)
 	if err != nil {
 		return err

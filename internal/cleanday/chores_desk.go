@@ -1,0 +1,39 @@
+package main
+
+// refuses is a proxy and a service that answer nothing: what would speak with a
+// service finds nobody.
+const refuses = `set -e
+export HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9 NO_PROXY=127.0.0.1,localhost
+`
+
+// desk is what stands open all day: an editor with its extension host, and the
+// command lines of agents. They were installed on a day before.
+var desk = []chore{
+	{name: "code-server", net: true, needs: []string{"chromium", "git"},
+		files:  map[string]string{"app/package.json": project(`"build":"node -e 0","dev":"node -e 0"`), "app/.env": "API_TOKEN=decoy\n", "app/.npmrc": "fund=false\n", "app/a.js": "module.exports = 1\n"},
+		before: `test -x $CACHE/code-server/node_modules/.bin/code-server || (rm -rf $CACHE/code-server && mkdir -p $CACHE/code-server && cd $CACHE/code-server && echo '{}' >package.json && npm_config_unsafe_perm=true npm_config_registry=$UPSTREAM npm install --no-fund --no-audit code-server@4.99.4 && rm -rf ~/.npm/_npx) && mkdir -p ~/.local/lib && cp -al $CACHE/code-server ~/.local/lib/code-server`,
+		types: refuses + `cd app; git init -q; git add -A; git commit -qm one; echo 2 >>a.js
+~/.local/lib/code-server/node_modules/.bin/code-server --auth none --bind-addr 127.0.0.1:0 --disable-telemetry --disable-update-check . >../server.log 2>&1 & server=$!
+for i in $(seq 300); do url=$(grep -o 'http://127.0.0.1:[0-9]*' ../server.log | head -1) && break; sleep .1; done
+unset HTTPS_PROXY HTTP_PROXY
+chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir=$TMP/code-profile --window-size=1200,800 --remote-debugging-port=0 "$url/?folder=$PWD" >/dev/null 2>&1 & page=$!
+for i in $(seq 300); do grep -qs . ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log && break; sleep .1; done
+sleep 8; kill $page; wait $page || true
+kill $server; wait $server || true
+cat ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log | grep -q 'git'`},
+	{name: "claude", net: true, before: `npm_config_registry=$UPSTREAM npm_config_cache=$CACHE/npm npm install -g --no-fund --no-audit --prefix ~/.tools-claude @anthropic-ai/claude-code`,
+		files: map[string]string{"~/.claude/.credentials.json": `{"claudeAiOauth":{"accessToken":"decoy","refreshToken":"decoy","expiresAt":1,"scopes":["user:inference"]}}`, "CLAUDE.md": "Be kind.\n", ".env": "API_TOKEN=decoy\n"},
+		types: refuses + `export ANTHROPIC_BASE_URL=http://127.0.0.1:9; PATH=~/.tools-claude/bin:$PATH
+claude --version; claude --help >/dev/null; claude mcp list; claude plugin list || true
+! timeout --foreground 15 claude -p hi </dev/null`},
+	{name: "codex", net: true, before: `npm_config_registry=$UPSTREAM npm_config_cache=$CACHE/npm npm install -g --no-fund --no-audit --prefix ~/.tools-codex @openai/codex`,
+		files: map[string]string{"~/.codex/auth.json": `{"OPENAI_API_KEY":"decoy"}`, "AGENTS.md": "Be kind.\n"},
+		types: refuses + `export OPENAI_BASE_URL=http://127.0.0.1:9/v1; PATH=~/.tools-codex/bin:$PATH
+codex --version; codex --help >/dev/null; codex login status; codex mcp list
+! timeout --foreground 10 codex exec --skip-git-repo-check hi </dev/null`},
+	{name: "gemini", net: true, before: `npm_config_registry=$UPSTREAM npm_config_cache=$CACHE/npm npm install -g --no-fund --no-audit --prefix ~/.tools-gemini @google/gemini-cli`,
+		files: map[string]string{"~/.gemini/oauth_creds.json": `{"access_token":"decoy","refresh_token":"decoy","expiry_date":1}`, "~/.gemini/settings.json": `{"security":{"auth":{"selectedType":"oauth-personal"}}}`, "GEMINI.md": "Be kind.\n"},
+		types: refuses + `export GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:9; PATH=~/.tools-gemini/bin:$PATH
+gemini --version; gemini --help >/dev/null; gemini mcp list; gemini extensions list
+! timeout --foreground 15 gemini -p hi </dev/null`},
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	_ "embed"
+	"strings"
+)
+
+// What is most used, by the downloads that the npm registry counts and without
+// what only comes along as a dependency of a dependency; some have install scripts.
+//
+//go:embed most-used.txt
+var mostUsed string
+
+// most is it as words of a command line.
+var most = strings.Join(strings.Fields(mostUsed), " ")
+
+// installs are the most used packages and what they bring along, by every
+// client, with their scripts run. Each client is one that a person installed for
+// themselves, into ~/.NAME.
+var installs = []chore{
+	{name: "most-npm", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
+npm install --foreground-scripts ` + most + `
+test -d node_modules/express && test -x node_modules/.bin/esbuild
+npm ls --all >/dev/null; npm outdated >/dev/null || true
+npm rebuild esbuild core-js`},
+	{name: "most-pnpm", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
+npm install -g --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tools-pnpm/bin:$PATH
+pnpm add --config.dangerouslyAllowAllBuilds=true ` + most + `
+test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path`},
+	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": project("")}, types: `set -e
+npm install -g --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
+yarn add --non-interactive --ignore-engines ` + most + `
+test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null`},
+	{name: "most-yarn-berry", net: true, files: map[string]string{
+		".yarnrc.yml": "npmRegistryServer: \"$UPSTREAM\"\nenableTelemetry: false\nenableScripts: true\nnodeLinker: node-modules\n", ".npmrc": upstream,
+		"package.json": project("") + "", "yarn.lock": ""}, types: `set -e
+npm install -g --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH
+yarn add ` + most + `
+test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version`},
+	{name: "most-bun", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
+npm install -g --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH
+bun add --trust ` + most + `
+test -d node_modules/express; bun pm ls >/dev/null; bunx esbuild --version`},
+}
+
+// projects are real ones: scaffolded, or a package with its own tests; installed, built and tested.
+var projects = []chore{
+	{name: "project-vite", net: true, files: map[string]string{"web/.env": "VITE_NAME=wormbell\nAPI_TOKEN=decoy\n"}, types: `set -e
+export npm_config_registry=$UPSTREAM
+npx --yes create-vite@6 app --template react-ts </dev/null
+mv app/* app/.gitignore web/; cd web
+npm install; npm run build; npm run lint; ls dist/index.html
+npm run dev -- --port 0 --strictPort=false >dev.log 2>&1 & dev=$!
+for i in $(seq 300); do url=$(grep -o 'http://localhost:[0-9]*' dev.log | head -1) && break; sleep .2; done
+curl -sf "$url/src/main.tsx" >/dev/null
+kill $dev; wait $dev || true`},
+	{name: "project-next", net: true, types: `set -e
+export npm_config_registry=$UPSTREAM NEXT_TELEMETRY_DISABLED=1
+npx --yes create-next-app@15 site --ts --no-eslint --no-tailwind --app --no-src-dir --turbopack --use-npm --yes --disable-git --import-alias '@/*' </dev/null
+cd site
+printf 'export default function L({children}: {children: React.ReactNode}) { return <html><body>{children}</body></html> }\n' >app/layout.tsx
+printf 'export default function P() { return <p>{process.env.NAME}</p> }\n' >app/page.tsx
+printf 'NAME=from-dotenv\nAPI_TOKEN=decoy\n' >.env.local
+npm run build; grep -rq from-dotenv .next/server/app
+npx next start --port 0 >start.log 2>&1 & start=$!
+for i in $(seq 300); do url=$(grep -o 'http://localhost:[0-9]*' start.log | head -1) && curl -sf "$url" >/dev/null && break; sleep .2; done
+curl -sf "$url" | grep -q from-dotenv
+kill $start; wait $start || true`},
+	{name: "project-nest", net: true, types: `set -e
+export npm_config_registry=$UPSTREAM
+npx --yes @nestjs/cli@11 new api -p npm --skip-git --strict </dev/null
+cd api; npm run build; npm test; ls dist/main.js`},
+	{name: "project-qs", net: true, needs: []string{"tar"}, files: map[string]string{".npmrc": upstream}, types: `set -e
+npm pack qs@6.13.0; tar xzf qs-6.13.0.tgz; cd package; cp ../.npmrc .
+npm install --force; npx tape 'test/**/*.js' >tap.log; tail -3 tap.log`},
+	{name: "project-svelte", net: true, types: `set -e
+export npm_config_registry=$UPSTREAM
+npx --yes sv@0.8 create app --template minimal --types ts --no-add-ons --no-install </dev/null
+cd app; npm install; npm install -D vitest@3; npm run build; npm run check
+printf "import {test, expect} from 'vitest'\ntest('adds', () => expect(1 + 1).toBe(2))\n" >src/a.test.ts
+npx vitest run`},
+}
