@@ -32,7 +32,7 @@ const (
 	ReaderAtPlace  Who = "reader-at-place" // a program from one of the folders where the store's programs live in a home
 	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home and no package's, or from a sandbox
 	AnySigned      Who = "signer:*"        // any program, and any script, that is vouched for
-	TypedProgram   Who = "typed-program"   // a native program that a person starts by hand, vouched for or not
+	TypedProgram   Who = "typed-program"   // a native program that a person starts by hand, vouched for or not; perl that edits a file which they named
 	ProjectCode    Who = "project-code"    // a script from a home, or a program run in or from one
 	ProjectPython  Who = "project-python"  // the same, in Python
 	ShellScript    Who = "shell-script"    // a shell, whatever it runs
@@ -61,7 +61,7 @@ var Rows = []Row{
 	{"store-reader-in-home", "*", ReaderAtPlace, NotScript, "tools such as Claude Code install themselves into a home, where no package manager vouches for them"},
 	{"store-reader-native", "*", NativeReader, NotScript, "command-line tools are often single files in ~/.local/bin; a worm that runs one of that name does so from a script, which voids this"},
 	{"vouched-program", "*", AnySigned, NotScript, "cat, tar, rsync, editors, IDEs, backup and indexing tools from the system are what people and cron use; a worm uses them from a script"},
-	{"typed-program", "*", TypedProgram, UnderAPerson, "a person chose to open the file with it: a file manager or an editor from ~/go/bin"},
+	{"typed-program", "*", TypedProgram, UnderAPerson, "a person chose to open the file with it: a file manager or an editor from ~/go/bin, perl -pi -e"},
 	{"backup-tool-in-home", "*", BackupTool, NotScript, "backup and synchronising tools are often single files in ~/.local/bin and read everything"},
 	{"shell-script-reads", "*", ShellScript, NotScript, "backup and set-up scripts source and copy such files"},
 	{"project-code-reads-project-store", "project", ProjectCode, NotSuspect, "the cloud libraries in a project's own code read these to log in"},
@@ -224,7 +224,7 @@ func (r reader) is(who Who) bool {
 	case AnySigned:
 		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p)
 	case TypedProgram:
-		return (native || module(p)) && !r.t.temp(p.Exe)
+		return (native || module(p) || r.edits()) && !r.t.temp(p.Exe)
 	case ProjectCode:
 		return r.projectCode()
 	case ProjectPython:
@@ -290,6 +290,35 @@ func module(p *wormbell.Process) bool {
 	return ancestry.Interpreter(p) && p.Script == "" && slices.ContainsFunc(p.Args, func(a string) bool {
 		return strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.HasSuffix(a, "m")
 	})
+}
+
+// edits reports whether perl or ruby goes through the lines of the file that is
+// read, because its name stands on the command line: `perl -pi -e s/a/b/ ~/.npmrc`
+// is what sed -i is. Other code on a command line is nobody's.
+func (r reader) edits() bool {
+	p, lines := r.p, false
+	if name := path.Base(p.Exe); !ancestry.Interpreter(p) || p.Script != "" || p.Foreign || !strings.HasPrefix(name, "perl") && !strings.HasPrefix(name, "ruby") {
+		return false
+	}
+	for i := 1; i < len(p.Args); i++ {
+		switch a := p.Args[i]; {
+		case a == "-e" || a == "-E":
+			i++ // the code
+		case strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--"):
+			lines = lines || strings.ContainsAny(a, "pn")
+			if strings.HasSuffix(a, "e") || strings.HasSuffix(a, "E") {
+				i++
+			}
+		case lines:
+			if !path.IsAbs(a) {
+				a = path.Join(p.Cwd, a)
+			}
+			if home := r.t.home(a); home != "" && "~"+strings.TrimPrefix(path.Clean(a), home) == r.path {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // projectCode reports whether p is the user's own code: a script from a home,

@@ -33,7 +33,7 @@ git -c core.sshCommand="ssh -F $HOME/.ssh/config" clone -q box:$HOME/work/sshd/r
 npm init -y >/dev/null; npm install --no-package-lock "git+ssh://box$HOME/work/sshd/none.git" >/dev/null 2>&1 || true
 kill $server; wait $server || true`},
 	{name: "gh", needs: []string{"gh"}, types: `gh config list >/dev/null && gh auth token --hostname github.example.com >/dev/null && gh alias list >/dev/null`},
-	{name: "aws", needs: []string{"aws"}, types: `aws configure list >/dev/null && aws configure get region && aws configure set region eu-west-1 --profile work && aws configure export-credentials --format env >/dev/null`},
+	{name: "aws", needs: []string{"aws"}, types: `aws configure list >/dev/null && aws configure get region && aws configure set region eu-west-1 --profile work && ! AWS_MAX_ATTEMPTS=1 aws sts get-caller-identity --endpoint-url http://127.0.0.1:9 2>/dev/null`},
 	{name: "docker", needs: []string{"docker"}, types: `docker context ls >/dev/null && docker logout other.example.com >/dev/null && grep -q registry.example.com ~/.docker/config.json; docker ps >/dev/null 2>&1; true`},
 	{name: "kubectl", needs: []string{"kubectl"}, files: map[string]string{"~/.kube/config": "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: {server: 'https://127.0.0.1:9'}\nusers:\n- name: u\n  user: {token: decoy}\ncontexts:\n- name: c\n  context: {cluster: c, user: u}\ncurrent-context: c\n"},
 		types: `kubectl config view >/dev/null && kubectl config current-context && kubectl config set-context --current --namespace=work; kubectl --request-timeout=1s get pods >/dev/null 2>&1; true`},
@@ -49,7 +49,7 @@ gpg -q --batch --passphrase '' --quick-gen-key 'Passer <passer@example.com>' def
 pass init passer@example.com; printf 'decoy\n' | pass insert -m web/example; pass show web/example | grep -q decoy; pass ls; pass grep decoy; pass generate -n web/other 12 >/dev/null; gpgconf --kill all`},
 	{name: "chromium", needs: []string{"chromium"}, types: `for i in 1 2; do chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir=$HOME/.config/chromium --dump-dom $REGISTRY-/ping 2>/dev/null | grep -q '{}' || exit 1; done; ls ~/.config/chromium/Default`},
 	{name: "firefox", needs: []string{"firefox-esr"}, types: `for i in 1 2; do rm -f shot.png; firefox-esr --headless --screenshot $PWD/shot.png $REGISTRY-/ping >/dev/null 2>&1; test -s shot.png || exit 1; done; ls ~/.mozilla/firefox`},
-	{name: "shells", needs: []string{"zsh"}, types: `HISTFILE=$HOME/.bash_history bash -i -c 'history -a; exit' 2>/dev/null; zsh -i -c 'fc -R ~/.zsh_history 2>/dev/null; print -s ls; fc -W ~/.zsh_history' && test -f ~/.zsh_history && bash -lc true`},
+	{name: "shells", needs: []string{"zsh"}, types: `HISTFILE=$HOME/.bash_history bash -i -c 'history -a; exit' 2>/dev/null; zsh -f -i -c 'print -s ls; fc -W ~/.zsh_history' && test -f ~/.zsh_history && bash -lc true`},
 
 	// Containers that are given the person's own file, as a dev container's settings have it.
 	{name: "container-bwrap", needs: []string{"bwrap"}, types: `bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /root --ro-bind ~/.npmrc /root/.npmrc --setenv HOME /root --setenv npm_config_cache /root/.npm --unshare-pid --chdir / npm whoami`},

@@ -51,20 +51,23 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	clean := true
+	status := 0
 	for i := range o.days {
 		d, err := live(ctx, o, o.seed+uint64(i))
 		d.tell(os.Stdout)
-		if err != nil {
+		switch {
+		case err != nil:
 			fmt.Fprintln(os.Stderr, "cleanday:", err)
-			os.Exit(2)
+			status = 2
+		case !d.clean():
+			status = max(status, 1)
 		}
-		clean = clean && d.clean()
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	if !clean {
-		os.Exit(1)
-	}
+	stop()
+	os.Exit(status)
 }
 
 // day is what came of one.
@@ -115,7 +118,13 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 		return d, err
 	}
 	defer func() { err = errors.Join(err, login.Close()) }()
-	m, err := scratch.New("day", "EDITOR=true", "PAGER=cat", "DO_NOT_TRACK=1", "CHECKPOINT_DISABLE=1", "NX_DAEMON=false", "RESTIC_CACHE_DIR=$DIR/restic-cache")
+	env := []string{"EDITOR=true", "PAGER=cat", "DO_NOT_TRACK=1", "CHECKPOINT_DISABLE=1", "NX_DAEMON=false", "RESTIC_CACHE_DIR=$DIR/restic-cache"}
+	for _, name := range []string{"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"} { // where this machine's own authority is
+		if v := os.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	m, err := scratch.New("day", env...)
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if err != nil {
 		return d, err
@@ -166,14 +175,15 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	if err := m.Guard(ctx, o.bin); err != nil {
 		return d, err
 	}
+	var failed []error // the day goes on: one run shows all that is wrong
 	for _, c := range list {
 		if err := d.do(ctx, m, c, real.Replace(c.types)); err != nil {
-			return d, fmt.Errorf("%s: %w", c.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", c.name, err))
 		}
 	}
 	s, err := m.Status(ctx)
 	d.lost = s.Lost
-	return d, err
+	return d, errors.Join(append(failed, err)...)
 }
 
 // choose shuffles the chores and leaves out what cannot be done here.
