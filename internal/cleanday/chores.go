@@ -13,6 +13,7 @@ type chore struct {
 	net    bool              // it needs the npm registry that this machine uses
 	files  map[string]string // by path below the folder, or below the home with ~/: what lies there before
 	alone  bool              // nobody is at a terminal: cron, a timer
+	slow   bool              // not in the shorter day of the tests
 	before string            // bash, before the agent starts: what was installed on a day before
 	// bash, below a person's shell. $UPSTREAM is that registry, $REGISTRY the one on loopback, $LOGIN another there with
 	// accounts, $TMP a folder outside the home, $CACHE one that stays from day to day.

@@ -17,6 +17,7 @@ if ! test -f $dir/installed; then
   npm install code-server@4.99.4
   (cd node_modules/code-server/lib/vscode && npm install --omit=dev && cd extensions && npm install --omit=dev)
   unset npm_config_ignore_scripts
+  node=$(dirname "$(dirname "$(realpath "$(command -v node)")")"); test ! -d $node/include/node || export npm_config_nodedir=$node
   npm rebuild argon2
   (cd node_modules/code-server/lib/vscode && npm rebuild node-pty @vscode/spdlog native-watchdog @parcel/watcher)
   touch installed

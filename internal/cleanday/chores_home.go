@@ -29,17 +29,17 @@ var ownFiles = []chore{
 	{name: "cp", types: `cp -a ~/.npmrc ~/.aws ~/.config ~/.netrc $TMP/ && ls $TMP/.npmrc`},
 	{name: "rsync", needs: []string{"rsync"}, types: `rsync -a --exclude=work --exclude=.npm ~/ $TMP/copy/`},
 	{name: "restic", needs: []string{"restic"}, types: `export RESTIC_PASSWORD=decoy; restic -q -r $TMP/restic init && restic -q -r $TMP/restic backup ~ --exclude ~/work --exclude ~/.npm --exclude '.tools-*' && restic -q -r $TMP/restic check`},
-	{name: "borg", needs: []string{"borg"}, types: `export BORG_BASE_DIR=$TMP/borg-base; borg init -e none $TMP/borg && borg create $TMP/borg::one ~ --exclude ~/work --exclude ~/.npm --exclude '*/.tools-*' && borg list $TMP/borg::one | grep -q '/.npmrc$'`},
+	{name: "borg", slow: true, needs: []string{"borg"}, types: `export BORG_BASE_DIR=$TMP/borg-base; borg init -e none $TMP/borg && borg create $TMP/borg::one ~ --exclude ~/work --exclude ~/.npm --exclude '*/.tools-*' && borg list $TMP/borg::one | grep -q '/.npmrc$'`},
 	{name: "cron-tar", alone: true, types: `tar -C ~ -cf $TMP/cron.tar --exclude=work --exclude=.npm .`},
 	{name: "cron-rsync", alone: true, needs: []string{"rsync"}, types: `rsync -a --exclude=work --exclude=.npm ~/ $TMP/cron-copy/`},
-	{name: "cron-restic", alone: true, needs: []string{"restic"}, types: `export RESTIC_PASSWORD=decoy; restic -q -r $TMP/cron-restic init && restic -q -r $TMP/cron-restic backup ~ --exclude ~/work --exclude ~/.npm --exclude '.tools-*'`},
-	{name: "cron-borg", alone: true, needs: []string{"borg"}, types: `export BORG_BASE_DIR=$TMP/borg-base; borg init -e none $TMP/cron-borg && borg create $TMP/cron-borg::one ~/.npmrc ~/.aws ~/.config ~/.netrc`},
+	{name: "cron-restic", slow: true, alone: true, needs: []string{"restic"}, types: `export RESTIC_PASSWORD=decoy; restic -q -r $TMP/cron-restic init && restic -q -r $TMP/cron-restic backup ~ --exclude ~/work --exclude ~/.npm --exclude '.tools-*'`},
+	{name: "cron-borg", slow: true, alone: true, needs: []string{"borg"}, types: `export BORG_BASE_DIR=$TMP/borg-base; borg init -e none $TMP/cron-borg && borg create $TMP/cron-borg::one ~/.npmrc ~/.aws ~/.config ~/.netrc`},
 	{name: "cron-script", alone: true, files: map[string]string{"backup.sh": "#!/bin/sh\nset -e\nmkdir -p \"$TMP/script\"\nfor f in .npmrc .netrc .git-credentials; do cp -p \"$HOME/$f\" \"$TMP/script/$f\"; done\ntar -C \"$HOME\" -cf - .aws .config | gzip >\"$TMP/script/rest.tgz\"\n"},
 		types: `sh backup.sh && ls $TMP/script/.npmrc`},
 	{name: "cron-updatedb", alone: true, needs: []string{"updatedb"}, types: `updatedb -l 0 -U ~ -o $TMP/locate.db --prunepaths ''`},
 	{name: "cron-npm", alone: true, types: `npm whoami && npm ping && npm view publish-none >/dev/null 2>&1; true`},
 	{name: "cron-git", alone: true, needs: []string{"git"}, types: `git -C ~ ls-files >/dev/null 2>&1; printf 'protocol=https\nhost=git.example.com\n\n' | git credential fill >/dev/null`},
-	{name: "indexer", needs: []string{"dbus-run-session", "/usr/libexec/tracker-miner-fs-3", "tracker3"}, alone: true,
-		files: map[string]string{"~/Documents/letter.txt": "wormbell letter\n"}, types: `export XDG_CACHE_HOME=$TMP/index-cache XDG_DATA_HOME=$TMP/index-data XDG_RUNTIME_DIR=$TMP GSETTINGS_BACKEND=memory XDG_DOCUMENTS_DIR=$HOME/Documents
-dbus-run-session -- sh -c '/usr/libexec/tracker-miner-fs-3 --no-daemon -s 0 -r -d & miner=$!; for i in $(seq 150); do tracker3 sparql --dbus-service org.freedesktop.Tracker3.Miner.Files -q "SELECT ?u {?u a nfo:FileDataObject}" 2>/dev/null | grep -q letter.txt && found=1 && break; sleep .2; done; kill $miner; wait $miner; test "$found" = 1'`},
+	{name: "indexer", slow: true, needs: []string{"dbus-run-session", "/usr/libexec/tracker-miner-fs-3", "tracker3"}, alone: true,
+		files: map[string]string{"~/Documents/letter.txt": "wormbell letter\n", "~/.config/user-dirs.dirs": "XDG_DOCUMENTS_DIR=\"$HOME/Documents\"\n"}, types: `export XDG_CACHE_HOME=$TMP/index-cache XDG_DATA_HOME=$TMP/index-data XDG_RUNTIME_DIR=$TMP GSETTINGS_BACKEND=memory
+dbus-run-session -- sh -c '/usr/libexec/tracker-miner-fs-3 -s 0 & miner=$!; for i in $(seq 150); do tracker3 sparql --dbus-service org.freedesktop.Tracker3.Miner.Files -q "SELECT ?u {?f a nfo:FileDataObject; nie:url ?u}" | grep -q letter.txt && found=1 && break; sleep .2; done; kill $miner; wait $miner; test "$found" = 1'`},
 }

@@ -19,7 +19,7 @@ func two(prefix, root string, more map[string]string) map[string]string {
 // releases publish as people and their tools do.
 var releases = []chore{
 	{name: "publish-one", files: map[string]string{"package.json": `{"name":"publish-one","version":"1.0.0"}`}, types: `npm publish --dry-run && npm publish && npm version patch --no-git-tag-version && npm publish`},
-	{name: "publish-workspaces", files: map[string]string{
+	{name: "publish-workspaces", slow: true, files: map[string]string{
 		"package.json":            `{"name":"many","private":true,"workspaces":["packages/*"]}`,
 		"packages/a/package.json": `{"name":"many-a","version":"1.0.0"}`, "packages/b/package.json": `{"name":"many-b","version":"1.0.0"}`,
 		"packages/c/package.json": `{"name":"many-c","version":"1.0.0"}`, "packages/d/package.json": `{"name":"many-d","version":"1.0.0"}`},
@@ -52,7 +52,7 @@ npm view relit version --registry $REGISTRY`},
 	{name: "login", needs: []string{"curl"}, types: `set -e
 npm login --registry $LOGIN >login.log 2>&1 & login=$!
 for i in $(seq 300); do url=$(grep -o 'http://127[^ ]*/login[^ ]*' login.log | head -1) && break; sleep .1; done
-curl -sf "$url" >/dev/null; wait $login
+cat login.log; curl -sf "$url" >/dev/null; wait $login
 npm whoami --registry $LOGIN; npm token list --registry $LOGIN
 npm logout --registry $LOGIN
 ! npm whoami --registry $LOGIN 2>/dev/null`},

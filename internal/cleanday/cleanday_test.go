@@ -28,7 +28,7 @@ func build(t *testing.T) string {
 
 // TestDay: what needs no packages from elsewhere rings at no hour.
 func TestDay(t *testing.T) {
-	d, err := live(t.Context(), options{offline: true, bin: build(t), chores: chores}, 7)
+	d, err := live(t.Context(), options{offline: true, short: true, cache: t.TempDir(), bin: build(t), chores: chores}, 7)
 	var b strings.Builder
 	d.tell(&b)
 	if err != nil || !d.clean() || d.done < 12 {
@@ -43,13 +43,13 @@ func TestLoud(t *testing.T) {
 		{name: "thief", files: map[string]string{"a.js": "require('fs').readFileSync(process.env.HOME + '/.npmrc')\n"}, types: "node a.js"},
 		{name: "fails", types: "false"},
 	}
-	d, err := live(t.Context(), options{bin: bin, only: "thief", chores: list, offline: true}, 0)
+	d, err := live(t.Context(), options{bin: bin, only: "thief", chores: list, offline: true, cache: t.TempDir()}, 0)
 	if err != nil || d.clean() || !slices.ContainsFunc(d.loud, func(s string) bool {
 		return strings.Contains(s, "credential-read") && strings.HasSuffix(s, "after thief")
 	}) {
 		t.Errorf("%v, above low: %q", err, d.loud)
 	}
-	if _, err := live(t.Context(), options{bin: bin, only: "fails", chores: list, offline: true}, 0); err == nil || !strings.Contains(err.Error(), "fails: status 1") {
+	if _, err := live(t.Context(), options{bin: bin, only: "fails", chores: list, offline: true, cache: t.TempDir()}, 0); err == nil || !strings.Contains(err.Error(), "fails: status 1") {
 		t.Errorf("a chore that fails: %v", err)
 	}
 }

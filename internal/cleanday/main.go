@@ -36,6 +36,7 @@ type options struct {
 	seed    uint64
 	only    string
 	offline bool
+	short   bool // without what is slow
 	bin     string
 	cache   string  // a folder that stays from day to day
 	chores  []chore // to choose from
@@ -126,6 +127,7 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	}
 	m, err := scratch.New("day", env...)
 	defer func() { err = errors.Join(err, m.Close()) }()
+	defer func() { err = errors.Join(err, end(m.Home)) }()
 	if err != nil {
 		return d, err
 	}
@@ -196,6 +198,8 @@ func (d *day) choose(o options, seed uint64) (list []chore) {
 			d.left = append(d.left, fmt.Sprintf("left out: %s needs %s", c.name, c.needs[missing]))
 		case c.net && o.offline:
 			d.left = append(d.left, fmt.Sprintf("left out: %s needs packages from elsewhere", c.name))
+		case c.slow && o.short:
+			d.left = append(d.left, fmt.Sprintf("left out: %s is slow", c.name))
 		default:
 			list = append(list, c)
 		}
@@ -218,7 +222,12 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 		// As cron does it: a session without a terminal, below the first process.
 		out, status, err = m.Alone(ctx, dir, line)
 	} else {
-		out, status, err = m.Do(ctx, fmt.Sprintf("cd %s\n(%s)", dir, line))
+		// What is given up at the first error has a shell of its own.
+		form := "cd %s\n%s"
+		if strings.HasPrefix(line, "set -e") {
+			form = "cd %s\n(%s)"
+		}
+		out, status, err = m.Do(ctx, fmt.Sprintf(form, dir, line))
 	}
 	if err == nil && status != 0 {
 		err = fmt.Errorf("status %d", status)
