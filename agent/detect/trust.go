@@ -351,16 +351,19 @@ func (r reader) under(u Under) bool {
 }
 
 // noScriptAbove reports whether no unvouched script and no suspect is at p or
-// above it. A program known by its place is not its own unvouched script.
+// above it. A program known by its place, and what it starts of its own, is not
+// its own unvouched script.
 func (r reader) noScriptAbove() bool {
 	if r.suspect != nil && r.suspect(r.p) {
 		return false
 	}
-	p := r.p
-	if r.is(ReaderAtPlace) {
-		p = p.Parent
+	// Such tools start themselves anew, or a native program that they brought.
+	for r.is(ReaderAtPlace) {
+		if r.p = r.p.Parent; r.p == nil {
+			return true
+		}
 	}
-	return ancestry.UnvouchedScript(p) == nil
+	return ancestry.UnvouchedScript(r.p) == nil
 }
 
 // coveredBy reports whether a person's row covers a read of the file at time now.
