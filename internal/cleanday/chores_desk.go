@@ -32,7 +32,7 @@ var desk = []chore{
 		before: codeServer,
 		types: refuses + `cd app; git init -q; git add -A; git commit -qm one; echo 2 >>a.js
 ~/.local/lib/code-server/node_modules/.bin/code-server --auth none --bind-addr 127.0.0.1:0 --disable-telemetry --disable-update-check . >../server.log 2>&1 & server=$!
-for i in $(seq 300); do url=$(grep -o 'http://127.0.0.1:[0-9]*' ../server.log | head -1) && break; sleep .1; done
+for i in $(seq 300); do url=$(grep -om1 'http://127.0.0.1:[0-9]*' ../server.log) && break; sleep .1; done
 unset HTTPS_PROXY HTTP_PROXY
 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir=$TMP/code-profile --window-size=1200,800 --remote-debugging-port=0 "$url/?folder=$PWD" >/dev/null 2>&1 & page=$!
 for i in $(seq 300); do grep -qs . ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log && break; sleep .1; done

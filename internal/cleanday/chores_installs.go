@@ -51,7 +51,7 @@ npx --yes create-vite@6 app --template react-ts </dev/null
 mv app/* app/.gitignore web/; cd web
 npm install; npm run build; npm run lint; ls dist/index.html
 npm run dev -- --port 0 --strictPort=false >dev.log 2>&1 & dev=$!
-for i in $(seq 300); do url=$(grep -o 'http://localhost:[0-9]*' dev.log | head -1) && break; sleep .2; done
+for i in $(seq 300); do url=$(grep -om1 'http://localhost:[0-9]*' dev.log) && break; sleep .2; done
 curl -sf "$url/src/main.tsx" >/dev/null
 kill $dev; wait $dev || true`},
 	{name: "project-next", net: true, types: `set -e
@@ -63,7 +63,7 @@ printf 'export default function P() { return <p>{process.env.NAME}</p> }\n' >app
 printf 'NAME=from-dotenv\nAPI_TOKEN=decoy\n' >.env.local
 npm run build; grep -rq from-dotenv .next/server/app
 npx next start --port 0 >start.log 2>&1 & start=$!
-for i in $(seq 300); do url=$(grep -o 'http://localhost:[0-9]*' start.log | head -1) && curl -sf "$url" >/dev/null && break; sleep .2; done
+for i in $(seq 300); do url=$(grep -om1 'http://localhost:[0-9]*' start.log) && curl -sf "$url" >/dev/null && break; sleep .2; done
 curl -sf "$url" | grep -q from-dotenv
 kill $start; wait $start || true`},
 	{name: "project-nest", net: true, types: `set -e

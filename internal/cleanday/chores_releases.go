@@ -51,7 +51,7 @@ npm view relit version --registry $REGISTRY`},
 		types: `npx --yes npm-check-updates@17 -u && grep -q '"ms": "[^"]*2.1' package.json && npm audit --audit-level=none >/dev/null; npm outdated >/dev/null; npm fund >/dev/null; npm doctor registry >/dev/null 2>&1; true`},
 	{name: "login", needs: []string{"curl"}, types: `set -e
 npm login --registry $LOGIN >login.log 2>&1 & login=$!
-for i in $(seq 300); do url=$(grep -o 'http://127[^ ]*/login[^ ]*' login.log | head -1) && break; sleep .1; done
+for i in $(seq 300); do url=$(grep -om1 'http://127[^ ]*/login[^ ]*' login.log) && break; sleep .1; done
 cat login.log; curl -sf "$url" >/dev/null; wait $login
 npm whoami --registry $LOGIN; npm token list --registry $LOGIN
 npm logout --registry $LOGIN

@@ -93,7 +93,7 @@ func (d *day) tell(out io.Writer) {
 }
 
 // chored is how long a chore may take.
-const chored = 3 * time.Minute
+const chored = 5 * time.Minute
 
 // live has one day.
 func live(ctx context.Context, o options, seed uint64) (d day, err error) {
@@ -110,6 +110,9 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 			return d, fmt.Errorf("find a place for packages: %w", err)
 		}
 		o.cache = filepath.Join(dir, "wormbell-clean-day")
+	}
+	if o.cache, err = filepath.Abs(o.cache); err != nil {
+		return d, err
 	}
 	if err := os.MkdirAll(o.cache, 0o755); err != nil {
 		return d, fmt.Errorf("make a place for packages: %w", err)
@@ -171,7 +174,7 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 			continue
 		}
 		if out, status, err := m.Do(ctx, "("+real.Replace(c.before)+")"); err != nil || status != 0 {
-			return d, fmt.Errorf("before %s: status %d, %w\n%s", c.name, status, err, out)
+			return d, fmt.Errorf("before %s: status %d\n%s", c.name, status, errors.Join(errors.New(out), err))
 		}
 	}
 	if err := m.Guard(ctx, o.bin); err != nil {
