@@ -43,6 +43,15 @@ type Config struct {
 	// like it: the browser that our dashboard opened. nil if nothing does.
 	Shows func(p *wormbell.Process) bool
 	Limit time.Duration // for everything; 5 seconds if 0
+	// Also reports whether p, which descends from none of the Roots, is to be
+	// stopped with them. nil: nothing is.
+	Also func(p *wormbell.Process) bool
+	// Held says that the kernel may hold some of them in a call, by the caller's
+	// doing. For Stop only: each thread is told to stop, and one that waits in the
+	// kernel and cannot be interrupted counts as stopped, for when it comes out the
+	// signal is the first that it meets. What was stopped is not watched for
+	// somebody who continues it.
+	Held bool
 }
 
 // Report says what was done.

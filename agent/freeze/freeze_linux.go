@@ -55,6 +55,10 @@ func tree(ctx context.Context, c Config, action Action) (Report, error) {
 		w.signalAll(unix.SIGCONT)
 		w.await(ctx, func(state byte) bool { return state != 'T' }, false)
 	case Stop:
+		if w.Held {
+			w.stopHeld(ctx)
+			break
+		}
 		w.stop(ctx)
 		w.settle(ctx)
 	case Kill:
@@ -103,7 +107,7 @@ func (w *work) members() []wormbell.ProcessID {
 	var out []wormbell.ProcessID
 	known := map[int]bool{}
 	for _, root := range w.Roots {
-		if p := w.Process(root.PID); p != nil && same(p.ID(), root) && ancestry.Boundary(p) {
+		if p := w.Process(root.PID); p != nil && same(p.ID(), root) && hosts(p) {
 			// Its tree is not the worm's but everything that hangs below it.
 			w.left[p.PID] = Target{PID: p.PID, Name: p.Name(), Why: "other work hangs below it", Spared: true}
 			continue
@@ -123,10 +127,14 @@ func (w *work) members() []wormbell.ProcessID {
 		parents[pid] = w.still(p) // else the PID may be that of another's parent
 	}
 	for pid, ppid := range processes() {
-		if !parents[ppid] || known[pid] || len(out) >= maxProcesses {
+		if known[pid] || len(out) >= maxProcesses || !parents[ppid] && w.Also == nil {
 			continue
 		}
-		if p := w.Process(pid); p != nil {
+		p := w.Process(pid)
+		if !parents[ppid] && (p == nil || !w.Also(p)) {
+			continue
+		}
+		if p != nil {
 			out = append(out, p.ID())
 		} else {
 			out = append(out, wormbell.ProcessID{PID: pid}) // too young for the lineage; its parent is ours
@@ -206,13 +214,17 @@ func (w *work) untouchable(p *wormbell.Process) (why string, spared bool) {
 		return "it cannot be looked at", false
 	case st.kernel:
 		return "it belongs to the kernel", true
-	case ancestry.Boundary(p):
+	case hosts(p):
 		return "it is a shell, a terminal, an editor or a service manager", true
 	case w.Caller != 0 && realUID(p.PID) != w.Caller:
 		return "it runs as another user", false
 	}
 	return "", false
 }
+
+// hosts reports whether other work than the tree's hangs below p. Below a
+// dependency's script nothing does: a shell that it types at is its own.
+func hosts(p *wormbell.Process) bool { return p.Package == nil && ancestry.Boundary(p) }
 
 func (w *work) leave(pid int, name, why string) { w.left[pid] = Target{PID: pid, Name: name, Why: why} }
 
