@@ -51,12 +51,13 @@ type Event struct {
 	Package *Package  `json:"package"`           // package.*: which one; process.start of a publish: what is published
 	Was     *Manifest `json:"was,omitempty"`     // manifest.change: what it said before; nil if not known
 	Is      *Manifest `json:"is,omitempty"`      // manifest.change: what it says now; nil if it is gone or not readable
-	Line    string    `json:"line"`              // shell.command: the command, secrets masked; agent.call, gap: what it was about
+	Line    string    `json:"line"`              // shell.command: the command, secrets masked; agent.call, gap: what it was about; file.read with Protect: what was stopped
 	Address string    `json:"address,omitempty"` // connection.seen: the other end, "192.0.2.1:443"; never a name
 	Secrets []string  `json:"secrets,omitempty"` // shell.command: kinds of the secrets masked in Line, e.g. "npm access token"
-	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known; agent.call: see [Announced]
+	Count   int       `json:"count,omitempty"`   // gap: how many events were lost, 0 if that is not known; agent.call: see [Announced]; file.read with Protect: how many processes were stopped
 	Demo    bool      `json:"demo,omitempty"`    // it happened inside a demonstration
 	Decoy   bool      `json:"decoy,omitempty"`   // file.read: the file is a [Decoy], and nothing of a person's is in it
+	Protect string    `json:"protect,omitempty"` // file.read: what was done about it while the reader waited, one of the Protect constants; "" for nothing
 }
 
 // Loopback reports whether the other end of a connection.seen is the machine
@@ -65,6 +66,17 @@ func (e *Event) Loopback() bool {
 	to, err := netip.ParseAddrPort(e.Address)
 	return err == nil && to.Addr().Unmap().IsLoopback()
 }
+
+// What Event.Protect says of a read.
+const (
+	Denied    = "denied"    // it was refused: nothing was read, and what the reader belongs to had been stopped before
+	Late      = "late"      // it should have been refused, but could not be judged before its time was over: it went on
+	Unstopped = "unstopped" // it should have been refused, but what the reader belongs to could not be stopped: it went on
+)
+
+// Denied reports whether e is a read that was refused: nobody has what is in
+// the file.
+func (e Event) Denied() bool { return e.Protect == Denied }
 
 // Package names a package of a registry.
 type Package struct {

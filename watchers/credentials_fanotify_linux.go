@@ -57,6 +57,7 @@ func (c *credentials) runPerm(ctx context.Context) error {
 // calls armed once all marks are set.
 func (c *credentials) hold(ctx context.Context, folders bool, armed func()) error {
 	var k *keeper
+	c.ctx = ctx
 	p, err := fanotify.NewPerm(fanotify.PermConfig{
 		Guarded:   c.book.mayBeGuarded,
 		Ignorable: c.book.ignorable,
@@ -106,8 +107,35 @@ func (c *credentials) opened(o *fanotify.Open, k *keeper) {
 	if p != nil && o.Exited() && p.Start.After(o.Time) {
 		p = nil // it was killed while it waited, and its number given to another
 	}
+	e := f.read(perm, o.Time, p)
+	if c.host.Protect == nil || p == nil || !c.host.Protect.Judge(e) {
+		o.Allow()
+		c.tell(k, o.PID, e)
+		return
+	}
+	if !o.Hold(protectTime, func() { c.turnAway(o, k, e) }) {
+		e.Protect = wormbell.Late
+		o.Allow()
+		c.tell(k, o.PID, c.host.Protect.Done(c.ctx, e))
+	}
+}
+
+// protectTime is how long a reader is held while what it belongs to is stopped.
+// The watchdog does not mind: who answers goes round meanwhile.
+const protectTime = time.Second
+
+// turnAway stops what the reader of e belongs to and then refuses it the file. If
+// something of that may still run the reader goes on: what sees a refusal may be
+// what wipes the disk.
+func (c *credentials) turnAway(o *fanotify.Open, k *keeper, e wormbell.Event) {
+	e.Protect = wormbell.Unstopped
+	if c.host.Protect.Stop(c.ctx, e, protectTime*9/10) {
+		if e.Protect = wormbell.Denied; !o.Deny() {
+			e.Protect = wormbell.Late
+		}
+	}
 	o.Allow()
-	c.tell(k, o.PID, f.read(perm, o.Time, p))
+	c.tell(k, o.PID, c.host.Protect.Done(c.ctx, e))
 }
 
 // dropped tells that no file is guarded for the time being.

@@ -21,6 +21,7 @@ func runCredentials(ctx context.Context, host Host, out Out) error {
 // credentials is one run of the watcher.
 type credentials struct {
 	host  Host
+	ctx   context.Context // ends with the run; a field because openers are handed to goroutines without one
 	out   Out
 	log   *slog.Logger
 	table []stores.Store

@@ -9,6 +9,7 @@ package watchers
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"wormbell"
 )
@@ -58,11 +59,30 @@ type Host struct {
 	// the credentials watcher calls it, and only when it holds permission marks;
 	// the watchdog ends the agent when it falls silent.
 	Alive func()
+	// Protect decides about readers of guarded files while they wait; nil if none
+	// is ever turned away. Only the credentials watcher asks it, and only when it
+	// holds permission marks.
+	Protect *Protect
 	// Spare reports whether the agent takes more than it should, so that what
 	// finds nothing on a good day is to be done more rarely: looking at everything
 	// again in case an event was missed. What is reported is never thinned. nil:
 	// never.
 	Spare func() bool
+}
+
+// Protect is how a reader is turned away: it is judged, what it belongs to is
+// stopped, and only then it is refused the file, so that none of that learns of
+// the refusal. Its functions are called by several goroutines at once.
+type Protect struct {
+	// Judge reports whether the read e is to be refused. The reader waits for it,
+	// and goes on after 100 ms whatever it is doing then.
+	Judge func(e wormbell.Event) bool
+	// Stop stops what the reader of e belongs to, which waits for at most limit. It
+	// reports whether nothing of that can run another instruction.
+	Stop func(ctx context.Context, e wormbell.Event, limit time.Duration) bool
+	// Done is called when the reader has its answer, which e.Protect says; at once
+	// for what was not stopped. What it returns is told instead of e.
+	Done func(ctx context.Context, e wormbell.Event) wormbell.Event
 }
 
 // spareFactor is how many times more rarely such work is done then.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +45,8 @@ type PermConfig struct {
 	// beside such files, may go unreported from now on. Called like Guarded.
 	Ignorable func(f *File) bool
 	// Handle looks at an opener that waits. The opener goes on when Handle
-	// calls Allow, returns or panics, or at the deadline. Called by several
-	// goroutines.
+	// calls Allow, returns or panics, or at the deadline; unless Handle has
+	// called [Open.Hold]. Called by several goroutines.
 	Handle func(o *Open)
 	// Lost says that n openers went on unseen because too many came at once;
 	// Failed that Handle panicked. Called by those goroutines.
@@ -59,8 +60,8 @@ type PermConfig struct {
 	Workers  int           // goroutines that call Handle; 0: 4
 }
 
-// Perm holds the openers of marked files until they are answered. It never
-// turns one away.
+// Perm holds the openers of marked files until they are answered. It turns one
+// away only if it is told to, by [Open.Deny].
 type Perm struct {
 	cfg   PermConfig
 	group *Group
@@ -71,8 +72,12 @@ type Perm struct {
 	busy []atomic.Int64 // per worker: since when it handles one opener, ns after start; 0: idle
 	lost atomic.Int64
 
+	holding sync.WaitGroup // goroutines of Hold
+	longer  atomic.Int64   // how many openers are held for longer
+
 	// Of the reader alone.
-	held  []*Open
+	held  []*Open // in order of time
+	late  []*Open // of these, those that are held for longer
 	alive time.Time
 	fds   fdBudget
 	hot   siblings
@@ -87,6 +92,9 @@ type Open struct {
 	perm     *Perm
 	pidfd    int32
 	answered atomic.Bool
+	handed   bool // to a goroutine of Hold; of the worker alone
+	closed   atomic.Bool
+	until    atomic.Int64 // held until then, ns after the start of perm; 0: until the deadline
 }
 
 // Allow lets the opener go on, once; later calls do nothing.
@@ -94,6 +102,54 @@ func (o *Open) Allow() {
 	if o.answered.CompareAndSwap(false, true) {
 		o.perm.allow(int32(o.fd))
 	}
+}
+
+// Deny turns the opener away with EPERM and reports whether it has not got the
+// file: it may have gone on before. One that was killed meanwhile has not.
+func (o *Open) Deny() bool {
+	if !o.answered.CompareAndSwap(false, true) {
+		return false
+	}
+	return o.perm.answer(int32(o.fd), unix.FAN_DENY)
+}
+
+// maxLonger is how many openers are held beyond the deadline at a time.
+const maxLonger = 512
+
+// Hold keeps the opener beyond the deadline, for at most d from now on, and calls
+// do in a goroutine of its own, so that the worker is free for others. The opener
+// goes on when do calls Allow or Deny, returns or panics, or when d is over. It
+// reports false, and do is not called, if the opener has gone on already or too
+// many are held. It is for Handle to call, once.
+func (o *Open) Hold(d time.Duration, do func()) bool {
+	p := o.perm
+	if p.longer.Add(1) > maxLonger {
+		p.longer.Add(-1)
+		return false
+	}
+	o.until.Store(int64(time.Since(p.start) + d))
+	if o.answered.Load() { // at the deadline; what is not yet will see the new one, or be told by Deny
+		o.until.Store(0)
+		p.longer.Add(-1)
+		return false
+	}
+	o.handed = true
+	p.holding.Go(func() {
+		defer func() {
+			p.finish(o, recover())
+			p.longer.Add(-1)
+		}()
+		do()
+	})
+	return true
+}
+
+// due is when the opener goes on whatever happens.
+func (o *Open) due() time.Time {
+	if until := o.until.Load(); until != 0 {
+		return o.perm.start.Add(time.Duration(until))
+	}
+	return o.Time.Add(o.perm.cfg.Deadline)
 }
 
 // WritesOnly reports whether the opener cannot read through this open. It must
@@ -200,6 +256,7 @@ func (p *Perm) Run(ctx context.Context) error {
 	p.group.Close()
 	close(p.jobs)
 	workers.Wait()
+	p.holding.Wait()
 	return err
 }
 
@@ -260,23 +317,30 @@ func (p *Perm) read(ctx context.Context, file *os.File) error {
 
 // patience returns how long the reader may sleep.
 func (p *Perm) patience(now time.Time) time.Duration {
-	if len(p.held) == 0 {
-		return idleTurn
+	left := idleTurn
+	if len(p.held) > 0 {
+		left = min(left, p.held[0].due().Sub(now))
 	}
-	left := p.held[0].Time.Add(p.cfg.Deadline).Sub(now)
-	return min(max(left, time.Millisecond), idleTurn)
+	for _, o := range p.late {
+		left = min(left, o.due().Sub(now))
+	}
+	return max(left, time.Millisecond)
 }
 
-// sweep lets those go on whose deadline has come. held is in order of time.
+// sweep lets those go on whose deadline has come. held is in order of time, and
+// so of what is due but for those that are held for longer.
 func (p *Perm) sweep(now time.Time) {
 	i := 0
 	for ; i < len(p.held); i++ {
 		o := p.held[i]
 		if !o.answered.Load() {
-			if now.Sub(o.Time) < p.cfg.Deadline {
+			if o.until.Load() != 0 {
+				p.late = append(p.late, o)
+			} else if now.Before(o.due()) {
 				break
+			} else {
+				o.Allow()
 			}
-			o.Allow()
 		}
 		p.held[i] = nil
 	}
@@ -284,6 +348,12 @@ func (p *Perm) sweep(now time.Time) {
 	if len(p.held) == 0 {
 		p.held = nil
 	}
+	p.late = slices.DeleteFunc(p.late, func(o *Open) bool {
+		if !o.answered.Load() && !now.Before(o.due()) {
+			o.Allow()
+		}
+		return o.answered.Load()
+	})
 }
 
 // beat tells the watchdog that openers are answered and looked at.
@@ -358,15 +428,19 @@ func (p *Perm) hold(e *decode.Fanotify, now time.Time) bool {
 	}
 }
 
-func (p *Perm) allow(fd int32) {
+func (p *Perm) allow(fd int32) { p.answer(fd, unix.FAN_ALLOW) }
+
+// answer reports whether this is the answer. It is not once Close has let all go on.
+func (p *Perm) answer(fd int32, response uint32) bool {
 	g := p.group
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.fd < 0 {
-		return // Close has let it go on
+		return false
 	}
-	r := unix.FanotifyResponse{Fd: fd, Response: unix.FAN_ALLOW}
-	writeResponse(g.fd, &r) // ENOENT: its opener was killed
+	r := unix.FanotifyResponse{Fd: fd, Response: response}
+	err := writeResponse(g.fd, &r)
+	return err == nil || errors.Is(err, unix.ENOENT) // its opener was killed
 }
 
 // work is a goroutine that looks at openers which wait.
@@ -382,12 +456,22 @@ func (p *Perm) work(busy *atomic.Int64) {
 }
 
 func (p *Perm) handle(o *Open) {
-	defer o.close()
 	defer func() {
-		o.Allow()
-		if why := recover(); why != nil {
-			p.cfg.Failed(o, why, debug.Stack())
+		if why := recover(); !o.handed || why != nil {
+			p.finish(o, why)
 		}
 	}()
 	p.cfg.Handle(o)
+}
+
+// finish lets an opener go on at whom nobody looks any more; why is what the look
+// panicked with.
+func (p *Perm) finish(o *Open, why any) {
+	o.Allow()
+	if why != nil {
+		p.cfg.Failed(o, why, debug.Stack())
+	}
+	if o.closed.CompareAndSwap(false, true) {
+		o.close()
+	}
 }

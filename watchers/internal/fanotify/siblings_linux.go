@@ -114,6 +114,7 @@ func (p *Perm) Heed(d time.Duration, now time.Time) {
 }
 
 // writeResponse writes r to a group.
-func writeResponse(fd int, r *unix.FanotifyResponse) {
-	unix.Write(fd, (*[unsafe.Sizeof(*r)]byte)(unsafe.Pointer(r))[:])
+func writeResponse(fd int, r *unix.FanotifyResponse) error {
+	_, err := unix.Write(fd, (*[unsafe.Sizeof(*r)]byte)(unsafe.Pointer(r))[:])
+	return err
 }
