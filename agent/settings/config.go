@@ -20,9 +20,13 @@ type Config struct {
 	State    string `toml:"state" doc:"Folder of the alert store. Default: /var/lib/wormbell for root, $XDG_STATE_HOME/wormbell for a user."`
 	Socket   string `toml:"socket" doc:"Unix socket of the local API. Default: /run/wormbell/wormbell.sock for root, $XDG_RUNTIME_DIR/wormbell/wormbell.sock for a user."`
 	LogLevel string `toml:"log_level" doc:"How much is logged to the standard error output: 「debug」, 「info」, 「warn」 or 「error」. Default: 「info」."`
-	Protect  bool   `toml:"protect" doc:"Deny reads that would raise an alert instead of only telling. This version does not deny yet and says so in 「wormbell status」. Default: false."`
+	Protect  bool   `toml:"protect" doc:"Deny what comes from a dependency's install script, or is part of a sweep, the credentials that it opens, and stop it first (docs/protect.md). For root's agent on Linux; elsewhere 「wormbell status」 says that it cannot. Default: false."`
 
 	Locked []string `toml:"locked" doc:"What nobody may change in another way than by the administrator's files: settings by their name, and 「pause」, 「trust」 and 「mute」, which users do. For root's agent only. See docs/fleet.md."`
+
+	// Mode is another name of Protect, in files only: it is no setting of its own.
+	// It comes last.
+	Mode string `toml:"mode" doc:"Another name of the switch 「protect」: 「protect」 is on, 「observe」 is off."`
 }
 
 // backends are the values refuse_backends may hold.
@@ -69,8 +73,19 @@ func (c *Config) Check() error {
 			return err
 		}
 	}
+	if c.Mode != "" {
+		if err := among("mode", []string{c.Mode}, []string{Observe, Protect}); err != nil {
+			return err
+		}
+	}
 	return among("locked", c.Locked, lockable())
 }
+
+// The values of Mode.
+const (
+	Observe = "observe"
+	Protect = "protect"
+)
 
 func among(key string, got, allowed []string) error {
 	for _, g := range got {
@@ -85,7 +100,9 @@ func among(key string, got, allowed []string) error {
 // keys lists the settings' names in order of declaration.
 func keys() (names []string) {
 	for f := range reflect.TypeFor[Config]().Fields() {
-		names = append(names, f.Tag.Get("toml"))
+		if f.Name != "Mode" {
+			names = append(names, f.Tag.Get("toml"))
+		}
 	}
 	return names
 }

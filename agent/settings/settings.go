@@ -135,6 +135,14 @@ func decode(text []byte, root bool) (c Config, set []string, err error) {
 			set = append(set, key)
 		}
 	}
+	if on := c.Mode == Protect; c.Mode != "" {
+		if slices.Contains(set, "protect") && c.Protect != on {
+			return c, nil, fmt.Errorf("mode says %q, and protect = %v the opposite", c.Mode, c.Protect)
+		} else if !slices.Contains(set, "protect") {
+			set = append(set, "protect")
+		}
+		c.Protect, c.Mode = on, ""
+	}
 	if !root && len(c.Locked) > 0 {
 		return c, nil, fmt.Errorf("%s: only the administrator's files lock, for an agent that root runs", lockedKey)
 	}

@@ -79,6 +79,10 @@ func TestContents(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", "", ""},
 		{"all", "homes = ['/home/ann']\nstores = []\nrefuse_backends = ['fanotify']\nstate = '/x'\nsocket = '/y'\nlog_level = 'debug'\nprotect = true\nlocked = ['homes', 'pause']\n", ""},
+		{"mode", "mode = 'protect'\n", ""},
+		{"mode and protect", "mode = 'observe'\nprotect = false\n", ""},
+		{"mode against protect", "mode = 'observe'\nprotect = true\n", `mode says "observe", and protect = true the opposite`},
+		{"no mode", "mode = 'protct'\n", `mode: no "protct"; did you mean "protect"?`},
 		{"byte order mark", "\xef\xbb\xbfprotect = true\n", ""},
 		{"unknown key", "hommes = ['/home/ann']\n", `no key "hommes"; did you mean "homes"?`},
 		{"unknown key in a table", "[stores]\nnpm = true\n", "stores"},
@@ -287,7 +291,7 @@ func TestLocks(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", key, got[key], want)
 		}
 	}
-	if len(got) != reflect.TypeFor[settings.Config]().NumField()-1+len(settings.Acts) {
+	if len(got) != reflect.TypeFor[settings.Config]().NumField()-2+len(settings.Acts) {
 		t.Errorf("%d settings are listed", len(got))
 	}
 	// A spoiled file's locks hold on.

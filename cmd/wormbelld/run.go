@@ -34,7 +34,7 @@ func (f *flags) define(s *pflag.FlagSet) {
 	s.StringVar(&f.state, "state", "", "keep alerts in `DIR`")
 	s.StringVar(&f.socket, "socket", "", "serve the local API on `PATH`")
 	s.StringArrayVar(&f.homes, "home", nil, "guard `DIR` instead of the homes that are found; may be given several times")
-	s.BoolVar(&f.protect, "protect", false, "deny reads that would raise an alert (not in this version: it observes and says so)")
+	s.BoolVar(&f.protect, "protect", false, "deny dependencies' scripts and sweeps the credentials that they open, and stop them first")
 	s.BoolVar(&f.check, "check", false, "say what is wrong with the settings' files and trust rows, and end: with status 2 if something is")
 	s.BoolVar(&f.supervised, "supervised", false, "run as the child of a watchdog (the agent starts itself so)")
 	s.MarkHidden("supervised")
