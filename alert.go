@@ -64,6 +64,23 @@ type Finding struct {
 	Again    bool      `json:"-"`                  // it was made before and is not made anew: Evidence is what is to be added to it
 }
 
+// Denied reports whether all reads that f rests on were denied, and all of those
+// are known: of many an alert keeps the first and the last only.
+func (f Finding) Denied() bool {
+	denied := false
+	for _, e := range f.Evidence {
+		if e.Kind == FileRead {
+			if denied = e.Denied(); !denied {
+				return false
+			}
+		}
+	}
+	return denied && len(f.Evidence) < keptOfFinding
+}
+
+// keptOfFinding is how many events of one finding an alert keeps.
+const keptOfFinding = 20
+
 // Changed is how the Summary of a finding ends, after a semicolon, if the
 // program was allowed to do this and is another one since: see
 // [TrustRow].Digest.

@@ -17,6 +17,7 @@ type Status struct {
 	Homes      []string  `json:"homes"`
 	Protect    bool      `json:"protect"`
 	ProtectWhy string    `json:"protect_why,omitempty"` // why this agent cannot deny reads; "" if it can
+	Denied     int       `json:"denied"`                // reads that were denied since start
 	// PausedUntil is until when notifications of who asks are paused, by their
 	// own word or, if PausedForAll, for everybody.
 	PausedUntil  *time.Time `json:"paused_until,omitempty"`

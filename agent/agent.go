@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -63,6 +64,7 @@ type agent struct {
 	sensors *sensors
 	engine  *detect.Engine
 	trust   *detect.Trust
+	guard   *protector
 	store   *alert.Store
 	feed    *feed
 	took    *took
@@ -77,10 +79,9 @@ type agent struct {
 	calls   chan func() // work for the engine's goroutine from elsewhere
 	wait    sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	events  int
-	lost    int // by the queue
-	protect bool
+	mu     sync.Mutex // guards what follows
+	events int
+	lost   int // by the queue
 	// switched says that protect is what somebody said since the agent started.
 	switched bool
 }
@@ -105,7 +106,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := &agent{ctx: ctx, config: c, set: set, folders: set.folders, options: o, log: o.Log, started: time.Now(), queue: newQueue(queueLength),
-		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func()), protect: c.Protect}
+		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func())}
 	a.pulse, a.budget, a.gaps = newPulse(o.Heart, o.Log), newBudget(o.Log), newGaps(o.Log)
 	self := append([]int{os.Getpid()}, o.Self...)
 	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: a.pulse.alive, Spare: a.budget.over, State: c.State,
@@ -136,6 +137,9 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.trust.SetUnchanged(a.host.Lineage.Unchanged)
 	a.host.Lineage.Warm(a.trust.Rows())
 	a.engine = detect.NewEngine(detect.All, a.trust)
+	a.guard = newProtector(a.trust, a.host.Lineage, o.Self, o.Log)
+	a.guard.on.Store(c.Protect)
+	a.host.Protect = a.guard.watcher()
 
 	// The engine outlives the watchers, so that what they saw last is stored.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
@@ -218,20 +222,22 @@ func (a *agent) count(e wormbell.Event) {
 	}
 }
 
-// record stores f. The store keeps it in memory when the disk fails, so an
-// error is told and nothing more.
-func (a *agent) record(f wormbell.Finding) {
+// record stores f and returns the ID of its alert, "" for what is evidence of a
+// finding that was stored before. The store keeps it in memory when the disk
+// fails, so an error is told and nothing more.
+func (a *agent) record(f wormbell.Finding) string {
 	if f.Again {
 		if err := a.store.Extend(f); err != nil {
 			a.log.Error("store evidence", "err", err)
 		}
-		return
+		return ""
 	}
 	d := detect.ByID(f.Detector)
 	if root, whole := detect.Followed(f); d.Follow && root != nil {
 		a.host.Trees.Look(root.ID(), whole)
 	}
-	got, err := a.store.Record(f, alert.Meta{Title: d.Title, Advice: d.Advice, Severity: d.Severity})
+	title, advice := d.Tells(f)
+	got, err := a.store.Record(f, alert.Meta{Title: title, Advice: advice, Severity: d.Severity})
 	if err != nil {
 		a.log.Error("store alert", "err", err)
 	}
@@ -243,6 +249,22 @@ func (a *agent) record(f wormbell.Finding) {
 	// A fleet forwards this line (docs/fleet.md): its names stay.
 	a.log.Log(a.ctx, level, "finding", "alert", got.ID, "severity", got.Severity.String(), "detector", f.Detector, "summary", f.Summary,
 		"subject", f.Subject, "user", got.User, "state", string(got.State), "count", got.Count, "demo", got.Demo)
+	return got.ID
+}
+
+// stopped notes on the alerts of e's findings what was stopped before the read e
+// was refused.
+func (a *agent) stopped(e wormbell.Event, alerts []string) {
+	act, ok := a.guard.action(e)
+	if !ok {
+		return
+	}
+	slices.Sort(alerts)
+	for _, id := range slices.Compact(alerts) {
+		if _, err := a.store.AddAction(id, act); err != nil {
+			a.log.Error("store action", "alert", id, "err", err)
+		}
+	}
 }
 
 func (a *agent) newTree(list []watchers.Home) (*watchers.Tree, error) {

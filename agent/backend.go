@@ -90,16 +90,11 @@ func (a *agent) setTrust(rows []wormbell.TrustRow) {
 func (a *agent) setProtect(on bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.protect, a.switched = on, true
+	a.guard.on.Store(on)
+	a.switched = true
 	a.log.Warn("protect was switched", "on", on)
 	return nil
 }
-
-// protectWhy is what protect is not, in this version.
-const protectWhy = "this version only observes"
-
-// protectProblem is said as long as protect is on.
-const protectProblem = "protect is on, but this version only observes: no read is denied"
 
 // measure returns what the agent has taken so far, its watchdog included, and
 // how many events were lost.
@@ -138,13 +133,11 @@ func (a *agent) status() wormbell.Status {
 	s.Problems = append(s.Problems, a.anew.problems()...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Protect, s.ProtectWhy, s.Events, s.Lost = a.protect, protectWhy, a.events, lost
+	s.Protect, s.ProtectWhy, s.Denied, s.Events, s.Lost = a.guard.on.Load(), a.guard.why(a.sensors.backend("credentials")), int(a.guard.denied.Load()), a.events, lost
 	now := a.config
-	now.Homes, now.Protect = s.Homes, a.protect
+	now.Homes, now.Protect = s.Homes, s.Protect
 	s.Settings, s.Notices = a.set.list(now, a.switched), append(slices.Clone(a.set.notices), a.host.Lineage.Notices()...)
 	s.Problems = append(s.Problems, a.set.problems...)
-	if a.protect {
-		s.Problems = append(s.Problems, protectProblem)
-	}
+	s.Problems = append(s.Problems, a.guard.problems(s.ProtectWhy)...)
 	return s
 }

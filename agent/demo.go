@@ -93,6 +93,7 @@ func (a *agent) runDemo(d *demo, tree *watchers.Tree, run []watchers.Watcher) {
 	host.State = "" // what is kept there is about the real homes
 	host.Homes = []watchers.Home{d.home}
 	host.Decoys = nil
+	host.Protect = nil // it shows what an alert is, and has to come to its end
 	host.Alive = nil
 	host.Tree = tree
 	var wait sync.WaitGroup

@@ -140,12 +140,15 @@ func (a *agent) batch(events []wormbell.Event) {
 	for _, e := range events {
 		e = a.demos.mark(e)
 		a.count(e)
-		if e.Kind == wormbell.FileRead {
+		if e.Kind == wormbell.FileRead && !e.Denied() {
 			a.sensors.read(e)
 		}
+		a.guard.observe(e)
+		var alerts []string
 		for _, f := range a.engine.Observe(e) {
-			a.record(f)
+			alerts = append(alerts, a.record(f))
 		}
+		a.stopped(e, alerts)
 		a.feed.send(e)
 		a.pulse.turned()
 	}

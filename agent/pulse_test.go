@@ -99,7 +99,7 @@ func TestPulseOfALongBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := beat(t, ctx)
-		b.a.feed, b.a.sensors = newFeed(), newSensors(b.a.log)
+		b.a.feed, b.a.sensors, b.a.guard = newFeed(), newSensors(b.a.log), newProtector(detect.NewTrust(), nil, nil, b.a.log)
 		go b.answer(ctx)
 		slow := detect.Detector{ID: "slow", Kinds: []wormbell.Kind{wormbell.ProcessStart},
 			New: func() detect.Check { return func(wormbell.Event, *detect.Scope) { time.Sleep(5 * time.Second) } }}

@@ -207,6 +207,16 @@ func (s *sensors) status() (list []wormbell.Sensor, events, lost int) {
 	return list, events, lost
 }
 
+// backend is how a watcher sees now, "" while it is down.
+func (s *sensors) backend(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sensor := s.byName[name]; sensor != nil {
+		return sensor.Backend
+	}
+	return ""
+}
+
 // sees returns the kinds of events that arrive, and of each whether it is
 // known which process did it.
 func (s *sensors) sees() map[wormbell.Kind]bool {

@@ -297,8 +297,8 @@ func session(t *testing.T, tags string) {
 	d.says("Wormbell is not running")
 	a.launch()
 	d.says("No open alerts")
-	if r, ok := rowOf(d.menu(), "Protect"); !ok || !r.disabled || r.checked || !strings.Contains(r.label, "only observes") {
-		t.Errorf("protect: %+v; the agent says that it cannot", r)
+	if r, ok := rowOf(d.menu(), "Protect"); !ok || r.checked || strings.Contains(r.label, "not possible") {
+		t.Errorf("protect: %+v; the agent can", r)
 	}
 
 	// One tray a session.

@@ -57,12 +57,15 @@ since it was allowed.`,
 				}
 				return
 			}
-			key := readKey{ancestry.Root(e.Process).ID(), e.Path, e.Process.Exe, e.Process.Script}
-			if reported.Has(key, e.Time) {
+			key := readKey{ancestry.Root(e.Process).ID(), e.Path, e.Process.Exe, e.Process.Script, e.Protect}
+			if reported.Has(key, e.Time) && !(e.Denied() && e.Count > 0) { // it was stopped once more, which is to be noted
 				return
 			}
 			reported.Add(key, e)
-			summary := fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path)
+			summary := fmt.Sprintf("%s read your %s (%s)", s.who(e.Process), store.Kind, e.Path) + letGo(e)
+			if e.Denied() {
+				summary = fmt.Sprintf("%s was stopped before it read your %s (%s): it was denied, and nothing was read", s.who(e.Process), store.Kind, e.Path)
+			}
 			if doubt := s.engine.trust.Doubt(e); doubt != "" {
 				summary += "; " + doubt
 			}
@@ -91,4 +94,16 @@ type readKey struct {
 	root        wormbell.ProcessID
 	path        string
 	exe, script string
+	protect     string
+}
+
+// letGo is how a summary ends of a read that should have been denied and was not.
+func letGo(e wormbell.Event) string {
+	switch e.Protect {
+	case wormbell.Late:
+		return "; protect did not judge it in time"
+	case wormbell.Unstopped:
+		return "; protect could not stop it in time"
+	}
+	return ""
 }

@@ -59,8 +59,11 @@ for everything else that the table vouches for.`,
 			if len(kinds) < sweepKinds {
 				return
 			}
-			s.Report(wormbell.Finding{Subject: "credentials", Evidence: before,
-				Summary: fmt.Sprintf("%s opened %d kinds of credentials within %s: your %s", s.who(e.Process), len(kinds), span(e.Time.Sub(before[0].Time)), list(kinds))})
+			summary := fmt.Sprintf("%s opened %d kinds of credentials within %s: your %s", s.who(e.Process), len(kinds), span(e.Time.Sub(before[0].Time)), list(kinds)) + letGo(e)
+			if e.Denied() {
+				summary += "; it was stopped before it read the last"
+			}
+			s.Report(wormbell.Finding{Subject: "credentials", Evidence: before, Summary: summary})
 		}
 	},
 }

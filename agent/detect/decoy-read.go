@@ -46,16 +46,19 @@ A copy of a decoy: who may read it without a ring may carry it away. A decoy tha
 			}
 			key := readKey{path: e.Path}
 			if p := e.Process; p != nil {
-				key = readKey{ancestry.Root(p).ID(), e.Path, p.Exe, p.Script}
+				key = readKey{ancestry.Root(p).ID(), e.Path, p.Exe, p.Script, e.Protect}
 			}
 			if f.Severity == wormbell.Low {
 				key.path = "" // what goes through a home meets all of them
 			}
-			if reported.Has(key, e.Time) {
+			if reported.Has(key, e.Time) && !(e.Denied() && e.Count > 0) {
 				return
 			}
 			reported.Add(key, e)
-			f.Summary = fmt.Sprintf("%s opened your decoy %s, which nothing has a reason to read", s.who(e.Process), e.Path)
+			f.Summary = fmt.Sprintf("%s opened your decoy %s, which nothing has a reason to read", s.who(e.Process), e.Path) + letGo(e)
+			if e.Denied() {
+				f.Summary = fmt.Sprintf("%s was stopped as it opened your decoy %s, which nothing has a reason to read", s.who(e.Process), e.Path)
+			}
 			if f.Severity == wormbell.Low {
 				f.Summary = fmt.Sprintf("%s opened your decoy %s on its way through a whole folder", s.who(e.Process), e.Path)
 			}

@@ -43,6 +43,16 @@ func ByID(id string) Detector {
 	return Detector{ID: id, Title: id}
 }
 
+// Tells returns the title and the advice of a finding of d's. Of a read that was
+// denied they are true also if the same alert knows of one that was not.
+func (d Detector) Tells(f wormbell.Finding) (title, advice string) {
+	if d.ID == credentialRead.ID && f.Denied() {
+		return "A program was denied credentials that are not its own",
+			"It is stopped: end it, or let it go on if it is a tool you trust. What it was denied it has not read; what it read otherwise must be taken for stolen."
+	}
+	return d.Title, d.Advice
+}
+
 // Sees says how well d sees where these kinds of events arrive; the value says
 // whether the backend that brings them knows which process did it. It returns
 // one of the words of [wormbell.DetectorStatus].
@@ -145,9 +155,12 @@ func (en *Engine) Problems() []string { return slices.Clone(en.problems) }
 // Suspect reports whether p, or an ancestor of p below the shell, terminal or
 // service manager that it hangs below, has raised a finding of medium severity
 // or more.
-func (en *Engine) Suspect(p *wormbell.Process) bool {
+func (en *Engine) Suspect(p *wormbell.Process) bool { return en.suspects.above(p) }
+
+// above reports whether p or an ancestor of it below a boundary is one.
+func (s *suspects) above(p *wormbell.Process) bool {
 	for a := range p.Chain {
-		if en.suspects.has(a) {
+		if s.has(a) {
 			return true
 		}
 		if ancestry.Boundary(a) {

@@ -160,6 +160,12 @@ func (p *printer) stolen(x exposure.Exposure, row func(label, format string, arg
 		}
 		seen[f.Path] = true
 	}
+	for _, f := range x.Denied {
+		if !seen[f.Path] {
+			row("denied", "%s: %s; nothing was read, nothing has to be revoked", f.Path, f.Kind)
+		}
+		seen[f.Path] = true
+	}
 	for _, f := range x.Decoys {
 		if !seen[f.Path] {
 			row("decoy", "%s: made up, nothing has to be revoked", f.Path)

@@ -59,7 +59,7 @@ an hour at most; root's pause is for everybody, for a day at most.`,
 func (a *app) protectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "protect on|off",
-		Short:     "Deny reads that would raise an alert, where the agent can",
+		Short:     "Stop install scripts and sweeps before they read credentials",
 		ValidArgs: []string{"on", "off"},
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -201,6 +201,9 @@ func touched(a wormbell.Alert) []touch {
 func deed(e wormbell.Event) (verb, what string) {
 	switch e.Kind {
 	case wormbell.FileRead:
+		if e.Denied() {
+			return "was denied", e.Path
+		}
 		return "read", e.Path
 	case wormbell.FileWrite:
 		return "wrote", e.Path

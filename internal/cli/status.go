@@ -89,7 +89,7 @@ func (p *printer) status(s wormbell.Status) {
 		p.line("%s", p.look(yellow, whose+" are paused until "+p.at(*s.PausedUntil)+", but for critical alerts"))
 	}
 	if s.Protect {
-		p.line("protect is on")
+		p.line("protect is on: %s denied", count(s.Denied, "read"))
 	}
 	for _, l := range lockedLines(s.Settings) {
 		p.paragraph("", l)

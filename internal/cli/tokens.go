@@ -150,7 +150,7 @@ func exposedBy(alerts []wormbell.Alert, t respond.Token) []string {
 		}
 		read := slices.ContainsFunc(a.Findings, func(f wormbell.Finding) bool {
 			return slices.ContainsFunc(f.Evidence, func(e wormbell.Event) bool {
-				return e.Kind == wormbell.FileRead && slices.ContainsFunc(t.Places, func(p respond.Place) bool { return p.Path != "" && p.Path == e.Path })
+				return e.Kind == wormbell.FileRead && !e.Denied() && slices.ContainsFunc(t.Places, func(p respond.Place) bool { return p.Path != "" && p.Path == e.Path })
 			})
 		})
 		if read {

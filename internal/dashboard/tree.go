@@ -105,6 +105,9 @@ func (s *Server) deed(e wormbell.Event) (deed, bool) {
 	switch e.Kind {
 	case wormbell.FileRead:
 		d.Mark, key = "file", words.DashVerbRead
+		if e.Denied() {
+			key = words.DashVerbDenied
+		}
 	case wormbell.FileWrite:
 		d.Mark, key = "change", words.DashVerbWrote
 	case wormbell.FileRemove:

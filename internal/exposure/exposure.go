@@ -27,6 +27,7 @@ import (
 type Exposure struct {
 	Packages  []Package   `json:"packages"`  // the dependencies whose scripts did it
 	Files     []File      `json:"files"`     // credential files that were read, in order of time
+	Denied    []File      `json:"denied"`    // credential files that it was refused: it has nothing of them
 	Decoys    []File      `json:"decoys"`    // decoys that were read: nothing of the person's was in them
 	Variables []Variable  `json:"variables"` // secrets in the environment of the thief, by name; of a copy of these no file tells
 	Published []Published `json:"published"` // what it tried to publish
@@ -230,6 +231,9 @@ func (x *Exposure) event(e wormbell.Event) {
 
 func (x *Exposure) read(e wormbell.Event) {
 	store, files := stores.Of(e.Path), &x.Files
+	if e.Denied() {
+		files = &x.Denied
+	}
 	if e.Decoy {
 		store, files = &stores.Store{ID: wormbell.DecoyStore, Kind: "decoy"}, &x.Decoys
 	}
@@ -399,7 +403,7 @@ func command(p *wormbell.Process) string {
 
 // Empty reports whether nothing was laid open or changed, as far as is known.
 func (x Exposure) Empty() bool {
-	return len(x.Files)+len(x.Decoys)+len(x.Variables)+len(x.Published)+len(x.Changed)+len(x.Reach)+len(x.Versions)+len(x.Exported) == 0
+	return len(x.Files)+len(x.Denied)+len(x.Decoys)+len(x.Variables)+len(x.Published)+len(x.Changed)+len(x.Reach)+len(x.Versions)+len(x.Exported) == 0
 }
 
 // MarshalJSON writes x with its commands, and with arrays that are never null.
@@ -407,7 +411,7 @@ func (x Exposure) MarshalJSON() ([]byte, error) {
 	type plain Exposure
 	x.Packages, x.Files, x.Variables, x.Published = list(x.Packages), list(x.Files), list(x.Variables), list(x.Published)
 	x.Changed, x.Tree, x.Reach, x.Versions, x.Exported = list(x.Changed), list(x.Tree), slices.Clone(list(x.Reach)), list(x.Versions), list(x.Exported)
-	x.Unwatched, x.Decoys = list(x.Unwatched), list(x.Decoys)
+	x.Unwatched, x.Decoys, x.Denied = list(x.Unwatched), list(x.Decoys), list(x.Denied)
 	for i := range x.Reach {
 		x.Reach[i].Can = list(x.Reach[i].Can)
 	}

@@ -280,7 +280,7 @@ func TestHostileReport(t *testing.T) {
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(exposure.Exposure{Reach: []exposure.Reach{{Kind: "x"}}})
-	want := `{"packages":[],"files":[],"decoys":[],"variables":[],"published":[],"changed":[],"tree":[],"partial":false,"reach":[{"kind":"x","where":"","can":[]}],"versions":[],"exported":[],"unwatched":[],"commands":[]}`
+	want := `{"packages":[],"files":[],"denied":[],"decoys":[],"variables":[],"published":[],"changed":[],"tree":[],"partial":false,"reach":[{"kind":"x","where":"","can":[]}],"versions":[],"exported":[],"unwatched":[],"commands":[]}`
 	if err != nil || string(b) != want {
 		t.Errorf("got %s %v", b, err)
 	}

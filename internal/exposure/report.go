@@ -141,6 +141,9 @@ func (r *report) exposed(x Exposure) {
 		}
 		r.item("%s (%s), read %s by %s", f.Path, f.Kind, r.when(f.Time), who)
 	})
+	each(r, x.Denied, func(f File) {
+		r.item("%s (%s), which %s opened %s, was denied to it: nothing was read, and nothing has to be revoked for that", f.Path, f.Kind, f.By, r.when(f.Time))
+	})
 	each(r, x.Decoys, func(f File) {
 		r.item("%s, read %s by %s, is a decoy: what is in it was made up, and nothing has to be revoked", f.Path, r.when(f.Time), f.By)
 	})

@@ -153,8 +153,10 @@ var agentForms = []form{
 	{En: "the agent answered %[1]c", Ja: "エージェントの応答：%[1]s"},
 
 	// What is wrong with it.
-	{En: "this version only observes", Ja: "このバージョンは検知のみを行います"},
-	{En: "protect is on, but this version only observes: no read is denied", Ja: "保護は有効ですが、このバージョンは検知のみを行います（読み取りは拒否されません）"},
+	{En: "only an agent of root's can, on Linux with fanotify's permission events", Ja: "Linux 上で fanotify の許可イベントを使える root のエージェントだけが可能です"},
+	{En: "protect is on, but no read is denied: %[1]s", Ja: "保護は有効ですが、読み取りは拒否されません：%[1]s"},
+	{En: "protect: reads that should have been denied went on, because they could not be judged in time: %[1]d", Ja: "保護：時間内に判定できなかったため、拒否されるべき読み取りが続行されました：%[1]s 件"},
+	{En: "protect: reads that should have been denied went on, because what read could not be stopped in time: %[1]d", Ja: "保護：プロセスを時間内に停止できなかったため、拒否されるべき読み取りが続行されました：%[1]s 件"},
 	{En: "the detector %[1]w failed on a %[2]w event and is off until the agent starts again: %[3]c", Ja: "検知 %[1]s は %[2]s イベントの処理に失敗したため、エージェントを再起動するまで止まっています：%[3]s"},
 	{En: "alerts are kept in memory only, they would be lost with the agent: %[1]s", Ja: "警告をディスクに保存できません。エージェントが終了すると失われます：%[1]s"},
 	{En: "the disk is full", Ja: "ディスクがいっぱいです"},

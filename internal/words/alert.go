@@ -273,6 +273,8 @@ func nextKey(a wormbell.Alert, d deed) Key {
 		return nextDemo
 	case pair(a):
 		return nextPair
+	case d.title == titleNotRead:
+		return nextDenied
 	case d.detector == credentialRead && dependency:
 		return nextReadDependency
 	case d.back != "":

@@ -12,6 +12,10 @@ const (
 	whatHistory       Key = "alert-history"
 	whatHistoryAny    Key = "alert-history-any"
 
+	didNotRead        Key = "did-not-read"
+	didReadNotAll     Key = "did-read-not-all"
+	didSweepNotAll    Key = "did-sweep-not-all"
+	didDecoyDenied    Key = "did-decoy-denied"
 	didRead           Key = "did-read"
 	didSweep          Key = "did-sweep"
 	didPublish        Key = "did-publish"
@@ -46,6 +50,8 @@ const (
 	callOther Key = "call-other"
 	backOther Key = "back-other"
 
+	titleNotRead        Key = "title-not-read"
+	nextDenied          Key = "next-denied"
 	titleRead           Key = "title-read"
 	titleReads          Key = "title-reads"
 	titleSweep          Key = "title-sweep"
@@ -90,6 +96,10 @@ var alertTexts = map[Key]text{
 	whatHistory:       {En: `A command in %[1]s holds a secret (%[2]s): %[3]s`, Ja: `%[1]s に残っているコマンドに、秘密情報（%[2]s）が含まれています：%[3]s`},
 	whatHistoryAny:    {En: `your shell history`, Ja: `シェルの履歴`},
 
+	didNotRead:        {En: `was stopped before it read your %[1]s: it was denied, and nothing was read`, Ja: `%[1]sを読み取ろうとしたため、何も読み取られないうちに停止されました`},
+	didReadNotAll:     {En: `read your %[1]s, and was stopped before it read your %[2]s`, Ja: `%[1]sを読み取り、%[2]sを読み取ろうとしたところで停止されました`},
+	didSweepNotAll:    {En: `%[1]s; it was denied your %[2]s`, Ja: `%[1]s（%[2]sの読み取りは拒否されました）`},
+	didDecoyDenied:    {En: `was stopped as it opened %[1]s, a decoy that nobody has a reason to read`, Ja: `誰も読むはずのないおとりファイル %[1]s を開こうとして停止されました`},
 	didRead:           {En: `read your %[1]s`, Ja: `%[1]sを読み取りました`},
 	didSweep:          {En: `opened %[1]d kinds of credentials within %[2]s: your %[3]s`, Ja: `%[2]sのあいだに %[1]d 種類の認証情報を開きました：%[3]s`},
 	didPublish:        {En: `tried to publish %[1]s (with %[2]s)`, Ja: `%[2]s で %[1]s を公開しようとしました`},
@@ -132,6 +142,7 @@ var alertTexts = map[Key]text{
 	"call-protect-off": {En: `stop protecting the credentials`, Ja: `認証情報の保護を解除する`},
 	callOther:          {En: `do what only a person may ask for`, Ja: `人だけに許された操作を行う`},
 
+	titleNotRead:        {En: `%[1]s was denied your credentials`, Ja: `%[1]s の認証情報読み取りを阻止`},
 	titleRead:           {En: `%[1]s read your %[2]s`, Ja: `%[1]s が%[2]sを読み取り`},
 	titleReads:          {En: `%[1]s read your credentials`, Ja: `%[1]s が認証情報を読み取り`},
 	titleSweep:          {En: `%[1]s collects credentials`, Ja: `%[1]s が認証情報を収集`},
@@ -157,6 +168,7 @@ var alertTexts = map[Key]text{
 	"title-of-persistence-by-install-script": {En: `An install script made something start by itself`, Ja: `インストールスクリプトが自動実行を設定`},
 	"title-of-decoy-read":                    {En: `A program opened a decoy`, Ja: `プログラムがおとりファイルを開きました`},
 
+	nextDenied:         {En: `It is stopped and has read nothing of them, so they need not be replaced. End it. If it is a tool that you trust, let it go on: what it opened then looks to it as if it may not.`, Ja: `停止済みで、何も読み取られていないため、認証情報を交換する必要はありません。プロセスを終了してください。信頼できるツールであれば再開できますが、その読み取りは許可されなかったものとして扱われます。`},
 	"next-read":        {En: `If you did not start this, freeze it, then respond to the alert: what it read must be taken for stolen. If it was you, choose “It was me…” if it is offered, else close the alert.`, Ja: `心当たりがなければ、一時停止してから「対処する」に進んでください。読み取られた認証情報は盗まれたものとして扱う必要があります。ご自身の操作であれば、「自分の操作です」が表示されている場合はそれを選び、ない場合は警告を対応済みにしてください。`},
 	nextReadDependency: {En: `Freeze it, then respond to the alert: what it read must be taken for stolen and be replaced. Do not install this package again.`, Ja: `一時停止してから「対処する」に進んでください。読み取られた認証情報は盗まれたものとして扱い、交換する必要があります。このパッケージは再度インストールしないでください。`},
 	"next-sweep":       {En: `Freeze it now, then respond to the alert: every credential that it opened must be taken for stolen. What it left behind is looked for first, then the tokens are replaced.`, Ja: `今すぐ一時停止し、「対処する」に進んでください。開かれた認証情報はすべて盗まれたものとして扱う必要があります。まず残された仕掛けを調べ、そのあとでトークンを交換します。`},

@@ -36,6 +36,7 @@ const (
 	DashMore          Key = "dash-more"
 	DashScriptOf      Key = "dash-script-of"
 	DashTerminal      Key = "dash-terminal"
+	DashVerbDenied    Key = "dash-verb-denied"
 	DashVerbRead      Key = "dash-verb-read"
 	DashVerbWrote     Key = "dash-verb-wrote"
 	DashVerbRemoved   Key = "dash-verb-removed"
@@ -207,6 +208,7 @@ var dashboardTexts = map[Key]text{
 	DashPictureDesc:        {En: "Each box is a process, below the one that started it, with what it did. The list after the picture says the same.", Ja: "各枠はプロセスで、起動元の下に並び、何をしたかを示します。図の後のリストも同じ内容です。"},
 	DashScriptOf:           {En: "%[1]s script of %[2]s", Ja: "%[2]s の %[1]s スクリプト"},
 	DashTerminal:           {En: "terminal %[1]s", Ja: "ターミナル %[1]s"},
+	DashVerbDenied:         {En: "was denied", Ja: "読み取り拒否"},
 	DashVerbRead:           {En: "read", Ja: "読み取り"},
 	DashVerbWrote:          {En: "wrote", Ja: "書き込み"},
 	DashVerbRemoved:        {En: "removed", Ja: "削除"},
@@ -295,7 +297,7 @@ var dashboardTexts = map[Key]text{
 	"dash-st-agent":  {En: "Wormbell", Ja: "Wormbell"}, "dash-st-running": {En: "Running for", Ja: "稼働時間"}, "dash-st-alerts": {En: "Open alerts", Ja: "未対応の警告"}, "dash-st-events": {En: "Events", Ja: "イベント"}, "dash-st-lost": {En: "Lost", Ja: "損失"},
 	"dash-st-cpu": {En: "CPU, average", Ja: "平均 CPU"}, "dash-st-memory": {En: "Memory", Ja: "メモリ"}, "dash-st-lost-note": {En: "What was lost was not seen. Wormbell looked at everything again afterwards.", Ja: "失われたイベントは検知できていません。Wormbell はその後、すべてを調べ直しました。"},
 	"dash-st-version": {En: "Version", Ja: "バージョン"}, "dash-st-as": {En: "Runs as", Ja: "実行ユーザー"}, "dash-st-root": {En: "root: it sees who does what", Ja: "root：実行者まで分かります"}, "dash-st-user": {En: "you: it cannot see who reads a file. As root it can.", Ja: "あなた：誰がファイルを読んだかは分かりません。root で動かすと分かります。"},
-	"dash-st-why": {En: "Why:", Ja: "理由："}, "dash-st-protect": {En: "Protection", Ja: "保護"}, "dash-st-protect-on": {En: "On: reads that would ring are denied.", Ja: "オン：警告になる読み取りは拒否します。"}, "dash-st-protect-off": {En: "Off: reads ring, and are not denied.", Ja: "オフ：警告を出しますが、拒否はしません。"}, "dash-st-protect-cannot": {En: "Not possible here: reads ring, and are not denied.", Ja: "ここでは使えません。警告を出しますが、拒否はしません。"},
+	"dash-st-why": {En: "Why:", Ja: "理由："}, "dash-st-protect": {En: "Protection", Ja: "保護"}, "dash-st-protect-on": {En: "On: install scripts and sweeps are stopped before they read credentials. What else rings is not denied.", Ja: "オン：インストールスクリプトや一斉収集は、認証情報を読み取る前に停止します。それ以外は警告のみです。"}, "dash-st-protect-off": {En: "Off: reads ring, and are not denied.", Ja: "オフ：警告を出しますが、拒否はしません。"}, "dash-st-protect-cannot": {En: "Not possible here: reads ring, and are not denied.", Ja: "ここでは使えません。警告を出しますが、拒否はしません。"},
 	"dash-st-homes": {En: "Homes", Ja: "ホームフォルダー"}, "dash-st-load": {En: "What it costs", Ja: "負荷"}, "dash-st-load-note": {En: "Wormbell’s own use over the last day, measured every ten minutes; a gap is a time when it was not running.", Ja: "直近 1 日に Wormbell 自身が使った量です。10 分ごとに測定します。途切れている部分は動いていなかった時間です。"}, "dash-st-no-load": {En: "Nothing has been measured yet; look again in a few seconds.", Ja: "まだ測定していません。数秒後にもう一度確認してください。"},
 	"dash-chart-edge": {En: "now", Ja: "現在"}, DashChartLate: {En: "lately %[1]s, on average %[2]s, at most %[3]s", Ja: "直近 %[1]s、平均 %[2]s、最大 %[3]s"},
 	"dash-st-losses": {En: "Events lost in the last day", Ja: "直近 1 日に失われたイベント"}, "dash-st-no-losses": {En: "No event was lost in the last day.", Ja: "直近 1 日に失われたイベントはありません。"}, "dash-st-loss": {En: "%[1]d between %[2]s and %[3]s", Ja: "%[2]s から %[3]s までに %[1]d 件"},

@@ -82,8 +82,21 @@ func (w *Words) read(group []wormbell.Finding, f wormbell.Finding) (deed, bool) 
 	if len(reads) == 0 {
 		return deed{}, false
 	}
+	denied := slices.DeleteFunc(slices.Clone(reads), func(e wormbell.Event) bool { return !e.Denied() })
+	reads = slices.DeleteFunc(reads, func(e wormbell.Event) bool { return e.Denied() })
+	kept := ""
+	if len(denied) > 0 {
+		kept, _, _ = w.files(denied)
+	}
+	if len(reads) == 0 {
+		return deed{who: who(f), did: w.changed(w.Say(didNotRead, kept), group), title: titleNotRead}, true
+	}
 	list, first, kinds := w.files(reads)
-	d := deed{who: who(f), did: w.changed(w.Say(didRead, list), group), title: titleRead, object: w.spaced(w.Store(first.ID))}
+	did := w.Say(didRead, list)
+	if kept != "" {
+		did = w.Say(didReadNotAll, list, kept)
+	}
+	d := deed{who: who(f), did: w.changed(did, group), title: titleRead, object: w.spaced(w.Store(first.ID))}
 	if kinds > 1 {
 		d.title, d.object = titleReads, ""
 	}
@@ -104,7 +117,12 @@ func (w *Words) sweep(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
 	slices.SortStableFunc(reads, func(x, y wormbell.Event) int { return x.Time.Compare(y.Time) })
 	list, _, kinds := w.files(reads)
 	took := w.span(reads[len(reads)-1].Time.Sub(reads[0].Time))
-	return deed{who: who(f), did: w.changed(w.Say(didSweep, kinds, took, list), a.Findings), title: titleSweep}, true
+	did := w.Say(didSweep, kinds, took, list)
+	if denied := slices.DeleteFunc(reads, func(e wormbell.Event) bool { return !e.Denied() }); len(denied) > 0 {
+		kept, _, _ := w.files(denied)
+		did = w.Say(didSweepNotAll, did, kept)
+	}
+	return deed{who: who(f), did: w.changed(did, a.Findings), title: titleSweep}, true
 }
 
 // changed says after what was done that the program had been allowed to do it
@@ -456,6 +474,9 @@ func (w *Words) touched(f wormbell.Finding, key Key, kind wormbell.Kind) (deed, 
 		return deed{}, false
 	}
 	e := events[len(events)-1]
+	if e.Denied() && key == didDecoy {
+		key = didDecoyDenied
+	}
 	return deed{who: e.Process, did: w.Say(key, file(e.Path))}, true
 }
 

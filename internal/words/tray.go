@@ -132,7 +132,7 @@ var trayTexts = map[Key]text{
 
 	TrayPause:         {En: "Pause notifications for an hour", Ja: "通知を 1 時間停止する"},
 	TrayEndPause:      {En: "End the pause (until %[1]s)", Ja: "通知を再開する（%[1]s まで停止中）"},
-	TrayProtect:       {En: "Protect: deny reads that would ring", Ja: "保護：警告になる読み取りを拒否"},
+	TrayProtect:       {En: "Protect: stop install scripts that read credentials", Ja: "保護：認証情報を読むスクリプトを阻止"},
 	TrayProtectCannot: {En: "Protect: not possible here (%[1]s)", Ja: "保護：ここでは使えません（%[1]s）"},
 	TrayProtectRoot:   {En: "Protect: only an administrator switches it", Ja: "保護：切り替えは管理者のみ"},
 	TrayPausedForAll:  {En: "Paused for everybody by an administrator", Ja: "管理者が全員の通知を停止中"},

@@ -243,11 +243,13 @@ func (r *Response) exposed() []string {
 				if !slices.Contains(r.Decoys, e.Path) {
 					r.Decoys = append(r.Decoys, e.Path)
 				}
-			} else if e.Kind == wormbell.FileRead {
+			} else if e.Kind == wormbell.FileRead && !e.Denied() {
 				add(e.Path, e.Time)
 			}
 		}
-		add(f.Subject, last)
+		if !f.Denied() {
+			add(f.Subject, last)
+		}
 		if strings.HasPrefix(f.Detector, "publish-") {
 			// Whoever publishes has a token that may, whether it was seen to
 			// read it or inherited it.
