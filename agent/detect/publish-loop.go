@@ -192,12 +192,6 @@ func (l *loopWatch) start(e wormbell.Event, s *Scope) {
 	if len(reasons) == 0 {
 		return
 	}
-	var why []string
-	for _, r := range reasons {
-		if !slices.Contains(why, r.why) {
-			why = append(why, r.why)
-		}
-	}
 	key := loopKey{who, reasons[0].subject, reasons[0].why}
 	if l.reported.Has(key, e.Time) {
 		return
@@ -208,7 +202,30 @@ func (l *loopWatch) start(e wormbell.Event, s *Scope) {
 		evidence = evidence[n-20:]
 	}
 	s.Report(wormbell.Finding{Subject: reasons[0].subject, Evidence: evidence,
-		Summary: fmt.Sprintf("%s runs %s publish in a loop: %s", s.whose(e.Process), a.client, strings.Join(why, "; "))})
+		Summary: fmt.Sprintf("%s runs %s publish in a loop: %s", s.whose(e.Process), a.client, sentence(reasons))})
+}
+
+// sentence says each reason once: several that begin alike go on from one
+// beginning, and names that a later one lists are not counted before.
+func sentence(reasons []reason) string {
+	var parts []string
+	began := "" // what the last part begins with
+	for i, r := range reasons {
+		if r.names > 0 && slices.ContainsFunc(reasons[i+1:], func(o reason) bool { return o.subject == r.subject && o.names == r.names }) {
+			continue
+		}
+		head, rest, ok := strings.Cut(r.why, ", ")
+		switch {
+		case slices.Contains(parts, r.why):
+		case ok && head == began:
+			parts[len(parts)-1] += ", " + rest
+		default:
+			if parts, began = append(parts, r.why), ""; ok && strings.Contains(head, " attempts within ") {
+				began = head
+			}
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // reason is one rule that holds.
@@ -216,6 +233,7 @@ type reason struct {
 	subject  string
 	why      string
 	evidence []wormbell.Event // what led to it, without the event at hand
+	names    int              // of names that change in the folder subject, how many; else 0
 }
 
 // everRenamed is the rule for names that change in one folder, however slowly.
@@ -237,7 +255,7 @@ func (l *loopWatch) everRenamed(a attempt, s *Scope) []reason {
 	if len(names) < loopLength {
 		return nil
 	}
-	return []reason{{a.folder, fmt.Sprintf("%s was published under %d names", a.folder, len(names)), known}}
+	return []reason{{a.folder, fmt.Sprintf("%s was published under %d names", a.folder, len(names)), known, len(names)}}
 }
 
 // together holds the rules for several attempts in a short window; group is in
@@ -254,10 +272,11 @@ func (l *loopWatch) together(group []attempt, s *Scope) (reasons []reason) {
 		events = append(events, a.event)
 	}
 	add := func(subject, format string, args ...any) {
-		reasons = append(reasons, reason{subject, fmt.Sprintf(format, args...), events})
+		reasons = append(reasons, reason{subject, fmt.Sprintf(format, args...), events, 0})
 	}
 	if folder, names := renamed(group); folder != "" {
 		add(folder, "%d attempts within %s, under the names %s from %s", n, took, list(names), folder)
+		reasons[len(reasons)-1].names = len(names)
 	}
 	if file, n := l.manyNames(last); n >= loopLength-1 && slices.ContainsFunc(group, func(a attempt) bool { return a.manifest == "" }) {
 		add(file, "%d attempts within %s, and %s was renamed %d times for them", len(group), took, file, n)
@@ -272,7 +291,7 @@ func (l *loopWatch) together(group []attempt, s *Scope) (reasons []reason) {
 		add("temporary folder", "%d attempts within %s, from a temporary folder (%s)", n, took, group[i].folder)
 	}
 	if ancestry.Dependency(last.event.Process) != nil {
-		add(last.event.Process.Package.String(), "%d attempts within %s by a dependency's script", n, took)
+		add(last.event.Process.Package.String(), "%d attempts within %s, by a dependency's script", n, took)
 	}
 	if nobody(group) && distinct(group) >= loopLength && !l.release(group) {
 		add("npm publish", "%d attempts within %s, and no person is at it: %s", n, took, list(whatOf(group)))
@@ -419,9 +438,9 @@ func (l *loopWatch) repeated(who wormbell.ProcessID, a attempt, s *Scope) []reas
 	}
 	switch n, m := count(fast), count(all); {
 	case n >= loopLength:
-		return []reason{{a.name, fmt.Sprintf("%s %d times within %s", a.name, n, span(a.event.Time.Sub(fast[0].Time))), fast[:len(fast)-1]}}
+		return []reason{{a.name, fmt.Sprintf("%s %d times within %s", a.name, n, span(a.event.Time.Sub(fast[0].Time))), fast[:len(fast)-1], 0}}
 	case m >= slowLength:
-		return []reason{{a.name, fmt.Sprintf("%s %d times within %s", a.name, m, span(a.event.Time.Sub(all[0].Time))), before}}
+		return []reason{{a.name, fmt.Sprintf("%s %d times within %s", a.name, m, span(a.event.Time.Sub(all[0].Time))), before, 0}}
 	}
 	return nil
 }

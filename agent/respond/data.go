@@ -187,6 +187,11 @@ func (s *service) kind(foreign []*regexp.Regexp) Kind {
 	}
 	if k.Find == nil {
 		k.Find = s.findTokens
+		for _, p := range s.spots {
+			if !slices.Contains(k.Files, p.path) {
+				k.Files = append(k.Files, p.path)
+			}
+		}
 	}
 	if !s.keeps {
 		k.Install, k.Forget = s.install, s.forget

@@ -48,13 +48,15 @@ is in [respond.md](respond.md).
 	b.WriteString("\n## Where they are looked for, and what to know\n")
 	for _, k := range All {
 		fmt.Fprintf(&b, "\n**%s** (`%s`)", k.Title, k.ID)
-		var paths []string
+		files := k.Files
 		for _, id := range k.Stores {
-			if s := stores.ByID(id); s != nil {
-				for _, p := range s.Paths {
-					paths = append(paths, "`"+p+"`")
-				}
+			if s := stores.ByID(id); s != nil && k.Files == nil {
+				files = append(files, s.Paths...)
 			}
+		}
+		var paths []string
+		for _, p := range files {
+			paths = append(paths, "`"+p+"`")
 		}
 		if len(paths) > 0 {
 			b.WriteString(": " + strings.Join(paths, ", "))

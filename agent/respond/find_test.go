@@ -259,6 +259,13 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%+v: %s", test.options, diff)
 		}
 	}
+	keys := b.m.Keys
+	b.m.Keys = nil
+	r := &Rotator{Machine: b.m, Kinds: []Kind{b.k}}
+	if steps := strings.Join(r.Plan([]Token{b.old}, Options{}, nil).Steps, "\n"); strings.Contains(steps, "in the keychain") || !strings.Contains(steps, "sealed with a passphrase") {
+		t.Errorf("without a keychain the plan says %s", steps)
+	}
+	b.m.Keys = keys
 	b.old.Site = ""
 
 	// Several: one that cannot be done does not keep the others from it.

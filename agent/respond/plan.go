@@ -9,6 +9,7 @@ import (
 
 	"wormbell"
 	"wormbell/agent/respond/edit"
+	"wormbell/agent/respond/keychain"
 )
 
 // Plan spells out what [Rotator.Rotate] would do with tokens, one after the
@@ -70,7 +71,7 @@ func (r *Rotator) Steps(t Token, o Options) []string {
 	if k.Identify != nil {
 		add(fmt.Sprintf("Ask %s whose it is and what it may do%s.", host, ifs(contain || o.RevokeOnly, fmt.Sprintf(", for %s at most", inWords(containLook)), "")))
 	}
-	create, revoke := k.createSteps(t, host, why), k.revokeSteps(t, r.Patience)
+	create, revoke := k.createSteps(t, host, r.keeping(), why), k.revokeSteps(t, r.Patience)
 	switch {
 	case o.RevokeOnly:
 		add(revoke...)
@@ -125,9 +126,19 @@ func (r *Rotator) Notices(tokens []Token, o Options) []string {
 	return s
 }
 
-// createSteps say how a new token is made and put into its place; unwritable is
-// why it cannot be put there, nil if it can.
-func (k *Kind) createSteps(t Token, host string, unwritable error) []string {
+// keeping says where a new token is kept until it is in its place.
+func (r *Rotator) keeping() string {
+	if r.Machine != nil {
+		if _, sealed := r.Machine.Keys.(*keychain.Sealed); r.Machine.Keys == nil || sealed {
+			return "Keep it in a file sealed with a passphrase until it is in its place, as there is no keychain here, and see that it works."
+		}
+	}
+	return "Keep it in the keychain until it is in its place, and see that it works."
+}
+
+// createSteps say how a new token is made and put into its place; keep is the step
+// between, unwritable why it cannot be put there, nil if it can.
+func (k *Kind) createSteps(t Token, host, keep string, unwritable error) []string {
 	page := k.at(t, true)
 	var make string
 	switch {
@@ -140,7 +151,6 @@ func (k *Kind) createSteps(t Token, host string, unwritable error) []string {
 	default:
 		make = fmt.Sprintf("Ask %s for a new one that may do no more%s. If it has no call for that, you make it on its page%s.", host, ifs(k.NeedsPerson, "; you sign in for it", ""), page)
 	}
-	keep := "Keep it in the keychain until it is in its place, and see that it works."
 	switch {
 	case k.Install == nil:
 		return []string{make, keep, "You put it into " + where(t) + "."}

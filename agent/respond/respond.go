@@ -101,6 +101,7 @@ type Kind struct {
 	ID     string   // "npm"; the name of its file without .go
 	Title  string   // "npm token"
 	Stores []string // IDs of the stores in which it may stand, see internal/stores
+	Files  []string // of those the files, with ~, that are looked at; nil for all
 
 	// Find reads the files and keychain items where tokens of this kind
 	// stand. paths, with ~, are the files that may be opened: the others are

@@ -23,6 +23,7 @@ var rotationForms = []form{
 	{En: "Ask %[1]s for a new one, which kills the old one in the same breath. If the answer is lost, perhaps neither works, and you make one on its page%[2]s.", Ja: "%[1]s に新しいものを求めます。古いものは同時に失効します。応答が届かなかった場合はどちらも使えないかもしれず、そのときはあなたがページ%[2]s で作ります。"},
 	{En: "Ask %[1]s for a new one that may do no more; you sign in for it. If it has no call for that, you make it on its page%[2]s.", Ja: "%[1]s に、今と同じ権限までの新しいものを求めます。あなたのサインインが必要です。サービスにその機能がない場合は、あなたがページ%[2]s で作ります。"},
 	{En: "Ask %[1]s for a new one that may do no more. If it has no call for that, you make it on its page%[2]s.", Ja: "%[1]s に、今と同じ権限までの新しいものを求めます。サービスにその機能がない場合は、あなたがページ%[2]s で作ります。"},
+	{En: "Keep it in a file sealed with a passphrase until it is in its place, as there is no keychain here, and see that it works.", Ja: "キーチェーンがないため、書き込むまでパスフレーズで封をしたファイルに保管し、使えることを確かめます。"},
 	{En: "Keep it in the keychain until it is in its place, and see that it works.", Ja: "書き込むまでキーチェーンに保管し、使えることを確かめます。"},
 	{En: "You put it into %[1]s.", Ja: "あなたが %[1]s に書き込みます。"},
 	{En: "But it cannot be put into its place yet: %[1]s. When that is mended, 'wormbell rotate --resume' does it.", Page: "But it cannot be put into its place yet: %[1]s. When that is mended, plan again to have it done.", Ja: "ただし、まだ書き込めません：%[1]s。これを直してからもう一度計画すると、書き込みます。"},

@@ -27,6 +27,7 @@ type process struct {
 	unit           string // its systemd unit, by control group
 	manager        bool   // its parent is init or the user's service manager
 	stalled        bool   // its command line could not be read, so that args says nothing
+	root           bool   // it is root's
 	shut           bool   // which program it runs is kept from us
 	types          bool   // its standard input is a terminal
 	peers          []string

@@ -43,6 +43,7 @@ func listProcesses(ctx context.Context, s *scan) (list []*process, problem strin
 	all := map[int]*process{}
 	boot := bootTime(filepath.Join(root, "stat"))
 	var nameless, stalled []int
+	var shut []*process
 	for _, pid := range numbers {
 		if ctx.Err() != nil || s.only != nil && !s.only(pid) {
 			continue
@@ -55,11 +56,16 @@ func listProcesses(ctx context.Context, s *scan) (list []*process, problem strin
 		if mine {
 			list = append(list, p)
 			if p.shut || p.exe == "" && len(p.args) > 0 {
-				nameless = append(nameless, pid)
+				shut = append(shut, p)
 			}
 			if p.stalled {
 				stalled = append(stalled, pid)
 			}
+		}
+	}
+	for _, p := range shut {
+		if !ofLogin(p, all) {
+			nameless = append(nameless, p.pid)
 		}
 	}
 	sockets := map[uint64]string{}
@@ -88,6 +94,29 @@ func listProcesses(ctx context.Context, s *scan) (list []*process, problem strin
 		problem = "running processes: " + strings.Join(problems, "; ")
 	}
 	return list, problem
+}
+
+// ofLogin reports whether p is the part of a login that runs as the user and lets
+// nobody look into it: sshd's, whose parent is root's sshd, and that in which PAM
+// waits for the user's systemd to end, which is there before systemd starts
+// anything. Whoever is orphaned has another parent, or came later.
+func ofLogin(p *process, all map[int]*process) bool {
+	parent := all[p.ppid]
+	if parent == nil || !p.shut {
+		return false
+	}
+	if parent.root && parent.pid != 1 {
+		return slices.Contains([]string{"sshd", "sshd-session"}, parent.name)
+	}
+	if !slices.Contains([]string{"/usr/lib/systemd/systemd", "/lib/systemd/systemd"}, parent.exe) || !slices.Contains(parent.args, "--user") || parent.ppid != 1 || p.start-parent.start > ticks/5 {
+		return false
+	}
+	for _, o := range all {
+		if o.ppid == parent.pid && o != p && o.start <= p.start {
+			return false
+		}
+	}
+	return true
 }
 
 // processNumbers reads the PIDs in a folder such as /proc, no more than most of
@@ -144,11 +173,12 @@ func spare(all map[int]*process, pid int) {
 // readProcess reads one process; mine says whether it belongs to the user.
 func (s *scan) readProcess(dir string, pid int, boot time.Time) (p *process, mine bool) {
 	p = &process{pid: pid}
+	status := slurp(filepath.Join(dir, "status"))
 	if !p.readStat(slurp(filepath.Join(dir, "stat"))) {
 		return nil, false
 	}
 	p.began = boot.Add(time.Duration(p.start) * time.Second / ticks)
-	mine = realUID(slurp(filepath.Join(dir, "status"))) == s.UID
+	mine, p.root = realUID(status) == s.UID, realUID(status) == 0
 	if !mine && p.name != "systemd" {
 		return p, false
 	}
