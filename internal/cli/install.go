@@ -85,7 +85,8 @@ no file. It ends with a look at what the machine has gone through already.`,
 				return err
 			}
 			if !noStart && !noCheckup && !i.quiet && !a.json {
-				return a.firstLook(ctx, cmd.Root(), plan.Program)
+				self, err := os.Executable()
+				return a.firstLook(ctx, cmd.Root(), plan.Program, err == nil && rootsOwn(self))
 			}
 			return nil
 		},
@@ -355,8 +356,9 @@ func (a *app) emptyVaults(ctx context.Context, i installing, vaults *installer.V
 const firstLookCommand = "checkup"
 
 // firstLook runs the installed program's checkup as the person behind sudo: what
-// it reads is theirs.
-func (a *app) firstLook(ctx context.Context, root *cobra.Command, program string) error {
+// it reads is theirs. vouched says that nobody but root can have put this program
+// where it is.
+func (a *app) firstLook(ctx context.Context, root *cobra.Command, program string, vouched bool) error {
 	cmd, _, err := root.Find([]string{firstLookCommand})
 	if err != nil || cmd.Name() != firstLookCommand || program == "" {
 		return nil
@@ -367,6 +369,11 @@ func (a *app) firstLook(ctx context.Context, root *cobra.Command, program string
 		return nil
 	}
 	a.printer().line("")
+	if !vouched {
+		// The agent sees what is above it, a program that anybody may have put there, and would refuse it.
+		a.printer().line("Now type '%s' yourself: it looks at what the machine has gone through already.", "wormbell "+firstLookCommand)
+		return nil
+	}
 	u, err := user.Lookup(name)
 	if err == nil {
 		_, err = a.asUser(ctx, u, child{program: program, args: []string{firstLookCommand}})
@@ -376,4 +383,20 @@ func (a *app) firstLook(ctx context.Context, root *cobra.Command, program string
 		fmt.Fprintf(a.streams.Err, "wormbell: run %s as %s: %s\n", firstLookCommand, plain.Text(name), plain.Text(err.Error()))
 	}
 	return nil
+}
+
+// rootsOwn reports whether nobody but root can put something else in the place of
+// the file.
+func rootsOwn(file string) bool {
+	real, err := filepath.EvalSymlinks(file)
+	for p := real; err == nil; p = filepath.Dir(p) {
+		info, err := os.Lstat(p)
+		if err != nil || owner(info) != 0 || info.Mode().Perm()&0o022 != 0 {
+			return false
+		}
+		if p == filepath.Dir(p) {
+			return true
+		}
+	}
+	return false
 }

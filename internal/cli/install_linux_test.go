@@ -34,6 +34,7 @@ func TestFirstLook(t *testing.T) {
 	t.Setenv("SUDO_UID", "65534") // nobody
 	t.Setenv("NPM_TOKEN", "root's own")
 	t.Setenv("LD_PRELOAD_PATH", "x")
+	vouched := true
 	run := func(commands ...string) (string, string) {
 		var o, e bytes.Buffer
 		a := &app{streams: Streams{strings.NewReader(""), &o, &e}, zone: time.UTC}
@@ -41,7 +42,7 @@ func TestFirstLook(t *testing.T) {
 		for _, name := range commands {
 			root.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
 		}
-		if err := a.firstLook(t.Context(), root, program); err != nil {
+		if err := a.firstLook(t.Context(), root, program, vouched); err != nil {
 			t.Error(err)
 		}
 		return o.String(), e.String()
@@ -64,6 +65,14 @@ func TestFirstLook(t *testing.T) {
 	if out, errs := run("status"); out+errs != "" {
 		t.Errorf("without that command: %s%s", out, errs)
 	}
+	// Started by a program of a home's, the agent would refuse it.
+	if vouched = false; !rootsOwn("/bin/sh") || rootsOwn(program) {
+		t.Error("root's programs are not told from others")
+	}
+	if out, errs := run("checkup"); !strings.Contains(out, "Now type 'wormbell checkup' yourself") || errs != "" {
+		t.Errorf("from a home: %s%s", out, errs)
+	}
+	vouched = true
 	t.Setenv("SUDO_UID", "0")
 	if out, _ := run("checkup"); !strings.HasPrefix(out, "Run '") || strings.Contains(out, "NPM_TOKEN") {
 		t.Errorf("with nobody behind sudo: %s", out)

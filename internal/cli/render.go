@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/language"
 
 	"wormbell"
+	"wormbell/internal/demo"
 	"wormbell/internal/exposure"
 	"wormbell/internal/plain"
 	"wormbell/internal/words"
@@ -328,8 +329,11 @@ func (p *printer) advice(a wormbell.Alert) {
 		{"alert freeze", "stop everything it started, for now"},
 		{"alert close", "when it is dealt with"},
 	}
+	if a.Demo && time.Since(a.Last) > demo.Lasts {
+		next = slices.DeleteFunc(next, func(n [2]string) bool { return n[0] == "alert freeze" }) // there is nothing left of it
+	}
 	if p.again {
-		next = slices.Insert(next, 2, [2]string{"alert show", "all of it again"})
+		next = slices.Insert(next, min(2, len(next)), [2]string{"alert show", "all of it again"})
 	}
 	for _, n := range next {
 		cmd := "wormbell " + n[0] + " " + plain.Text(a.ID)

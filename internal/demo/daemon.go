@@ -13,7 +13,7 @@ import (
 // guardFor is how long a running agent is asked to guard the scratch home:
 // as long as any demonstration may take, so that it never stops in the middle of
 // one. An agent grants a quarter of an hour at the most.
-const guardFor = 12 * time.Minute
+const guardFor = Lasts
 
 // guard sees to it that an agent guards the scratch home: the one that runs,
 // or one of our own.

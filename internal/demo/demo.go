@@ -56,7 +56,10 @@ type Options struct {
 // nearly all of which is waiting for npm: a slow machine may take many times
 // that.
 const (
-	within     = 3 * time.Minute // of one replay
+	within = 3 * time.Minute // of one replay
+
+	// Lasts is how long anything of a demonstration may run.
+	Lasts      = 12 * time.Minute
 	withinFast = 90 * time.Second
 	// grace is how long an alert may take after the replay's last step. The
 	// sensors of an agent that is not root poll, every second or two.

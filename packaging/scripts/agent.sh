@@ -89,6 +89,10 @@ agent_upgraded() {
 # agent_removed: before its files go. The vault is the user's keychain, which root cannot look into: so whoever removes
 # the package is told, whether there is something in it or not.
 agent_removed() {
+	# The list is short, made by the agent and in a folder of root's. What a user has planted is that user's to take away.
+	if grep -q '"path"' /var/lib/wormbell/decoys.json 2>/dev/null; then
+		say "decoys stay in the homes, where nobody watches them any more: 'wormbell decoy remove --all' takes them away, as the user who planted them, before this or of a package installed again"
+	fi
 	say "who moved tokens with 'wormbell vault' gets them back with 'wormbell vault npm --restore', before this or of a package installed again"
 	has_systemd || return 0
 	if elsewhere; then
