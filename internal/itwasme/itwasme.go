@@ -74,6 +74,8 @@ type doubt = words.Key
 const (
 	nothing     doubt = "not-me-nothing"
 	other       doubt = "not-me-other"
+	command     doubt = "not-me-command"
+	persistence doubt = "not-me-persistence"
 	decoy       doubt = "not-me-decoy"
 	demo        doubt = "not-me-demo"
 	many        doubt = "not-me-many"
@@ -142,6 +144,14 @@ func readsOf(a wormbell.Alert) (reads []wormbell.Event, d doubt) {
 		case "credential-read", "credential-sweep":
 		case "decoy-read":
 			return nil, decoy
+		case "worm-command":
+			// A row would name the program, which is gh or git and everybody's, and what is
+			// above it: a script that may say something else tomorrow.
+			return nil, command
+		case "persistence-by-install-script":
+			// A row would be for a package and a place. The next version of that package
+			// has both, and writes there what it likes: that is how worms come.
+			return nil, persistence
 		default:
 			return nil, other
 		}

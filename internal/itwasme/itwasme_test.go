@@ -277,6 +277,27 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// TestNotToAllow: what no row may cover is said, each with what to do instead.
+func TestNotToAllow(t *testing.T) {
+	read := alertOf(t, play(t, nil, "0s file.read 20 ~/.npmrc"))
+	for detector, want := range map[string]string{
+		"worm-command":                  "at your own shell",
+		"persistence-by-install-script": "Look at what was written",
+		"publish-loop":                  "only reading can be allowed",
+		"decoy-read":                    "A decoy was read",
+	} {
+		a := read
+		a.Findings = append(slices.Clone(a.Findings), wormbell.Finding{Detector: detector})
+		rows, why := suggest(a, now, fine)
+		if len(rows) > 0 || !strings.Contains(why, want) {
+			t.Errorf("%s: %d rows, %q", detector, len(rows), why)
+		}
+		if ja := words.In(language.Japanese).Why(why); ja == why || ja == "" {
+			t.Errorf("%s: in Japanese %q", detector, ja)
+		}
+	}
+}
+
 // TestAllOrNone: one read that cannot be allowed leaves all of the alert open.
 func TestAllOrNone(t *testing.T) {
 	found := play(t, nil, "0s file.read 20 ~/.npmrc", "1s file.read 24 ~/.npmrc")

@@ -54,6 +54,8 @@ var trustTexts = map[Key]text{
 
 	"not-me-nothing":     {En: `The alert does not say which program read which credential, so there is nothing to allow.`, Ja: `どのプログラムがどの認証情報を読み取ったか記録されていないため、許可できるものがありません。`},
 	"not-me-other":       {En: `This alert is about more than reading a credential, and only reading can be allowed.`, Ja: `この警告は認証情報の読み取りだけではありません。許可できるのは読み取りだけです。`},
+	"not-me-command":     {En: `A script ran a command that gives out credentials or runs what was fetched, and that cannot be allowed: a worm would run the very same. If it was you, close the alert; typed at your own shell, or in a script of your shell, it does not ring.`, Ja: `認証情報を表示する、または取得したコードを実行するコマンドがスクリプトから実行されました。ワームも同じコマンドを実行するため、許可することはできません。ご自身によるものなら、警告をクローズしてください。シェルで直接入力するか、シェルスクリプトから実行すれば警告は出ません。`},
+	"not-me-persistence": {En: `Something was made to start by itself, and that cannot be allowed: whatever may write there once may later write anything there. Look at what was written; if you want it, close the alert and leave it where it is.`, Ja: `自動的に起動する設定が書き込まれました。一度許可すると、後からどんな内容でも書き込めるようになるため、許可することはできません。書き込まれた内容を確認し、必要なものであれば、そのまま残して警告をクローズしてください。`},
 	"not-me-decoy":       {En: `A decoy was read, and nobody has a reason to read one.`, Ja: `読まれたのはおとりファイルです。おとりを読む正当な理由はありません。`},
 	"not-me-demo":        {En: `This is a demonstration: nothing is allowed because of it.`, Ja: `これはデモです。デモをもとに許可することはありません。`},
 	"not-me-many":        {En: `It read too many files to allow them all at once; allow single ones with 'wormbell trust add'.`, Ja: `読み取られたファイルが多すぎるため、まとめて許可できません。個別に許可するには wormbell trust add を使ってください。`},
