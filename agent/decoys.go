@@ -35,6 +35,8 @@ type decoys struct {
 	log   *slog.Logger
 	homes []watchers.Home
 	told  *watchers.Decoys
+	// folders looks at the home that somebody names, which may not answer.
+	folders *folders
 
 	mu      sync.Mutex // guards what follows
 	list    []wormbell.Decoy
@@ -44,7 +46,7 @@ type decoys struct {
 }
 
 func newDecoys(state string, homes []watchers.Home, log *slog.Logger) *decoys {
-	d := &decoys{state: state, log: log, homes: homes, told: &watchers.Decoys{}}
+	d := &decoys{state: state, log: log, homes: homes, told: &watchers.Decoys{}, folders: newFolders()}
 	var err error
 	if d.list, err = decoy.ReadList(state); err != nil {
 		file := filepath.Join(state, decoy.ListName)
@@ -88,11 +90,11 @@ func (d *decoys) home(dir, user string) *watchers.Home {
 // decoy, and returns once it is guarded.
 func (d *decoys) plant(ctx context.Context, uid int, one wormbell.Decoy) (wormbell.Decoy, error) {
 	one.User = strconv.Itoa(uid)
-	dir, err := filepath.EvalSymlinks(one.Home)
+	named, err := d.folders.home(one.Home, "of uid "+one.User) // one is left behind for each user, whatever they name
 	if err != nil {
 		return one, errors.New("the home is not there")
 	}
-	home := d.home(dir, one.User)
+	home := d.home(named.Dir, one.User)
 	if home == nil {
 		return one, errors.New("the home is not one of yours that this agent guards")
 	}

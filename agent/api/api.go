@@ -23,6 +23,7 @@ import (
 
 	"wormbell"
 	"wormbell/agent/alert"
+	"wormbell/internal/answer"
 )
 
 // Limits that keep a hostile user from exhausting the agent.
@@ -113,9 +114,10 @@ type Config struct {
 type Server struct {
 	Config
 	listener net.Listener
-	remove   func() // takes the socket away if it is still ours
-	refusals rate   // of log lines and events about refused requests: ten at once
-	loosened rate   // of calls that may loosen the guard: maxLoosened at once
+	remove   func()         // takes the socket away if it is still ours
+	look     *answer.Looker // asks folders that callers name
+	refusals rate           // of log lines and events about refused requests: ten at once
+	loosened rate           // of calls that may loosen the guard: maxLoosened at once
 	acting   sync.Mutex
 	pausing  sync.Mutex // guards pauses, and one pause from another
 	pauses   pauses

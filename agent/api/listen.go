@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"wormbell/internal/answer"
 )
 
 // Free returns [ErrInUse], naming the agent, if one serves the socket. An agent
@@ -27,7 +29,7 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, remove: remove, refusals: rate{most: maxRefused}, loosened: rate{most: maxLoosened}}
+	s := &Server{Config: c, remove: remove, refusals: rate{most: maxRefused}, loosened: rate{most: maxLoosened}, look: answer.New(scratchTime)}
 	s.listener = &listener{Listener: l, server: s, byUser: map[int]int{}}
 	return s, nil
 }

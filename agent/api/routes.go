@@ -376,7 +376,7 @@ func (s *Server) demo(c *call) (any, error) {
 	if !(in.Seconds > 0 && in.Seconds <= maxDemo.Seconds()) {
 		return nil, faultf(http.StatusBadRequest, "", "a demonstration lasts at most %v", maxDemo)
 	}
-	home, err := s.scratch(c, in.Home)
+	home, err := s.scratch(c.r.Context(), c, in.Home)
 	if err != nil {
 		return nil, err
 	}

@@ -1,21 +1,38 @@
 package api
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"wormbell"
+	"wormbell/internal/answer"
 )
 
-// scratch checks that dir may be guarded as the scratch home of a demonstration
+// scratchTime is how long the folders that a caller names may take to answer.
+const scratchTime = 5 * time.Second
+
+// scratch is scratchOf for folders that may never answer: one of each user's calls
+// is left behind there, and no more are let in until it is back.
+func (s *Server) scratch(ctx context.Context, c *call, dir string) (string, error) {
+	real, err := answer.Ask(ctx, s.look, c.user(), func() (string, error) { return s.scratchOf(c, dir) })
+	if errors.Is(err, answer.ErrSilent) {
+		return "", faultf(http.StatusForbidden, "make a fresh folder below the temp folder", "refused to guard the scratch home: %s", "it does not answer")
+	}
+	return real, err
+}
+
+// scratchOf checks that dir may be guarded as the scratch home of a demonstration
 // and returns it without symlinks. What happens in a demonstration is marked as
 // such and worries nobody, so it must be a folder of the caller's own that no
 // real credential is in.
-func (s *Server) scratch(c *call, dir string) (string, error) {
+func (s *Server) scratchOf(c *call, dir string) (string, error) {
 	refuse := func(why string) (string, error) {
 		return "", faultf(http.StatusForbidden, "make a fresh folder below the temp folder", "refused to guard the scratch home: %s", why)
 	}
