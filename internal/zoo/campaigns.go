@@ -23,6 +23,8 @@ var campaigns = []campaign{
 	{"canisterworm", "install asks npm for its token, starts a service of the user's and publishes many packages within a minute", canister},
 	{"direct-put", "an imported package reads credentials, publishes without npm and puts hooks into the editor's and the agent's settings", directPut},
 	{"gyp", "no word under \"scripts\": node-gyp expands a command that reads credentials", gyp},
+	{"sandworm", "an imported package waits, reads credentials, and puts a server into the settings of AI agents and hooks into git's templates", sandworm},
+	{"persist", "reads nothing and publishes nothing: an install script leaves what starts again by itself", persist},
 	{"import", "the payload waits until the person's own program imports the package, and takes what it finds", imported},
 }
 
@@ -97,7 +99,8 @@ func shaiHulud(r *rand.Rand, w *Worm) {
 
 func shaiHulud2(r *rand.Rand, w *Worm) {
 	w.Start, w.File = "preinstall", "setup_bun"
-	inner := Script{Language: "node", Steps: some(r, 3+r.IntN(3))}
+	inner := Script{Language: "node", Steps: append(some(r, 3+r.IntN(3)), run("gh", "auth", "token"),
+		Step{Write: &Write{Path: "~/.dev-env/run.sh", Text: "#!/bin/sh\nexit 0\n", Mode: "755"}})}
 	for range 1 + r.IntN(3) {
 		dir := "$TMP/" + name(r)
 		inner.Steps = append(inner.Steps, write(dir+"/package.json", manifest(name(r), version(r), false)),
@@ -109,11 +112,24 @@ func shaiHulud2(r *rand.Rand, w *Worm) {
 
 func canister(r *rand.Rand, w *Worm) {
 	w.Start, w.File = "postinstall", "index"
-	w.Script.Steps = []Step{read("~/.npmrc"), run("npm", "config", "get", "$HOST/:_authToken"),
+	w.Script.Steps = []Step{read("~/.npmrc"), run("npm-7", "config", "get", "$HOST/:_authToken"),
 		write("~/.config/systemd/user/"+name(r)+".service", "[Service]\nExecStart=/bin/true\n")}
-	for range 3 + r.IntN(4) {
+	publish := func() []Step {
 		n := name(r)
-		w.Script.Steps = append(w.Script.Steps, write("$TMP/"+n+"/package.json", manifest(n, version(r), false)), runIn("$TMP/"+n, "npm", "publish", "--access", "public"))
+		return []Step{write("$TMP/"+n+"/package.json", manifest(n, version(r), false)), runIn("$TMP/"+n, "npm", "publish", "--access", "public")}
+	}
+	if w.Seed%16 == 0 { // as it was seen: 28 packages within a minute, several at a time
+		for i := range 4 {
+			s := Script{Language: "node"}
+			for range 7 {
+				s.Steps = append(s.Steps, publish()...)
+			}
+			w.Script.Steps = append(w.Script.Steps, Step{Play: &Play{File: fmt.Sprintf("$PKG/deploy-%d", i), Script: s, Detached: true}})
+		}
+	} else {
+		for range 3 + r.IntN(4) {
+			w.Script.Steps = append(w.Script.Steps, publish()...)
+		}
 	}
 	w.Want = [][]string{{"credential-read", "credential-sweep"}, {"publish-by-install-script", "publish-loop"}}
 }
@@ -124,6 +140,30 @@ func directPut(r *rand.Rand, w *Worm) {
 		write("~/src/app/.claude/settings.json", "{\"hooks\":{\"SessionStart\":[{\"hooks\":[{\"type\":\"command\",\"command\":\"true\"}]}]}}\n"),
 		write("~/src/app/.vscode/tasks.json", "{\"tasks\":[{\"command\":\"true\",\"runOptions\":{\"runOn\":\"folderOpen\"}}]}\n"))
 	w.Want = [][]string{{"credential-read", "credential-sweep"}}
+}
+
+func sandworm(r *rand.Rand, w *Worm) {
+	w.Start, w.File = pick(r, "import", "postinstall"), "index"
+	w.Script.Steps = append([]Step{{Sleep: 3000 + r.IntN(5000)}}, some(r, 2+r.IntN(3))...)
+	w.Script.Steps = append(w.Script.Steps, write("~/.cursor/mcp.json", "{\"mcpServers\":{\"x\":{\"command\":\"true\"}}}\n"),
+		Step{Write: &Write{Path: "~/.git-templates/hooks/pre-commit", Text: "#!/bin/sh\n", Mode: "755"}},
+		run("git", "config", "--global", "init.templateDir", "~/.git-templates"))
+	w.Want = [][]string{{"credential-read", "credential-sweep"}}
+}
+
+func persist(r *rand.Rand, w *Worm) {
+	w.Start, w.File = "postinstall", "setup"
+	runner := "~/.dev-env/" + name(r)
+	w.Script.Steps = []Step{{Write: &Write{Path: runner, Text: "#!/bin/sh\nexit 0\n", Mode: "755"}}}
+	places := []Step{
+		write("~/.config/systemd/user/"+name(r)+".service", "[Service]\nExecStart=/bin/true\n"),
+		write("~/.config/autostart/"+name(r)+".desktop", "[Desktop Entry]\nType=Application\nExec=true\n"),
+		write("~/"+pick(r, ".bashrc", ".profile", ".zshrc"), "# inert\n"),
+		write("~/src/app/.vscode/tasks.json", "{\"tasks\":[{\"command\":\"true\",\"runOptions\":{\"runOn\":\"folderOpen\"}}]}\n"),
+	}
+	r.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
+	w.Script.Steps = append(w.Script.Steps, places[:1+r.IntN(2)]...)
+	w.Want = [][]string{{"persistence-by-install-script"}}
 }
 
 func gyp(r *rand.Rand, w *Worm) {

@@ -15,17 +15,10 @@ var suffix = map[string]string{"node": ".js", "sh": ".sh", "python": ".py", "per
 // interpreter is the program that runs a language's scripts.
 var interpreter = map[string]string{"node": "node", "sh": "sh", "python": "/usr/bin/python3", "perl": "perl"}
 
-// readers are programs that read a file for a script: their arguments.
-var readers = map[string]func(p string) []string{
-	"cat":    func(p string) []string { return []string{"cat", p} },
-	"cp":     func(p string) []string { return []string{"cp", p, "/dev/null"} },
-	"gzip":   func(p string) []string { return []string{"gzip", "-c", p} }, // not tar: it reads nothing when /dev/null is to have it
-	"base64": func(p string) []string { return []string{"base64", p} },
-}
-
 // stagePlaces are the real folders of ~, $TMP and $PKG, and the registry.
 type stagePlaces struct {
 	home, tmp, pkg string
+	clients        string // folder of the package managers
 	registry       string // URL, ends with /
 	token          string // that the registry takes
 	control        string // a folder in which each script says how far it is
@@ -108,11 +101,12 @@ func js(v any) string {
 func (w *writer) command(s *Step) (args []string, dir string, env map[string]string, detached bool) {
 	switch {
 	case s.Read != nil && s.Read.How != "itself":
-		return readers[s.Read.How](w.places.real(s.Read.Path)), "", nil, false
+		return readers[s.Read.How](w.places.real(s.Read.Path), w.places.tmp), "", nil, false
 	case s.Run != nil:
 		for _, a := range s.Run.Args {
 			args = append(args, w.places.text(a))
 		}
+		args[0] = w.places.program(args[0])
 		env = map[string]string{}
 		for k, v := range s.Run.Env {
 			env[w.places.text(k)] = w.places.text(v)
@@ -120,11 +114,17 @@ func (w *writer) command(s *Step) (args []string, dir string, env map[string]str
 		if s.Run.Dir != "" {
 			dir = w.places.real(s.Run.Dir)
 		}
+		if s.Run.As != "" {
+			args = append([]string{"bash", "-c", `exec -a "$0" "$@"`, s.Run.As}, args...)
+		}
 		return args, dir, env, false
 	case s.Play != nil:
 		args = []string{interpreter[s.Play.Script.Language], w.places.real(s.Play.File)}
 		if s.Play.Shell {
-			args = []string{"sh", "-c", strings.Join(args, " ") + "; :"}
+			args = []string{"sh", "-c", quoted(args) + "; :"}
+		}
+		if s.Play.Via != "" {
+			args = ways[s.Play.Via](args, w.places.tmp)
 		}
 		return args, "", nil, s.Play.Detached
 	}

@@ -36,6 +36,7 @@ type options struct {
 	seed        uint64
 	campaigns   string
 	mutators    string
+	clients     string
 	bin         string
 	print       bool
 }
@@ -46,6 +47,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 0, "the first worm's `SEED`; 0 is the campaign as it was seen")
 	flag.StringVar(&o.campaigns, "campaign", "", "play these campaigns alone, by `NAME,...`")
 	flag.StringVar(&o.mutators, "mutators", "", "have each program in `DIR` change every worm: it gets the worm as JSON and writes it back")
+	flag.StringVar(&o.clients, "clients", "/opt/wormbell-test/clients", "the `FOLDER` of the package managers beside npm, where .ci/deps puts them")
 	flag.IntVar(&o.parallel, "parallel", 2, "play `N` worms at a time")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
 	flag.BoolVar(&o.print, "print", false, "write the worms as JSON instead, one a line")
@@ -89,7 +91,7 @@ func zoo(ctx context.Context, o options, out io.Writer) (missed int, err error) 
 	for range max(o.parallel, 1) {
 		wait.Go(func() {
 			for i := range next {
-				results[i] = play(ctx, worms[i], o.bin)
+				results[i] = play(ctx, worms[i], o)
 			}
 		})
 	}
@@ -165,10 +167,10 @@ func named(id string) bool { return detect.ByID(id).Named }
 // tell prints recall and time of each campaign, and what was missed.
 func tell(results []result, out io.Writer) (missed int, err error) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "campaign\tworms\tcaught\twithout names\trang at all\tfirst act to alert, median\tlongest")
+	fmt.Fprintln(t, "campaign\tworms\tcaught\twithout names\trang at all\tconnections told\tfirst act to alert, median\tlongest")
 	var broken []error
 	for _, c := range campaigns {
-		var n, caught, unnamed, grave int
+		var n, caught, unnamed, grave, connected int
 		var times []time.Duration
 		for i := range results {
 			r := &results[i]
@@ -187,6 +189,9 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 			if r.err == nil && r.caught(named) {
 				unnamed++
 			}
+			if r.connected {
+				connected++
+			}
 			if r.grave {
 				grave++
 				times = append(times, r.first)
@@ -199,7 +204,7 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 		if slices.Sort(times); len(times) > 0 {
 			median, longest = times[len(times)/2].Round(time.Millisecond).String(), times[len(times)-1].Round(time.Millisecond).String()
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, unnamed, grave, median, longest)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, unnamed, grave, connected, median, longest)
 	}
 	if err := t.Flush(); err != nil {
 		return 0, err

@@ -23,11 +23,12 @@ const (
 
 // result is what came of one worm.
 type result struct {
-	worm  *Worm
-	rang  []string      // the detectors that rang, sorted
-	grave bool          // one of them at high or above
-	first time.Duration // from the first step to the first finding of high or above
-	err   error         // it could not be played
+	worm      *Worm
+	rang      []string      // the detectors that rang, sorted
+	grave     bool          // one of them at high or above
+	connected bool          // an alert says where it has connected to
+	first     time.Duration // from the first step to the first finding of high or above
+	err       error         // it could not be played
 }
 
 // caught reports whether all rang that should, leaving out some detectors.
@@ -49,7 +50,7 @@ type stage struct {
 }
 
 // play plays a worm before an agent of its own.
-func play(ctx context.Context, w *Worm, bin string) (r result) {
+func play(ctx context.Context, w *Worm, o options) (r result) {
 	r.worm = w
 	if r.err = w.check(); r.err != nil {
 		return r
@@ -64,8 +65,9 @@ func play(ctx context.Context, w *Worm, bin string) (r result) {
 	}()
 	if err == nil {
 		s := &stage{Machine: m}
+		s.clients = o.clients
 		if err = s.set(w); err == nil {
-			err = s.play(ctx, w, bin, &r)
+			err = s.play(ctx, w, o.bin, &r)
 		}
 	}
 	r.err = err
@@ -75,7 +77,7 @@ func play(ctx context.Context, w *Worm, bin string) (r result) {
 // set lays out what lies there before the worm runs.
 func (s *stage) set(w *Worm) error {
 	app := filepath.Join(s.Home, "src", "app")
-	s.stagePlaces = stagePlaces{home: s.Home, tmp: s.Temp, control: filepath.Join(s.Dir, "control"), registry: s.Registry.URL + "/", token: scratch.Token,
+	s.stagePlaces = stagePlaces{clients: s.clients, home: s.Home, tmp: s.Temp, control: filepath.Join(s.Dir, "control"), registry: s.Registry.URL + "/", token: scratch.Token,
 		pkg: filepath.Join(app, "node_modules", w.Package)}
 	if w.Start == "hand" {
 		s.pkg = filepath.Join(s.Home, "src", w.Package)
@@ -113,7 +115,23 @@ func (s *stage) set(w *Worm) error {
 	if err := s.Registry.Seed(m, files); err != nil {
 		return err
 	}
-	if err := s.lay(app, map[string]string{"package.json": manifest("app", "1.0.0", true), "index.js": fmt.Sprintf("require(%q)\n", w.Package)}); err != nil {
+	if err := s.lay(s.Home, map[string]string{".yarnrc": fmt.Sprintf("registry %q\ndisable-self-update-check true\n", s.Registry.URL),
+		".yarnrc.yml": fmt.Sprintf("npmRegistryServer: %q\nunsafeHttpWhitelist: [127.0.0.1]\nnpmAuthToken: %q\nenableTelemetry: false\nnpmMinimalAgeGate: 0\n", s.Registry.URL, s.token)}); err != nil {
+		return err
+	}
+	if _, ok := bins(s.clients, w.Client); !ok {
+		w.Client = "npm"
+	}
+	c := clients[w.Client]
+	project := map[string]string{}
+	for name, text := range c.files {
+		project[name] = strings.ReplaceAll(text, "PKG", w.Package)
+	}
+	if err := s.lay(app, project); err != nil {
+		return err
+	}
+	field := strings.ReplaceAll(c.field, "PKG", w.Package)
+	if err := s.lay(app, map[string]string{"package.json": "{\"name\":\"app\",\"version\":\"1.0.0\",\"private\":true" + field + "}\n", "index.js": fmt.Sprintf("require(%q)\n", w.Package)}); err != nil {
 		return err
 	}
 	if w.Start != "import" {
@@ -151,7 +169,8 @@ func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error 
 		"hand":   "cd ~/src/" + w.Package + " && " + interpreter[w.Script.Language] + " " + w.File,
 	}[w.Start]
 	if command == "" {
-		command = "cd ~/src/app && npm install " + w.Package + "@" + w.Version
+		dirs, _ := bins(s.clients, w.Client)
+		command = "cd ~/src/app && PATH=" + strings.Join(append(dirs, "$PATH"), ":") + " " + clients[w.Client].add + " " + w.Package + "@" + w.Version
 	}
 	if err := s.Type(command); err != nil {
 		return err
@@ -195,6 +214,7 @@ func (s *stage) made(prefix string) int {
 func (s *stage) take(alerts []wormbell.Alert, r *result) {
 	for _, a := range alerts {
 		for _, f := range a.Findings {
+			r.connected = r.connected || slices.ContainsFunc(f.Evidence, func(e wormbell.Event) bool { return e.Kind == wormbell.ConnectionSeen })
 			if !slices.Contains(r.rang, f.Detector) {
 				r.rang = append(r.rang, f.Detector)
 				slices.Sort(r.rang)

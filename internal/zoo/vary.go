@@ -11,7 +11,7 @@ import (
 // ever, as long as the campaign and the mutators are.
 func breed(c campaign, seed uint64) *Worm {
 	r := rand.New(rand.NewPCG(seed, uint64(len(c.name))<<32|uint64(c.name[0])<<8|uint64(c.name[len(c.name)-1])))
-	w := &Worm{Campaign: c.name, Seed: seed, Version: version(r), Package: name(r), Files: map[string]string{}, Script: Script{Language: "node"}}
+	w := &Worm{Campaign: c.name, Seed: seed, Version: version(r), Package: name(r), Client: "npm", Files: map[string]string{}, Script: Script{Language: "node"}}
 	for p, text := range decoyFiles {
 		w.Files[p] = text
 	}
@@ -28,7 +28,7 @@ func breed(c campaign, seed uint64) *Worm {
 }
 
 // mutators change a worm as its author would, each by chance, in this order.
-var mutators = []func(*rand.Rand, *Worm){renames, rehooks, respells, shuffles, spreads, rereads, paces, nests, translates}
+var mutators = []func(*rand.Rand, *Worm){renames, rehooks, respells, shuffles, spreads, rereads, paces, nests, translates, wanders, installs, republishes}
 
 // pick returns one of a list.
 func pick(r *rand.Rand, list ...string) string { return list[r.IntN(len(list))] }
@@ -176,4 +176,45 @@ func each(s *Script, do func(*Step)) {
 			each(&p.Script, do)
 		}
 	}
+}
+
+// wanders starts scripts in other ways.
+func wanders(r *rand.Rand, w *Worm) {
+	each(&w.Script, func(s *Step) {
+		if s.Play == nil || r.IntN(2) == 0 {
+			return
+		}
+		via := pick(r, keys(ways)...)
+		if via == "home" && runs(&s.Play.Script) || via == "later" && w.Start == "hand" {
+			return // it would ask another registry; a person sees their prompt first
+		}
+		s.Play.Via = via
+	})
+}
+
+// installs has another client install it. What is imported is there before, and
+// node-gyp comes with npm.
+func installs(r *rand.Rand, w *Worm) {
+	if slices.Contains(starts[:3], w.Start) && r.IntN(2) == 0 {
+		w.Client = pick(r, "npm-12", "pnpm-10", "pnpm-12", "yarn-1", "yarn-4", "bun-1")
+	}
+}
+
+// republishes has other clients publish, or npm by another name.
+func republishes(r *rand.Rand, w *Worm) {
+	each(&w.Script, func(s *Step) {
+		if s.Run == nil || s.Run.Args[0] != "npm" || !slices.ContainsFunc(s.Run.Args, func(a string) bool { return a == "publish" || a == "pub" }) {
+			return
+		}
+		switch r.IntN(8) {
+		case 0:
+			s.Run.Args = []string{"pnpm-10", "publish", "--no-git-checks"}
+		case 1:
+			s.Run.Args = []string{"yarn-1", "publish", "--non-interactive", "--new-version", version(r), "--no-git-tag-version"}
+		case 2:
+			s.Run.Args = []string{"bun-1", "publish"}
+		case 3:
+			s.Run.As = pick(r, "vim", "node", "-bash", "npm install")
+		}
+	})
 }

@@ -20,8 +20,9 @@ type Worm struct {
 	Start    string            `json:"start"`   // how the first script comes to run: one of starts
 	Package  string            `json:"package"` // its name
 	Version  string            `json:"version"`
-	File     string            `json:"file"`  // of the first script, in the package
-	Files    map[string]string `json:"files"` // by path: what lies in the home before
+	Client   string            `json:"client"` // that installs it: one of clients
+	File     string            `json:"file"`   // of the first script, in the package
+	Files    map[string]string `json:"files"`  // by path: what lies in the home before
 	Script   Script            `json:"script"`
 	Want     [][]string        `json:"want"` // of each list one detector must ring
 }
@@ -45,7 +46,7 @@ type Step struct {
 // Read opens a file, reads it and drops what it read.
 type Read struct {
 	Path string `json:"path"`
-	How  string `json:"how"` // itself, or by the program of this name: cat, cp, gzip, base64
+	How  string `json:"how"` // itself, or one of readers
 }
 
 // Write writes a file and its folders anew.
@@ -60,6 +61,7 @@ type Run struct {
 	Args []string          `json:"args"`
 	Dir  string            `json:"dir,omitempty"`
 	Env  map[string]string `json:"env,omitempty"` // beside its own
+	As   string            `json:"as,omitempty"`  // what it calls itself: its first argument
 }
 
 // Put publishes a package as npm's API takes it, without npm.
@@ -73,6 +75,7 @@ type Play struct {
 	File     string `json:"file"` // where it is written to
 	Script   Script `json:"script"`
 	Shell    bool   `json:"shell,omitempty"`    // a shell between
+	Via      string `json:"via,omitempty"`      // one of ways: what starts it
 	Detached bool   `json:"detached,omitempty"` // in a session of its own, nobody waits for it
 }
 
@@ -99,6 +102,9 @@ func (w *Worm) check() error {
 	}
 	if w.Package == "" || strings.ContainsAny(w.Package, "/\\ '\"$") || strings.HasPrefix(w.Package, ".") {
 		return fmt.Errorf("no name for a package: %q", w.Package)
+	}
+	if _, ok := clients[w.Client]; !ok {
+		return fmt.Errorf("no client %q", w.Client)
 	}
 	if path.Base(w.File) != w.File || w.File == "" || w.File == "." {
 		return fmt.Errorf("no name for a script: %q", w.File)
@@ -157,7 +163,7 @@ func (s *Step) check(depth int, left *int) error {
 			return fmt.Errorf("a run of nothing")
 		}
 		// What is run is npm, or a program that the worm has written.
-		if a := s.Run.Args[0]; !contains(mayRun, a) {
+		if a := s.Run.Args[0]; !contains(mayRun, a) && clients[a].add == "" && a != "npm-7" {
 			if err := place(a); err != nil {
 				return fmt.Errorf("may not run %q", a)
 			}
@@ -169,14 +175,26 @@ func (s *Step) check(depth int, left *int) error {
 		if err := place(s.Play.File); err != nil {
 			return err
 		}
+		if s.Play.Via != "" && ways[s.Play.Via] == nil {
+			return fmt.Errorf("no way %q", s.Play.Via)
+		}
+		if s.Play.Via == "home" && runs(&s.Play.Script) {
+			return fmt.Errorf("with another home a package manager would ask another registry")
+		}
 		return s.Play.Script.check(depth+1, left)
 	}
 	return nil
 }
 
+// runs reports whether s or what it plays runs any program.
+func runs(s *Script) (does bool) {
+	each(s, func(s *Step) { does = does || s.Run != nil })
+	return does
+}
+
 // mayRun are the programs that a worm may run beside its own: they speak to the
-// registry that the stage gives them, or to nobody.
-var mayRun = []string{"npm", "true", "git", "id", "hostname", "uname"}
+// registry that the stage gives them, or to nobody. What is not there is not run.
+var mayRun = []string{"npm", "gh", "true", "git", "id", "hostname", "uname"}
 
 // place finds fault with a path outside the stage.
 func place(p string) error {

@@ -53,7 +53,9 @@ func TestCheck(t *testing.T) {
 		"another program":        step(Step{Run: &Run{Args: []string{"curl", "http://registry.example.com"}}}),
 		"a program of the disk":  step(Step{Run: &Run{Args: []string{"/bin/rm", "-rf", "~"}}}),
 		"a folder of the disk":   step(Step{Run: &Run{Args: []string{"npm", "publish"}, Dir: "/"}}),
-		"an unknown way to read": step(Step{Read: &Read{Path: "~/.npmrc", How: "dd"}}),
+		"an unknown way to read": step(Step{Read: &Read{Path: "~/.npmrc", How: "no way"}}),
+		"an unknown way to run":  step(Step{Play: &Play{File: "$TMP/y", Via: "no way", Script: Script{Language: "sh"}}}),
+		"another home for npm":   step(Step{Play: &Play{File: "$TMP/y", Via: "home", Script: Script{Language: "sh", Steps: []Step{run("npm", "publish")}}}}),
 		"two things at once":     step(Step{Read: &Read{Path: "~/.npmrc", How: "itself"}, Sleep: 1}),
 		"nothing":                step(Step{}),
 		"a script elsewhere":     step(Step{Play: &Play{File: "/tmp/x", Script: Script{Language: "sh"}}}),
@@ -65,6 +67,7 @@ func TestCheck(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Worm){
 		"name":    func(w *Worm) { w.Package = "a b" },
+		"client":  func(w *Worm) { w.Client = "no client" },
 		"script":  func(w *Worm) { w.File = "../x.js" },
 		"start":   func(w *Worm) { w.Start = "prepare; id" },
 		"file":    func(w *Worm) { w.Files["/etc/x"] = "" },
@@ -161,14 +164,14 @@ func TestPlay(t *testing.T) {
 	}
 	for _, c := range campaigns {
 		for _, seed := range []uint64{0, 1} {
-			if r := play(t.Context(), breed(c, seed), bin); r.err != nil || !r.caught(none) {
+			if r := play(t.Context(), breed(c, seed), options{bin: bin, clients: "/opt/wormbell-test/clients"}); r.err != nil || !r.caught(none) {
 				t.Errorf("%s, seed %d: wants %v, rang %v, %v", c.name, seed, r.worm.Want, r.rang, r.err)
 			}
 		}
 	}
 	harmless := breed(campaigns[len(campaigns)-1], 0)
 	harmless.Script.Steps = []Step{write("$TMP/x", "harmless"), run("id")}
-	if r := play(t.Context(), harmless, bin); r.err != nil || r.caught(none) || r.grave {
+	if r := play(t.Context(), harmless, options{bin: bin}); r.err != nil || r.caught(none) || r.grave {
 		t.Errorf("a script that does nothing: rang %v, %v", r.rang, r.err)
 	}
 }
