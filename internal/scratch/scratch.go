@@ -212,6 +212,17 @@ func (m *Machine) Alerts(ctx context.Context) ([]wormbell.Alert, error) {
 	return list, nil
 }
 
+// Events calls each with every event of this machine that the agent sees from now
+// on, until ctx is done.
+func (m *Machine) Events(ctx context.Context, each func(wormbell.Event)) error {
+	return m.api.Events(ctx, func(e wormbell.Event) error {
+		if b, err := json.Marshal(e); err == nil && strings.Contains(string(b), filepath.Base(m.Dir)) {
+			each(e)
+		}
+		return nil
+	})
+}
+
 // Status is what the agent says of itself.
 func (m *Machine) Status(ctx context.Context) (wormbell.Status, error) { return m.api.Status(ctx) }
 

@@ -167,10 +167,10 @@ func named(id string) bool { return detect.ByID(id).Named }
 // tell prints recall and time of each campaign, and what was missed.
 func tell(results []result, out io.Writer) (missed int, err error) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "campaign\tworms\tcaught\twithout names\trang at all\tconnections told\tfirst act to alert, median\tlongest")
+	fmt.Fprintln(t, "campaign\tworms\tcaught\twithout names\trang at all\tover three days\tconnections told\tfirst act to alert, median\tlongest")
 	var broken []error
 	for _, c := range campaigns {
-		var n, caught, unnamed, grave, connected int
+		var n, caught, unnamed, grave, slow, connected int
 		var times []time.Duration
 		for i := range results {
 			r := &results[i]
@@ -189,6 +189,9 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 			if r.err == nil && r.caught(named) {
 				unnamed++
 			}
+			if r.err == nil && r.has(r.patient, none) {
+				slow++
+			}
 			if r.connected {
 				connected++
 			}
@@ -204,7 +207,7 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 		if slices.Sort(times); len(times) > 0 {
 			median, longest = times[len(times)/2].Round(time.Millisecond).String(), times[len(times)-1].Round(time.Millisecond).String()
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, unnamed, grave, connected, median, longest)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, unnamed, grave, slow, connected, median, longest)
 	}
 	if err := t.Flush(); err != nil {
 		return 0, err

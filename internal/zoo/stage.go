@@ -27,14 +27,17 @@ type result struct {
 	rang      []string      // the detectors that rang, sorted
 	grave     bool          // one of them at high or above
 	connected bool          // an alert says where it has connected to
+	patient   []string      // the detectors that would have rung had it taken three days, sorted
 	first     time.Duration // from the first step to the first finding of high or above
 	err       error         // it could not be played
 }
 
 // caught reports whether all rang that should, leaving out some detectors.
-func (r *result) caught(without func(id string) bool) bool {
+func (r *result) caught(without func(id string) bool) bool { return r.has(r.rang, without) }
+
+func (r *result) has(rang []string, without func(id string) bool) bool {
 	for _, any := range r.worm.Want {
-		if !slices.ContainsFunc(any, func(id string) bool { return slices.Contains(r.rang, id) && !without(id) }) {
+		if !slices.ContainsFunc(any, func(id string) bool { return slices.Contains(rang, id) && !without(id) }) {
 			return false
 		}
 	}
@@ -164,6 +167,8 @@ func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error 
 	if err := s.Guard(ctx, bin); err != nil {
 		return err
 	}
+	seen, stop := s.record(ctx)
+	defer stop()
 	command := map[string]string{
 		"import": "cd ~/src/app && node index.js",
 		"hand":   "cd ~/src/" + w.Package + " && " + interpreter[w.Script.Language] + " " + w.File,
@@ -175,7 +180,24 @@ func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error 
 	if err := s.Type(command); err != nil {
 		return err
 	}
-	return s.listen(ctx, r)
+	if err := s.listen(ctx, r); err != nil {
+		return err
+	}
+	stop()
+	r.patient = patient(*seen, s.Home)
+	return nil
+}
+
+// record gathers what the agent sees until stop is called.
+func (s *stage) record(ctx context.Context) (seen *[]wormbell.Event, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	seen, done := new([]wormbell.Event), make(chan struct{})
+	go func() {
+		defer close(done)
+		// It ends with an error when it is told to end, and what is missing shows.
+		s.Events(ctx, func(e wormbell.Event) { *seen = append(*seen, e) })
+	}()
+	return seen, func() { cancel(); <-done }
 }
 
 // listen gathers what rings until all has rung that should, or some time after
