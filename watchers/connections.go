@@ -30,10 +30,15 @@ const (
 )
 
 // paces says how long after it was asked for a tree is looked at how often: what
-// follows a theft at once is most often the sending.
-var paces = []struct{ until, every time.Duration }{
-	{100 * time.Millisecond, 2 * time.Millisecond}, {time.Second, 10 * time.Millisecond}, {5 * time.Second, 50 * time.Millisecond},
-	{20 * time.Second, 250 * time.Millisecond}, {lookFor, time.Second},
+// follows a theft at once is most often the sending. Between two looks lies at
+// least cost times what the last one took: whoever makes a tree of thousands of
+// processes must not so take the processor.
+var paces = []struct {
+	until, every time.Duration
+	cost         time.Duration
+}{
+	{100 * time.Millisecond, 2 * time.Millisecond, 4}, {time.Second, 10 * time.Millisecond, 4}, {5 * time.Second, 50 * time.Millisecond, 20},
+	{20 * time.Second, 250 * time.Millisecond, 50}, {lookFor, time.Second, 50},
 }
 
 // treeLooked is one tree under the eye.
@@ -121,22 +126,25 @@ func (c *connections) round(clock func() time.Time) {
 			return false
 		}
 		lives := c.look(t)
-		t.next = clock().Add(t.pace(now))
+		done := clock()
+		pause := t.pause(now, done.Sub(now))
 		if c.host.leaves(&c.spare) {
-			t.next = t.next.Add((spareFactor - 1) * t.pace(now))
+			pause *= spareFactor
 		}
+		t.next = done.Add(pause)
 		return !lives || now.After(t.until) || len(t.told) >= maxAddresses
 	})
 }
 
-// pace is how long after now the tree is looked at again.
-func (t *treeLooked) pace(now time.Time) time.Duration {
-	for _, p := range paces {
+// pause is how long after a look at now, which took some time, comes the next.
+func (t *treeLooked) pause(now time.Time, took time.Duration) time.Duration {
+	p := paces[len(paces)-1]
+	for _, p = range paces {
 		if now.Sub(t.begun) < p.until {
-			return p.every
+			break
 		}
 	}
-	return paces[len(paces)-1].every
+	return max(p.every, p.cost*took)
 }
 
 // look looks at every process of a tree once, and reports whether any lives.
