@@ -32,6 +32,9 @@ then the detector says that it cannot see who.
 Low only, and so without a notice, if the install script of a dependency reads the .env of the very project that it is installed into: some well-known packages
 do so to set themselves up (Prisma), and nothing tells them from a thief who takes that one file. It counts as a kind in a sweep all the same.
 
+Where its tree connects to within the next minute is shown with the alert, by address and port, as far as it is seen; it makes the alert
+no graver.
+
 A row of the user's that names a program by its path, or a script, keeps a digest of the file as it was when that was allowed. Once
 the file has changed, by an update or by somebody else, the row covers nothing, and the finding says that the program changed
 since it was allowed.`,

@@ -143,7 +143,7 @@ func (w *writer) node(steps []Step) {
 	w.line("'use strict'\nconst fs = require('fs'), path = require('path'), http = require('http'), cp = require('child_process')")
 	w.line("const read = p => { try { fs.readFileSync(p) } catch {} }")
 	w.line("const write = (p, t, m) => { fs.mkdirSync(path.dirname(p), { recursive: true }); fs.writeFileSync(p, t, { mode: m }) }")
-	w.line("const run = (a, d, e) => cp.spawnSync(a[0], a.slice(1), { cwd: d || undefined, env: { ...process.env, ...e }, stdio: 'ignore', timeout: 60000 })")
+	w.line("const run = (a, d, e) => cp.spawnSync(a[0], a.slice(1), { cwd: d || undefined, env: { ...process.env, ...e }, stdio: 'ignore', timeout: 600000 })")
 	w.line("const leave = a => cp.spawn(a[0], a.slice(1), { detached: true, stdio: 'ignore' }).unref()")
 	w.line("const sleep = ms => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)")
 	w.line("const put = (u, t, b) => new Promise(go => { const r = http.request(u, { method: 'PUT', timeout: 5000, headers: { authorization: 'Bearer ' + t, 'content-type': 'application/json' } }, s => { s.resume(); s.on('end', go) }); r.on('error', go); r.end(b) })")
@@ -201,7 +201,7 @@ func (w *writer) python(steps []Step) {
 	w.line("def read(p):\n    try:\n        open(p, 'rb').read()\n    except OSError:\n        pass")
 	w.line("def write(p, t, m):\n    os.makedirs(os.path.dirname(p), exist_ok=True)\n    open(p, 'w').write(t)\n    os.chmod(p, m)")
 	w.line("N = subprocess.DEVNULL")
-	w.line("def run(a, d, e):\n    subprocess.run(a, cwd=d or None, env={**os.environ, **e}, stdin=N, stdout=N, stderr=N, timeout=60)")
+	w.line("def run(a, d, e):\n    subprocess.run(a, cwd=d or None, env={**os.environ, **e}, stdin=N, stdout=N, stderr=N, timeout=600)")
 	w.line("def leave(a):\n    subprocess.Popen(a, stdin=N, stdout=N, stderr=N, start_new_session=True)")
 	w.line("def put(u, t, b):\n    r = urllib.request.Request(u, data=b.encode(), method='PUT', headers={'authorization': 'Bearer ' + t, 'content-type': 'application/json'})\n    try:\n        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(r, timeout=5).read()\n    except OSError:\n        pass")
 	for i := range steps {

@@ -11,6 +11,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,13 +96,24 @@ func zoo(ctx context.Context, o options, out io.Writer) (missed int, err error) 
 			}
 		})
 	}
-	for i := range worms {
-		next <- i
+	order := make([]int, len(worms)) // by seed: what is interrupted has played some of each campaign
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(worms[a].Seed, worms[b].Seed) })
+	for _, i := range order {
+		select {
+		case next <- i:
+			continue
+		case <-ctx.Done():
+		}
+		break
 	}
 	close(next)
 	wait.Wait()
 	if ctx.Err() != nil {
-		return 0, ctx.Err()
+		results = slices.DeleteFunc(results, func(r result) bool { return r.worm == nil || r.err != nil })
+		fmt.Fprintf(out, "interrupted: %d of %d were played\n", len(results), len(worms))
 	}
 	return tell(results, out)
 }

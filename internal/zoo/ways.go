@@ -92,7 +92,7 @@ var ways = map[string]func(args []string, tmp string) []string{
 	"home":    func(a []string, tmp string) []string { return append([]string{"env", "HOME=" + tmp}, a...) },
 	"nothing": func(a []string, _ string) []string { return shell(`exec env -i PATH="$PATH" HOME="$HOME" "$@"`, a...) },
 	"nohup":   func(a []string, _ string) []string { return append([]string{"nohup"}, a...) },
-	"timeout": func(a []string, _ string) []string { return append([]string{"timeout", "60"}, a...) },
+	"timeout": func(a []string, _ string) []string { return append([]string{"timeout", "600"}, a...) },
 	"nice":    func(a []string, _ string) []string { return append([]string{"nice", "setsid", "-w"}, a...) },
 	"xargs":   func(a []string, _ string) []string { return shell(`printf '%s\0' "$@" | xargs -0 -n 99 env`, a...) },
 	"called": func(a []string, _ string) []string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,16 +163,20 @@ func TestPlay(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	o := options{bin: bin, clients: "/opt/wormbell-test/clients"}
 	for _, c := range campaigns {
 		for _, seed := range []uint64{0, 1} {
-			if r := play(t.Context(), breed(c, seed), options{bin: bin, clients: "/opt/wormbell-test/clients"}); r.err != nil || !r.caught(none) {
-				t.Errorf("%s, seed %d: wants %v, rang %v, %v", c.name, seed, r.worm.Want, r.rang, r.err)
-			}
+			t.Run(fmt.Sprint(c.name, "-", seed), func(t *testing.T) {
+				t.Parallel()
+				if r := play(t.Context(), breed(c, seed), o); r.err != nil || !r.caught(none) {
+					t.Errorf("wants %v, rang %v, %v", r.worm.Want, r.rang, r.err)
+				}
+			})
 		}
 	}
 	harmless := breed(campaigns[len(campaigns)-1], 0)
 	harmless.Script.Steps = []Step{write("$TMP/x", "harmless"), run("id")}
-	if r := play(t.Context(), harmless, options{bin: bin}); r.err != nil || r.caught(none) || r.grave {
+	if r := play(t.Context(), harmless, o); r.err != nil || r.caught(none) || r.grave {
 		t.Errorf("a script that does nothing: rang %v, %v", r.rang, r.err)
 	}
 }
