@@ -30,6 +30,7 @@ const full = `What it shows.
 4s shell.command ? ~/.bash_history line="a b" secrets="npm access token,other" user=1001 source=poll
 5s process.start 12 pkg=x@1.0.0 demo=true
 6s file.read 12 ~/.npmrc.old decoy=true
+7s connection.seen 12 address=[2001:db8::1]:443
 -- findings --
 high x y: z
 `
@@ -59,6 +60,7 @@ func TestParse(t *testing.T) {
 			{Time: at(4), Kind: wormbell.ShellCommand, Source: "poll", User: "1001", Path: "~/.bash_history", Line: "a b", Secrets: []string{"npm access token", "other"}},
 			{Time: at(5), Kind: wormbell.ProcessStart, Source: "scene", User: "0", Process: evil, Package: &wormbell.Package{Ecosystem: "npm", Name: "x", Version: "1.0.0"}, Demo: true},
 			{Time: at(6), Kind: wormbell.FileRead, Source: "scene", User: "0", Process: evil, Path: "~/.npmrc.old", Decoy: true},
+			{Time: at(7), Kind: wormbell.ConnectionSeen, Source: "scene", User: "0", Process: evil, Address: "[2001:db8::1]:443"},
 		},
 		Findings: "high x y: z\n",
 	}
