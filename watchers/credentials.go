@@ -43,7 +43,7 @@ func planGuards(homes []Home, table []stores.Store, enabled []string) (on []guar
 				if p.segs, ok = segments(file); !ok {
 					continue // a test of the table's own says that there is none
 				}
-				if store.Off && !slices.Contains(enabled, store.ID) {
+				if !store.On(enabled) {
 					off = append(off, p.guarded(file, wormbell.GuardOff, ""))
 					continue
 				}

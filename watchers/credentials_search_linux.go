@@ -49,7 +49,7 @@ type search struct {
 func newSearch(host *Host, table []stores.Store) *search {
 	s := &search{homes: host.Homes, tree: host.Tree, first: make(chan struct{}), files: map[string]guardPattern{}}
 	for i := range table {
-		if st := &table[i]; st.Search && (!st.Off || slices.Contains(host.Stores, st.ID)) {
+		if st := &table[i]; st.Search && st.On(host.Stores) {
 			s.stores = append(s.stores, st)
 			for _, p := range st.Paths {
 				name := p[strings.LastIndexByte(p, '/')+1:]

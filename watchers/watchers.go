@@ -52,7 +52,7 @@ type Host struct {
 	Decoys *Decoys
 	// Trees are those whose connections are looked at; nil for none.
 	Trees *Trees
-	// Stores enables stores that are off by default, by their ID.
+	// Stores says which stores are guarded other than by default, see stores.Store.On.
 	Stores []string
 	// Alive is called by the path that answers openers each time it has gone
 	// round, at least every 400 ms while it is healthy. It must not block. Only

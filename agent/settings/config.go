@@ -14,7 +14,7 @@ import (
 // field stands for its default, which should be right for nearly everybody.
 type Config struct {
 	Homes  []string `toml:"homes" doc:"Home folders to guard, absolute. Default: the homes of root and of every person in the system's user list; for an agent that runs as a user, that user's."`
-	Stores []string `toml:"stores" doc:"Credential stores to guard besides the default ones, by their ID (see 「wormbell credentials」). The others are off because programs that read them all day are not known well enough yet."`
+	Stores []string `toml:"stores" doc:"Which credential stores are guarded, by their ID (see 「wormbell credentials」), where that is not as by default: with a minus one that is not to be guarded, such as 「-history」; without one that is, though its readers are not known well enough. All are guarded by default."`
 	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: 「fanotify」, 「ebpf」, 「procconn」. The agent falls back to weaker ones and says so in 「wormbell status」."`
 
 	State    string `toml:"state" doc:"Folder of the alert store. Default: /var/lib/wormbell for root, $XDG_STATE_HOME/wormbell for a user."`
@@ -61,6 +61,9 @@ func (c *Config) Check() error {
 	ids := make([]string, 0, len(stores.All))
 	for _, s := range stores.All {
 		ids = append(ids, s.ID)
+	}
+	for _, s := range stores.All {
+		ids = append(ids, "-"+s.ID)
 	}
 	if err := among("stores", c.Stores, ids); err != nil {
 		return err
@@ -168,7 +171,7 @@ exist: the defaults are meant to be right.
 const outro = `
 「「「toml
 # An example; every line is optional.
-stores = ["ssh"]
+stores = ["-history"]
 log_level = "info"
 」」」
 `

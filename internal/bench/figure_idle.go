@@ -88,12 +88,18 @@ func (h *home) plantMany(ctx context.Context, projects, packages int) (int, erro
 	if err != nil {
 		return 0, err
 	}
+	files++ // .env
 	for i := 1; i < projects; i++ {
 		if err := twin(first, h.path+"/projects/"+strconv.Itoa(i)); err != nil {
 			return 0, err
 		}
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
+		}
+	}
+	for i := range projects {
+		if err := os.WriteFile(h.path+"/projects/"+strconv.Itoa(i)+"/.env", []byte("A=1\n"), 0o600); err != nil {
+			return 0, fmt.Errorf("plant a project: %w", err)
 		}
 	}
 	return files * projects, nil

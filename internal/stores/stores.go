@@ -50,6 +50,22 @@ func (s *Store) Holds(p string) bool {
 	return false
 }
 
+// On reports whether s is guarded by a list of settings: IDs of stores that are
+// guarded besides the default ones, and with a minus those that are not. The
+// last one about s counts.
+func (s *Store) On(list []string) bool {
+	on := !s.Off
+	for _, id := range list {
+		switch id {
+		case s.ID:
+			on = true
+		case "-" + s.ID:
+			on = false
+		}
+	}
+	return on
+}
+
 // Harmless reports whether a file of this name, which one of the patterns
 // means, holds no secret: the public half of a key, an example.
 func (s *Store) Harmless(name string) bool {

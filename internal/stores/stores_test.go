@@ -62,6 +62,18 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestOn(t *testing.T) {
+	on, off := stores.Store{ID: "a"}, stores.Store{ID: "b", Off: true}
+	for _, test := range []struct {
+		list string
+		a, b bool
+	}{{"", true, false}, {"b", true, true}, {"-a", false, false}, {"-a b", false, true}, {"-a a", true, false}, {"b -b", true, false}, {"-", true, false}} {
+		if list := strings.Fields(test.list); on.On(list) != test.a || off.On(list) != test.b {
+			t.Errorf("%q: %v, %v", test.list, on.On(list), off.On(list))
+		}
+	}
+}
+
 // TestAll checks what every row must keep to.
 func TestAll(t *testing.T) {
 	if !slices.IsSortedFunc(stores.All, func(a, b stores.Store) int { return strings.Compare(a.ID, b.ID) }) {
