@@ -42,9 +42,12 @@ func TestHowItDecides(t *testing.T) {
 42 < 9 [deb:restic] uid=1000 /usr/bin/restic backup
 50 < 12 [] fg /usr/bin/node deploy.js
 51 < 50 [deb:coreutils] /usr/bin/cat ~/.npmrc
+52 < 50 [deb:openssh-client] /usr/bin/ssh server
+53 < 50 [deb:coreutils] /usr/bin/cat ~/.ssh/id_ed25519
 60 < 12 [deb:npm] fg /usr/bin/node /usr/bin/npm install
 61 < 60 [deb:dash] pkg=evil@1.0.0:postinstall cwd=~/app/node_modules/evil /bin/sh -c "npm whoami"
 62 < 61 [deb:npm] /usr/bin/node /usr/bin/npm whoami
+64 < 61 [] /usr/bin/node setup.js
 63 < 61 [deb:npm] /usr/bin/node /usr/bin/npm publish
 -- events --
 `
@@ -66,6 +69,8 @@ func TestHowItDecides(t *testing.T) {
 		{"`tar` or `restic`", []string{read("41"), read("42")}, nil},
 		{"`node deploy.js` of your own", []string{"0s file.read 50 ~/app/.env\n", "0s file.read 50 ~/.aws/credentials\n", "0s file.read 50 ~/.kube/config\n"}, []string{read("50")}},
 		{"`cat ~/.npmrc` run by that", nil, []string{read("51")}},
+		{"`ssh` run by that", []string{"0s file.read 52 ~/.ssh/id_ed25519\n"}, []string{"0s file.read 53 ~/.ssh/id_ed25519\n"}},
+		{"a dependency's `postinstall`, for the `.env`", nil, []string{"0s file.read 64 ~/other/.env\n"}},
 		{"`npm whoami` run by a dependency's", []string{read("62")}, []string{"0s process.start 63 pkg=evil@1.0.1\n"}},
 		{"a program that is gone", []string{read("?")}, nil},
 	}
