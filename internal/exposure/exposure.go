@@ -193,7 +193,8 @@ func evidence(a wormbell.Alert) (all []wormbell.Event) {
 	}
 	seen := map[key]bool{}
 	for _, f := range a.Findings {
-		if f.Severity == wormbell.Low {
+		// What looks harmless by itself is not when the same tree did worse.
+		if f.Severity == wormbell.Low && (f.Detector != "credential-read" || a.Severity <= wormbell.Low) {
 			continue
 		}
 		for _, e := range f.Evidence {

@@ -60,6 +60,8 @@ func theft() wormbell.Alert {
 				Evidence: []wormbell.Event{change, first, again, event(5*time.Second, wormbell.ProcessStart, tarball, ""), event(5*time.Second, wormbell.ProcessStart, dry, ""), event(5*time.Second, wormbell.FileWrite, thief, "~/.bashrc")}},
 			{Detector: "private-flag-removed", Subject: "~/other/package.json", Severity: wormbell.Low, Summary: "a person's doing",
 				Evidence: []wormbell.Event{event(0, wormbell.FileRead, shell, "~/.netrc")}},
+			{Detector: "credential-read", Subject: "~/app/.env", Severity: wormbell.Low, Summary: "postinstall of colour-strings@1.0.3 read your secrets of projects (~/app/.env)",
+				Evidence: []wormbell.Event{event(1500*time.Millisecond, wormbell.FileRead, thief, "~/app/.env")}},
 		}}
 }
 
@@ -84,7 +86,8 @@ func TestOf(t *testing.T) {
 		Packages: []exposure.Package{{Package: *pkg, Lifecycle: "postinstall", Folder: "/home/alice/app/node_modules/colour-strings"}},
 		Files: []exposure.File{
 			{Path: "~/.npmrc", Store: "npm", Kind: "npm tokens", Time: noon, By: thief, Package: pkg, Lifecycle: "postinstall"},
-			{Path: "~/.config/gh/hosts.yml", Store: "gh", Kind: "GitHub token", Time: after(time.Second), By: thief, Package: pkg, Lifecycle: "postinstall"}},
+			{Path: "~/.config/gh/hosts.yml", Store: "gh", Kind: "GitHub token", Time: after(time.Second), By: thief, Package: pkg, Lifecycle: "postinstall"},
+			{Path: "~/app/.env", Store: "env", Kind: "secrets of projects", Time: after(1500 * time.Millisecond), By: thief, Package: pkg, Lifecycle: "postinstall"}},
 		// Not what npm had and did not hand on.
 		Variables: []exposure.Variable{{Name: "GITHUB_TOKEN", By: "sh (pid 4231)"}, {Name: "NPM_TOKEN", By: "sh (pid 4231)"}, {Name: "WORMS_OWN_KEY", By: thief}},
 		Published: []exposure.Published{

@@ -275,6 +275,8 @@ func nextKey(a wormbell.Alert, d deed) Key {
 		return nextPair
 	case d.title == titleNotRead:
 		return nextDenied
+	case d.detector == credentialRead && d.severity == wormbell.Low:
+		return nextReadLow
 	case d.detector == credentialRead && dependency:
 		return nextReadDependency
 	case d.back != "":

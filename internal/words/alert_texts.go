@@ -70,6 +70,7 @@ const (
 	nextPublish        Key = "next-publish"
 	nextPrivateLow     Key = "next-private-low"
 	nextCommandLow     Key = "next-command-low"
+	nextReadLow        Key = "next-read-low"
 	nextPersistLow     Key = "next-persist-low"
 	nextUnknown        Key = "next-unknown"
 	nextDemo           Key = "next-demo"
@@ -189,6 +190,7 @@ var alertTexts = map[Key]text{
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
+	nextReadLow:        {En: `Some packages read the .env of the project that they are installed into, to set themselves up. If this is one of those, there is nothing to do; if not, what stands in the file must be taken for stolen.`, Ja: `インストール先のプロジェクトの .env を読んで初期設定をするパッケージもあります。そのようなパッケージであれば、何もする必要はありません。心当たりがなければ、ファイルの内容は盗まれたものとして扱ってください。`},
 	nextCommandLow:     {En: `Release tools ask for a token in this way. If you started one, there is nothing to do; if not, what the command gave out must be taken for stolen.`, Ja: `リリースツールもこの方法でトークンを取得します。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、出力された認証情報は盗まれたものとして扱ってください。`},
 	nextPersistLow:     {En: `Programs that manage git hooks do this, and so do tools that you run with npx. If it is one of yours, there is nothing to do; if not, look at what the file runs.`, Ja: `git フックの管理ツールや、npx で実行したツールもこのような設定をします。ご自身で使っているものであれば、何もする必要はありません。心当たりがなければ、そのファイルが何を実行するかを確認してください。`},
 	"next-decoy":       {En: `Freeze it now and look at what else it opened: whoever reads a decoy reads whatever is there.`, Ja: `今すぐ一時停止し、ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。`},
