@@ -24,6 +24,8 @@ const (
 
 // runInotify watches by inotify until ctx is done.
 func (c *credentials) runInotify(ctx context.Context) error {
+	// Who reads is not known here, so nothing would ring: not worth the user's watches.
+	c.search = nil
 	k, err := newKeeper(c)
 	if err != nil {
 		return err

@@ -51,10 +51,11 @@ func newCredentials(host Host, out Out) *credentials {
 }
 
 func (c *credentials) run(ctx context.Context) error {
-	if c.search = newSearch(&c.host, c.table); c.search != nil {
+	if s := newSearch(&c.host, c.table); s != nil {
+		c.search = s
 		ctx, cancel := context.WithCancel(ctx)
 		var wg sync.WaitGroup
-		wg.Go(func() { c.search.run(ctx) }) // beside the keeper, which opens nothing that is not asked for
+		wg.Go(func() { s.run(ctx) }) // beside the keeper, which opens nothing that is not asked for
 		defer wg.Wait()
 		defer cancel()
 	}

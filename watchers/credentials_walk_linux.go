@@ -79,6 +79,14 @@ func (w *walk) run() {
 	default:
 		w.tell(w.p.path, err)
 	}
+	if !hasPattern(w.p.path) {
+		return
+	}
+	// Where a folder might be any, those without the file are not worth a line each.
+	w.found = slices.DeleteFunc(w.found, func(g wormbell.Guarded) bool { return g.State == wormbell.GuardAbsent })
+	if len(w.found) == 0 {
+		w.tell(w.p.path, errAbsent)
+	}
 }
 
 // descend looks for segs below dir, which people call tilde.

@@ -13,14 +13,13 @@ import (
 // are what they are called as far as anything in a home is: none of them grants
 // more than a file in ~/.local/bin gets.
 
-// sandboxed reports whether p is a program of a Flatpak, a Snap or an AppImage.
-// What it is called is a name inside of a mount namespace or a mount of its own,
-// which says as little as a name in a home. A program of this system that
-// somebody made load other code has such a name, too: that is none.
-func sandboxed(p *wormbell.Process) bool {
-	return p.Signer == "" && !p.Foreign && slices.ContainsFunc([]string{"/usr/bin/", "/usr/lib/", "/usr/libexec/", "/app/", "/snap/", "/tmp/.mount_"}, func(dir string) bool {
-		return strings.HasPrefix(p.Exe, dir)
-	})
+// sandboxed reports whether p is a program of a Flatpak, a Snap, an AppImage or
+// of a store such as Nix's. What it is called is a name inside of a mount
+// namespace, a mount or a folder of its own, which says as little as a name in a
+// home. A program of this system that somebody made load other code has such a
+// name, too: that is none.
+func (t *Trust) sandboxed(p *wormbell.Process) bool {
+	return p.Signer == "" && !p.Foreign && (!t.temp(p.Exe) || strings.HasPrefix(p.Exe, "/tmp/.mount_"))
 }
 
 // builtByGo reports whether p is what `go run` or `go test` has built in a

@@ -237,3 +237,20 @@ func TestRowOfAnotherPerson(t *testing.T) {
 		}
 	}
 }
+
+// TestSandboxed: a program of this system that loads other code is none of a
+// sandbox's, although nobody vouches for it either.
+func TestSandboxed(t *testing.T) {
+	shell := &wormbell.Process{PID: 6, Exe: "/bin/bash", Signer: "deb:bash", TTY: "/dev/pts/0", Leader: true}
+	for _, test := range []struct {
+		exe     string
+		foreign bool
+		want    bool
+	}{{"/usr/bin/ssh", false, true}, {"/usr/bin/ssh", true, false}, {"/tmp/.mount_codeAbC/code", false, true}, {"/tmp/x/ssh", false, false}, {"/usr/bin/cat", false, false}, {"/app/bin/ssh", false, true}} {
+		read := wormbell.Event{Kind: wormbell.FileRead, User: "1000", Path: "~/.ssh/id_ed25519",
+			Process: &wormbell.Process{PID: 7, User: "1000", Exe: test.exe, Foreign: test.foreign, Cwd: "/home/ann", Parent: shell}}
+		if _, got := detect.NewTrust().Vouched(read, nil); got != test.want {
+			t.Errorf("%s, which loads other code: %v: %v, want %v", test.exe, test.foreign, got, test.want)
+		}
+	}
+}

@@ -275,7 +275,7 @@ func nextKey(a wormbell.Alert, d deed) Key {
 		return nextPair
 	case d.title == titleNotRead:
 		return nextDenied
-	case d.detector == credentialRead && d.severity == wormbell.Low:
+	case d.detector == credentialRead && d.severity == wormbell.Low && dependency:
 		return nextReadLow
 	case d.detector == credentialRead && dependency:
 		return nextReadDependency
