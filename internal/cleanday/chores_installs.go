@@ -24,21 +24,21 @@ test -d node_modules/express && test -x node_modules/.bin/esbuild
 npm ls --all >/dev/null; npm outdated >/dev/null || true
 npm rebuild esbuild core-js`},
 	{name: "most-pnpm", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
-npm install -g --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tools-pnpm/bin:$PATH
+npm install -g --registry $UPSTREAM --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tools-pnpm/bin:$PATH
 pnpm add --config.dangerouslyAllowAllBuilds=true ` + most + `
 test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path`},
 	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": project("")}, types: `set -e
-npm install -g --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
+npm install -g --registry $UPSTREAM --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
 yarn add --non-interactive --ignore-engines ` + most + `
 test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null`},
 	{name: "most-yarn-berry", net: true, files: map[string]string{
 		".yarnrc.yml": "npmRegistryServer: \"$UPSTREAM\"\nenableTelemetry: false\nenableScripts: true\nnodeLinker: node-modules\n", ".npmrc": upstream,
 		"package.json": project("") + "", "yarn.lock": ""}, types: `set -e
-npm install -g --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH
+npm install -g --registry $UPSTREAM --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH
 yarn add ` + most + `
 test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version`},
 	{name: "most-bun", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
-npm install -g --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH
+npm install -g --registry $UPSTREAM --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH
 bun add --trust ` + most + `
 test -d node_modules/express; bun pm ls >/dev/null; bunx esbuild --version`},
 }

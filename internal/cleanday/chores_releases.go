@@ -31,7 +31,7 @@ var releases = []chore{
 	{name: "lerna", net: true, needs: []string{"git"}, files: two("le", `{"name":"le","private":true,"workspaces":["packages/*"]}`, map[string]string{"lerna.json": `{"version":"1.0.0","npmClient":"npm"}`}),
 		types: `git init -q && npm install -D lerna@8 && git add -A && git commit -qm one && git tag -a v1.0.0 -m v1 && npx lerna publish from-package --yes --registry $REGISTRY --no-verify-access && npm view le-b version --registry $REGISTRY`},
 	{name: "pnpm-recursive", net: true, needs: []string{"git"}, files: two("pr", `{"name":"pr","private":true}`, map[string]string{"pnpm-workspace.yaml": "packages:\n  - packages/*\n"}),
-		types: `git init -q && git add -A && git commit -qm one && npm install -g --prefix ~/.tools-pnpm-r pnpm@10 && ~/.tools-pnpm-r/bin/pnpm install && ~/.tools-pnpm-r/bin/pnpm -r publish --no-git-checks && npm view pr-c version --registry $REGISTRY`},
+		types: `git init -q && git add -A && git commit -qm one && npm install -g --registry $UPSTREAM --prefix ~/.tools-pnpm-r pnpm@10 && ~/.tools-pnpm-r/bin/pnpm install && ~/.tools-pnpm-r/bin/pnpm -r publish --no-git-checks && npm view pr-c version --registry $REGISTRY`},
 	{name: "semantic-release", net: true, needs: []string{"git"}, files: map[string]string{".npmrc": upstream, ".gitignore": "node_modules\n",
 		"package.json": `{"name":"semrel","version":"0.0.0-development","license":"MIT","publishConfig":{"registry":"$REGISTRY"},"release":{"branches":["main"],"plugins":["@semantic-release/commit-analyzer","@semantic-release/release-notes-generator","@semantic-release/npm"]}}`},
 		types: `set -e

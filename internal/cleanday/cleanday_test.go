@@ -73,3 +73,37 @@ func TestOrder(t *testing.T) {
 		seen[c.name] = true
 	}
 }
+
+// packages are the Debian packages that have the programs which chores need.
+var packages = map[string]string{
+	"vim.tiny": "vim-tiny", "rg": "ripgrep", "nvim": "neovim", "emacs": "emacs-nox", "borg": "borgbackup", "updatedb": "plocate", "docker": "docker.io",
+	"kubectl": "kubernetes-client", "aws": "awscli", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "ssh-agent": "openssh-client", "scp": "openssh-client",
+	"sftp": "openssh-client", "/usr/sbin/sshd": "openssh-server", "gpgconf": "gpg", "bwrap": "bubblewrap", "dbus-run-session": "dbus",
+	"/usr/libexec/tracker-miner-fs-3": "tracker-miner-fs", "tracker3": "tracker-miner-fs",
+}
+
+// TestNamed: the page names what has to be installed for a whole day.
+func TestNamed(t *testing.T) {
+	page, err := os.ReadFile("../../docs/clean-day.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{"tar": true, "script": true, "unshare": true, "mount": true, "chezmoi": true} // every Debian has them; Debian has none
+	for line := range strings.Lines(string(page)) {
+		if list, ok := strings.CutPrefix(line, "sudo apt-get install "); ok {
+			for _, p := range strings.Fields(list) {
+				named[p] = true
+			}
+		}
+	}
+	for _, c := range chores {
+		for _, p := range c.needs {
+			if pkg, ok := packages[p]; ok {
+				p = pkg
+			}
+			if !named[p] {
+				t.Errorf("%s needs %s, which the page does not name", c.name, p)
+			}
+		}
+	}
+}

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -40,10 +41,12 @@ type options struct {
 	bin     string
 	cache   string  // a folder that stays from day to day
 	chores  []chore // to choose from
+
+	progress io.Writer // what is told while the day lasts; nil for nothing
 }
 
 func main() {
-	o := options{chores: slices.Concat(chores, storeChores)}
+	o := options{chores: slices.Concat(chores, storeChores), progress: os.Stderr}
 	flag.IntVar(&o.days, "days", 1, "have `N` days, each with a home of its own")
 	flag.Uint64Var(&o.seed, "seed", 1, "the first day's order; 0 is that of the list")
 	flag.StringVar(&o.only, "only", "", "do these chores alone, by `NAME,...`")
@@ -80,6 +83,8 @@ type day struct {
 	low   []string
 	lost  int // events
 	began time.Time
+
+	progress io.Writer // nil: nobody watches
 }
 
 // clean reports whether nothing rang that should not.
@@ -97,7 +102,7 @@ const chored = 5 * time.Minute
 
 // live has one day.
 func live(ctx context.Context, o options, seed uint64) (d day, err error) {
-	d = day{seed: seed, began: time.Now()}
+	d = day{seed: seed, began: time.Now(), progress: o.progress}
 	if os.Geteuid() != 0 {
 		return d, errors.New("needs root: without it nobody sees who reads")
 	}
@@ -235,11 +240,13 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 	if err == nil && status != 0 {
 		err = fmt.Errorf("status %d", status)
 	}
+	if d.progress != nil {
+		fmt.Fprintf(d.progress, "  %s: %v, %v\n", c.name, time.Since(began).Round(100*time.Millisecond), cmp.Or(err, errors.New("done")))
+	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
 	d.done++
-	fmt.Fprintf(os.Stderr, "  %s %v\n", c.name, time.Since(began).Round(100*time.Millisecond))
 	alerts, err := m.Alerts(ctx)
 	if err != nil {
 		return err
