@@ -29,7 +29,6 @@ var ownFiles = []chore{
 	{name: "cp", types: `cp -a ~/.npmrc ~/.aws ~/.config ~/.netrc $TMP/ && ls $TMP/.npmrc`},
 	{name: "rsync", needs: []string{"rsync"}, types: `rsync -a --exclude=work --exclude=.npm ~/ $TMP/copy/`},
 	{name: "restic", needs: []string{"restic"}, types: `export RESTIC_PASSWORD=decoy; restic -q -r $TMP/restic init && restic -q -r $TMP/restic backup ~ --exclude ~/work --exclude ~/.npm --exclude '.tools-*' && restic -q -r $TMP/restic check`},
-	{name: "borg", slow: true, needs: []string{"borg"}, types: `export BORG_BASE_DIR=$TMP/borg-base; borg init -e none $TMP/borg && borg create $TMP/borg::one ~ --exclude ~/work --exclude ~/.npm --exclude '*/.tools-*' && borg list $TMP/borg::one | grep -q '/.npmrc$'`},
 	{name: "cron-tar", alone: true, types: `tar -C ~ -cf $TMP/cron.tar --exclude=work --exclude=.npm .`},
 	{name: "cron-rsync", alone: true, needs: []string{"rsync"}, types: `rsync -a --exclude=work --exclude=.npm ~/ $TMP/cron-copy/`},
 	{name: "cron-restic", slow: true, alone: true, needs: []string{"restic"}, types: `export RESTIC_PASSWORD=decoy; restic -q -r $TMP/cron-restic init && restic -q -r $TMP/cron-restic backup ~ --exclude ~/work --exclude ~/.npm --exclude '.tools-*'`},

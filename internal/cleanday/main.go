@@ -98,7 +98,7 @@ func (d *day) tell(out io.Writer) {
 }
 
 // chored is how long a chore may take.
-const chored = 5 * time.Minute
+const chored = 8 * time.Minute
 
 // live has one day.
 func live(ctx context.Context, o options, seed uint64) (d day, err error) {
