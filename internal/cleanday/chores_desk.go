@@ -24,6 +24,14 @@ if ! test -f $dir/installed; then
 fi
 mkdir -p ~/.local/lib; cp -a $dir ~/.local/lib/code-server`
 
+// kept installs a package into the folder that stays, and from there into the
+// home as ~/.tools-NAME.
+func kept(name, pkg string) string {
+	return `set -e
+test -f $CACHE/` + name + `/installed || (rm -rf $CACHE/` + name + `; npm install -g --no-fund --no-audit --registry $UPSTREAM --prefix $CACHE/` + name + ` ` + pkg + `; touch $CACHE/` + name + `/installed)
+cp -a $CACHE/` + name + ` ~/.tools-` + name
+}
+
 // desk is what stands open all day: an editor with its extension host, and the
 // command lines of agents. They were installed on a day before.
 var desk = []chore{
@@ -39,17 +47,17 @@ for i in $(seq 300); do grep -qs . ~/.local/share/code-server/logs/*/exthost1/vs
 sleep 8; kill $page; wait $page || true
 kill $server; wait $server || true
 cat ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log | grep -q 'git'`},
-	{name: "claude", net: true, before: `npm_config_registry=$UPSTREAM npm_config_cache=$CACHE/npm npm install -g --no-fund --no-audit --prefix ~/.tools-claude @anthropic-ai/claude-code`,
+	{name: "claude", net: true, before: kept("claude", "@anthropic-ai/claude-code"),
 		files: map[string]string{"~/.claude/.credentials.json": `{"claudeAiOauth":{"accessToken":"decoy","refreshToken":"decoy","expiresAt":1,"scopes":["user:inference"]}}`, "CLAUDE.md": "Be kind.\n", ".env": "API_TOKEN=decoy\n"},
 		types: refuses + `export ANTHROPIC_BASE_URL=http://127.0.0.1:9; PATH=~/.tools-claude/bin:$PATH
 claude --version; claude --help >/dev/null; claude mcp list; claude plugin list || true
 ! timeout --foreground 15 claude -p hi </dev/null`},
-	{name: "codex", net: true, before: `npm_config_registry=$UPSTREAM npm_config_cache=$CACHE/npm npm install -g --no-fund --no-audit --prefix ~/.tools-codex @openai/codex`,
+	{name: "codex", net: true, before: kept("codex", "@openai/codex"),
 		files: map[string]string{"~/.codex/auth.json": `{"OPENAI_API_KEY":"decoy"}`, "AGENTS.md": "Be kind.\n"},
 		types: refuses + `export OPENAI_BASE_URL=http://127.0.0.1:9/v1; PATH=~/.tools-codex/bin:$PATH
 codex --version; codex --help >/dev/null; codex login status; codex mcp list
 ! timeout --foreground 10 codex exec --skip-git-repo-check hi </dev/null`},
-	{name: "gemini", net: true, before: `npm_config_registry=$UPSTREAM npm_config_cache=$CACHE/npm npm install -g --no-fund --no-audit --prefix ~/.tools-gemini @google/gemini-cli`,
+	{name: "gemini", net: true, before: kept("gemini", "@google/gemini-cli"),
 		files: map[string]string{"~/.gemini/oauth_creds.json": `{"access_token":"decoy","refresh_token":"decoy","expiry_date":1}`, "~/.gemini/settings.json": `{"security":{"auth":{"selectedType":"oauth-personal"}}}`, "GEMINI.md": "Be kind.\n"},
 		types: refuses + `export GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:9; PATH=~/.tools-gemini/bin:$PATH
 gemini --version; gemini --help >/dev/null; gemini mcp list; gemini extensions list

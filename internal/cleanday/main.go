@@ -190,6 +190,9 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 		if err := d.do(ctx, m, c, real.Replace(c.types)); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", c.name, err))
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	s, err := m.Status(ctx)
 	d.lost = s.Lost
