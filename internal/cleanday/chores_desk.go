@@ -43,10 +43,10 @@ var desk = []chore{
 for i in $(seq 300); do url=$(grep -om1 'http://127.0.0.1:[0-9]*' ../server.log) && break; sleep .1; done
 unset HTTPS_PROXY HTTP_PROXY
 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir=$TMP/code-profile --window-size=1200,800 --remote-debugging-port=0 "$url/?folder=$PWD" >/dev/null 2>&1 & page=$!
-for i in $(seq 300); do grep -qs . ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log && break; sleep .1; done
-sleep 8; kill $page; wait $page || true
+for i in $(seq 1500); do grep -qs git ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log && break; sleep .1; done
+sleep 5; kill $page; wait $page || true
 kill $server; wait $server || true
-cat ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log | grep -q 'git'`},
+grep -q git ~/.local/share/code-server/logs/*/exthost1/vscode.git/Git.log; grep -q vscode.npm ~/.local/share/code-server/logs/*/exthost1/remoteexthost.log`},
 	{name: "claude", net: true, before: kept("claude", "@anthropic-ai/claude-code"),
 		files: map[string]string{"~/.claude/.credentials.json": `{"claudeAiOauth":{"accessToken":"decoy","refreshToken":"decoy","expiresAt":1,"scopes":["user:inference"]}}`, "CLAUDE.md": "Be kind.\n", ".env": "API_TOKEN=decoy\n"},
 		types: refuses + `export ANTHROPIC_BASE_URL=http://127.0.0.1:9; PATH=~/.tools-claude/bin:$PATH

@@ -16,7 +16,7 @@ var most = strings.Join(strings.Fields(mostUsed), " ")
 
 // installs are the most used packages and what they bring along, by every
 // client, with their scripts run. Each client is one that a person installed for
-// themselves, into ~/.NAME.
+// themselves, into ~/.tools-NAME, and keeps what it fetches from day to day.
 var installs = []chore{
 	{name: "most-npm", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
 npm install --foreground-scripts ` + most + `
@@ -25,20 +25,22 @@ npm ls --all >/dev/null; npm outdated >/dev/null || true
 npm rebuild esbuild core-js`},
 	{name: "most-pnpm", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tools-pnpm/bin:$PATH
+export npm_config_store_dir=$CACHE/pnpm/store npm_config_cache_dir=$CACHE/pnpm/cache
 pnpm add --config.dangerouslyAllowAllBuilds=true ` + most + `
 test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path`},
 	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": project("")}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
+export YARN_CACHE_FOLDER=$CACHE/yarn
 yarn add --non-interactive --ignore-engines ` + most + `
 test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null`},
 	{name: "most-yarn-berry", net: true, files: map[string]string{
 		".yarnrc.yml": "npmRegistryServer: \"$UPSTREAM\"\nenableTelemetry: false\nenableScripts: true\nnodeLinker: node-modules\n", ".npmrc": upstream,
 		"package.json": project("") + "", "yarn.lock": ""}, types: `set -e
-npm install -g --registry $UPSTREAM --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH
+npm install -g --registry $UPSTREAM --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH; export YARN_GLOBAL_FOLDER=$CACHE/berry
 yarn add ` + most + `
 test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version`},
 	{name: "most-bun", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
-npm install -g --registry $UPSTREAM --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH
+npm install -g --registry $UPSTREAM --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH; export BUN_INSTALL_CACHE_DIR=$CACHE/bun
 bun add --trust ` + most + `
 test -d node_modules/express; bun pm ls >/dev/null; bunx esbuild --version`},
 }

@@ -165,6 +165,11 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	if err := lay(m.Home, home); err != nil {
 		return d, err
 	}
+	// What npm has fetched stays from day to day; what npx installed does not, it is part of the home.
+	fetched := filepath.Join(o.cache, "npm", "_cacache")
+	if err := errors.Join(os.MkdirAll(fetched, 0o755), os.Mkdir(filepath.Join(m.Home, ".npm"), 0o755), os.Symlink(fetched, filepath.Join(m.Home, ".npm", "_cacache"))); err != nil {
+		return d, fmt.Errorf("give npm its cache: %w", err)
+	}
 	for _, c := range list {
 		dir := filepath.Join(m.Home, "work", c.name)
 		if err := errors.Join(os.MkdirAll(dir, 0o755), lay(dir, c.files)); err != nil {
@@ -247,7 +252,7 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 		fmt.Fprintf(d.progress, "  %s: %v, %v\n", c.name, time.Since(began).Round(100*time.Millisecond), cmp.Or(err, errors.New("done")))
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, last(out))
 	}
 	d.done++
 	alerts, err := m.Alerts(ctx)
@@ -267,4 +272,13 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 		}
 	}
 	return nil
+}
+
+// last is the end of what a chore wrote.
+func last(out string) string {
+	const most = 4000 // bytes
+	if len(out) > most {
+		return "…" + out[len(out)-most:]
+	}
+	return out
 }
