@@ -51,7 +51,7 @@ func (t *table) settle(r *run) {
 	if r.life != nil && r.img.signer != "" && r.img.script != "" && t.sign.Corepack(r.img.script) {
 		r.img.signer = "" // which package manager it runs is the script's choice, by the folder that it is started in
 	}
-	r.installer = ancestry.Installer(&wormbell.Process{Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Signer: r.img.signer})
+	r.installer = ancestry.Installer(r.asInstaller())
 	if r.installer {
 		t.selfUpdate(r)
 	}
@@ -65,6 +65,16 @@ func (t *table) settle(r *run) {
 	t.count(r)
 	t.works(r)
 	t.hands(r)
+}
+
+// asInstaller is r as [ancestry.Installer] judges it, which asks for the parent of
+// one that nobody vouches for: the release of yarn that a project keeps.
+func (r *run) asInstaller() *wormbell.Process {
+	p := &wormbell.Process{Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Signer: r.img.signer}
+	if up := r.parent; p.Signer == "" && up != nil && up.installer {
+		p.Parent = &wormbell.Process{Exe: up.img.exe, Script: up.img.script, Args: up.img.args, Signer: up.img.signer}
+	}
+	return p
 }
 
 // leaves returns what to remember of r once its process executes something

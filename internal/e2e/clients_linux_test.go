@@ -23,13 +23,14 @@ import (
 type packager struct {
 	name    string            // its folder below the tests' package managers
 	node    string            // the folder of the node it runs on, "" for the machine's own
-	dirs    []string          // where it lies instead of there
+	dirs    []string          // what it consists of instead: more of those folders, or absolute ones
 	version string            // what --version must say, its beginning
 	files   map[string]string // of every project
 	install string            // installs what package.json names
 	allow   map[string]string // files that let the dependency's script run; nil: it runs as things are
 	fields  string            // the same, in package.json
 	approve string            // the same, after an install that did not run it
+	lays    []string          // of every project: a file of the tests' package managers, and where it goes
 	blocked string            // installs and runs no script; "" if install does so
 	own     []string          // what it does with its credentials itself
 	publish []publishing
@@ -40,24 +41,32 @@ type packager struct {
 
 // packagers is the table. Which versions they are is said in .ci/deps.
 var packagers = []packager{
-	{name: "npm-11", version: "11.21.", few: "plain tarball", install: "npm install", blocked: "npm install --ignore-scripts",
+	{name: "npm-11", version: "11.21.", approve: "npm rebuild DEP", few: "plain tarball", install: "npm install", blocked: "npm install --ignore-scripts",
 		own: []string{"npm whoami", "npm ping", "npm view DEP version", "npm config list"}, publish: npmPublishes, dry: npmDry, fetch: "npx --yes TOOL"},
-	{name: "npm-12", version: "12.2.", node: "node-22", install: "npm install", fields: `,"allowScripts":{"DEP":true}`,
+	{name: "npm-12", version: "12.2.", approve: "npm approve-scripts DEP && npm rebuild DEP", node: "node-22", install: "npm install", fields: `,"allowScripts":{"DEP":true}`,
 		own: []string{"npm whoami", "npm ping", "npm view DEP version", "npm config list"}, publish: npmPublishes, dry: npmDry, fetch: "npx --yes TOOL"},
-	{name: "pnpm-10", version: "10.34.", few: "plain tarball many", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "onlyBuiltDependencies:\n  - DEP\n"},
+	{name: "pnpm-10", version: "10.34.", approve: "echo 'onlyBuiltDependencies: [DEP]' >pnpm-workspace.yaml && pnpm rebuild", few: "plain tarball many", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "onlyBuiltDependencies:\n  - DEP\n"},
 		own: []string{"pnpm whoami", "pnpm view DEP version", "pnpm store path"}, publish: pnpmPublishes, dry: pnpmDry, fetch: "pnpm dlx TOOL"},
-	{name: "pnpm-11", version: "11.28.", few: "plain many pm stage", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "allowBuilds:\n  DEP: true\n"},
+	{name: "pnpm-11", version: "11.28.", approve: "pnpm approve-builds --all", few: "plain many pm stage", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "allowBuilds:\n  DEP: true\n"},
 		own: []string{"pnpm whoami", "pnpm view DEP version", "pn store path"}, publish: append(pnpmPublishes, pnpmShort...), dry: pnpmDry, fetch: "pnpm dlx TOOL"},
-	{name: "pnpm-12", version: "12.21.", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "allowBuilds:\n  DEP: true\n"},
+	{name: "pnpm-12", version: "12.21.", approve: "pnpm approve-builds --all", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "allowBuilds:\n  DEP: true\n"},
 		own: []string{"pnpm whoami", "pnpm view DEP version", "pn store path"}, publish: append(pnpmPublishes, pnpmShort...), dry: pnpmDry, fetch: "pnx TOOL"},
-	{name: "yarn-1", version: "1.22.", install: "yarn install --non-interactive", blocked: "yarn install --non-interactive --ignore-scripts",
+	{name: "yarn-1", version: "1.22.", approve: "yarn install --force --non-interactive", install: "yarn install --non-interactive", blocked: "yarn install --non-interactive --ignore-scripts",
 		own: []string{"yarn info DEP version", "yarn config list"}, publish: yarnPublishes},
 	{name: "yarn-4", version: "4.18.", few: "plain many", node: "node-22", install: "yarn install", files: map[string]string{"yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\n"},
 		allow: map[string]string{".yarnrc.yml": "nodeLinker: node-modules\nenableScripts: true\n"},
 		own:   []string{"yarn npm whoami", "yarn npm info DEP"}, publish: berryPublishes, dry: []string{"yarn npm publish -n", "yarn npm publish --dry-run"}, fetch: "yarn dlx -q TOOL"},
-	{name: "bun-1", version: "1.4.", node: "node-22", install: "bun install", fields: `,"trustedDependencies":["DEP"]`,
+	// Without a node_modules folder, and in the release that a project keeps.
+	{name: "yarn-pnp", version: "4.18.", dirs: []string{"yarn-4", "node-22"}, install: "yarn install", files: map[string]string{"yarn.lock": ""}, allow: map[string]string{".yarnrc.yml": "enableScripts: true\n"},
+		own: []string{"yarn npm whoami"}},
+	{name: "yarn-kept", version: "1.22.", dirs: []string{"yarn-1", "node-22"}, install: "yarn install", files: map[string]string{"yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\n" + keptYarn},
+		allow: map[string]string{".yarnrc.yml": "nodeLinker: node-modules\nenableScripts: true\n" + keptYarn}, lays: []string{"yarn-4/lib/node_modules/@yarnpkg/cli-dist/bin/yarn.js", ".yarn/releases/yarn-4.18.1.cjs"},
+		own: []string{"yarn npm whoami", "yarn --version"}, publish: berryPublishes[:1], fetch: "yarn dlx -q TOOL"},
+	{name: "bun-1", version: "1.4.", approve: "bun pm trust DEP", node: "node-22", install: "bun install", fields: `,"trustedDependencies":["DEP"]`,
 		own: []string{"bun pm whoami", "bun info DEP version"}, publish: bunPublishes, dry: []string{"bun publish --dry-run"}, fetch: "bunx TOOL"},
 }
+
+const keptYarn = "yarnPath: .yarn/releases/yarn-4.18.1.cjs\n"
 
 // clientsFolder is where the package managers are.
 func clientsFolder(t *testing.T) string {
@@ -72,15 +81,19 @@ func clientsFolder(t *testing.T) string {
 // path is the PATH with which c is found first. It skips the test if c is not there.
 func (c packager) path(t *testing.T) string {
 	t.Helper()
-	if c.dirs != nil {
-		return strings.Join(append(slices.Clone(c.dirs), os.Getenv("PATH")), ":")
+	names := c.dirs
+	if names == nil {
+		names = []string{c.name, c.node}
 	}
 	dirs, all := []string{}, clientsFolder(t)
-	for _, name := range []string{c.name, c.node} {
+	for _, name := range names {
 		if name == "" {
 			continue
 		}
 		dir := filepath.Join(all, name, "bin")
+		if filepath.IsAbs(name) {
+			dir = name
+		}
 		if _, err := os.Stat(dir); err != nil {
 			t.Skipf("needs %s, which .ci/deps installs as root: %v", name, err)
 		}
@@ -112,6 +125,18 @@ func (m *machine) does(c packager, dir, line string) string {
 	return out
 }
 
+// settles writes what every project of c's has into a folder.
+func (m *machine) settles(c packager, dir string) {
+	m.t.Helper()
+	for name, text := range c.files {
+		m.write(dir+"/"+name, text)
+	}
+	if c.lays != nil {
+		to := m.path(dir + "/" + c.lays[1])
+		m.copies([]string{"mkdir", "-p", filepath.Dir(to)}, []string{"cp", filepath.Join(clientsFolder(m.t), c.lays[0]), to})
+	}
+}
+
 // project writes a project of c's with a dependency, whose scripts may run or not.
 func (m *machine) project(c packager, dir, dep string, allowed bool) {
 	m.t.Helper()
@@ -120,9 +145,7 @@ func (m *machine) project(c packager, dir, dep string, allowed bool) {
 		fields = c.fields
 	}
 	m.write(dir+"/package.json", strings.ReplaceAll(`{"name":"app","version":"1.0.0","private":true,"dependencies":{"DEP":"1.0.0"}`+fields+"}", "DEP", dep))
-	for name, text := range c.files {
-		m.write(dir+"/"+name, text)
-	}
+	m.settles(c, dir)
 	if allowed {
 		for name, text := range c.allow {
 			m.write(dir+"/"+name, strings.ReplaceAll(text, "DEP", dep))
@@ -189,19 +212,19 @@ func (s *starts) attempts(dir string) (list []wormbell.Event) {
 }
 
 // findingsOf returns the findings of medium severity and above about a folder or
-// word: in their text or in what their processes ran.
+// word: in their text or in where their processes ran.
 func (m *machine) findingsOf(word string) (list []wormbell.Finding) {
 	m.t.Helper()
 	for _, a := range m.alerts("--min-severity", "medium") {
 		for _, f := range a.Findings {
 			if strings.Contains(f.Subject+f.Summary, word) || slices.ContainsFunc(f.Evidence, func(e wormbell.Event) bool {
 				for p := range e.Process.Chain {
-					if strings.Contains(p.Cwd+" "+strings.Join(p.Args, " "), word) {
+					if strings.HasPrefix(p.Cwd, m.home) && strings.Contains(p.Cwd, word) {
 						return true
 					}
 				}
 				return strings.Contains(e.Path, word)
-			}) {
+			}) && !m.foreign(f) {
 				list = append(list, f)
 			}
 		}
@@ -215,7 +238,6 @@ func TestClients(t *testing.T) {
 	needRoot(t)
 	m := prepare(t, options{})
 	m.clientsHome()
-	term := m.login()
 	m.launch(options{})
 	m.ready()
 	seen := m.listen()
@@ -239,7 +261,7 @@ func TestClients(t *testing.T) {
 				line = c.blocked
 			}
 			out, err := m.sh(c, home+"-calm", line)
-			if _, missing := os.Stat(m.path(home + "-calm/node_modules/" + calm + "/steal.js")); missing != nil {
+			if _, missing := os.Stat(m.path(home + "-calm/node_modules/" + calm + "/steal.js")); missing != nil && !strings.Contains(out, "can't be built") && !strings.Contains(out, "lists build scripts") {
 				t.Fatalf("%s: %v\n%s", line, err, out)
 			}
 			lap("blocked")
@@ -257,6 +279,12 @@ func TestClients(t *testing.T) {
 				t.Fatalf("a script ran that should have been blocked: the test shows nothing")
 			}
 			lap("settle")
+			if c.approve != "" {
+				out, err := m.sh(c, home+"-calm", strings.ReplaceAll(c.approve, "DEP", calm))
+				t.Logf("%s: %v\n%s", c.approve, err, out)
+				m.names(calm, "postinstall")
+				lap("approve")
+			}
 			// Who did it.
 			evil := "evil-" + c.name
 			m.seed(thief(evil, "/.npmrc"))
@@ -269,16 +297,20 @@ func TestClients(t *testing.T) {
 				tool := "tool-" + c.name
 				m.seed(pkg{name: tool, version: "1.0.0", bin: "tool.js", files: map[string]string{"tool.js": "#!/usr/bin/env node\nrequire('fs').readFileSync(process.env.HOME + '/.npmrc')\n"}})
 				m.write(home+"-fetch/package.json", `{"name":"app"}`)
-				for name, text := range c.files {
-					m.write(home+"-fetch/"+name, text)
-				}
+				m.settles(c, home+"-fetch")
 				m.does(c, home+"-fetch", strings.ReplaceAll(c.fetch, "TOOL", tool))
 				m.names(tool, "npx")
 				lap("fetch")
 			}
 		})
 	}
-	_ = term
+	m.t = t
+	bun := packagers[slices.IndexFunc(packagers, func(c packager) bool { return c.name == "bun-1" })]
+	if _, err := os.Stat(filepath.Join(clientsFolder(t), bun.name)); err == nil { // bun's second file, as bun
+		m.write("~/steal.js", "require('fs').readFileSync(process.env.HOME + '/.npmrc')\n")
+		m.does(bun, "~", `bash -c 'exec -a bun "$(readlink -f "$(command -v bunx)")" ./steal.js W-bunx'`)
+		m.rang("W-bunx")
+	}
 }
 
 // program is the name of c's program.

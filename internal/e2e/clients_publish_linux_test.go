@@ -116,6 +116,9 @@ func TestClientsPublish(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m.t, term.m.t = t, t
 			defer func() { m.t = t }()
+			if len(c.publish) == 0 {
+				t.Skip("it publishes as the one above")
+			}
 			path := c.path(t)
 			// types has a person type a line in a folder.
 			types := func(dir, line string) string {
@@ -130,9 +133,7 @@ func TestClientsPublish(t *testing.T) {
 				began := time.Now()
 				name := strings.ToLower(c.name + "-by-" + p.kind)
 				dir := "~/" + name
-				for file, text := range c.files {
-					m.write(dir+"/"+file, text)
-				}
+				m.settles(c, dir)
 				published := name
 				if p.is(publish.Attempt{Workspaces: true}) {
 					published = name + "-a"
@@ -154,9 +155,7 @@ func TestClientsPublish(t *testing.T) {
 			}
 			for i, line := range c.dry {
 				name := fmt.Sprintf("%s-dry-%d", c.name, i)
-				for file, text := range c.files {
-					m.write("~/"+name+"/"+file, text)
-				}
+				m.settles(c, "~/"+name)
 				types("~/"+name, fmt.Sprintf("node ~/loop.js %s %s", name, quoted(line)))
 				if n := len(seen.attempts(m.path("~/" + name))); n > 0 {
 					t.Errorf("%s: %d of them are no dry runs", line, n)
@@ -168,9 +167,7 @@ func TestClientsPublish(t *testing.T) {
 			}
 			// By a program that makes names.
 			dir := "~/" + c.name + "-loop"
-			for file, text := range c.files {
-				m.write(dir+"/"+file, text)
-			}
+			m.settles(c, dir)
 			m.write(dir+"/package.json", `{"name":"first","version":"1.0.0"}`)
 			out := types(dir, fmt.Sprintf("node ~/loop.js %s-loop %s", c.name, quoted(c.publish[0].line)))
 			var found wormbell.Finding
