@@ -43,7 +43,7 @@ type packager struct {
 var packagers = []packager{
 	{name: "npm-11", version: "11.21.", approve: "npm rebuild DEP", few: "plain tarball", install: "npm install", blocked: "npm install --ignore-scripts",
 		own: []string{"npm whoami", "npm ping", "npm view DEP version", "npm config list"}, publish: npmPublishes, dry: npmDry, fetch: "npx --yes TOOL"},
-	{name: "npm-12", version: "12.2.", approve: "npm approve-scripts DEP && npm rebuild DEP", node: "node-22", install: "npm install", fields: `,"allowScripts":{"DEP":true}`,
+	{name: "npm-12", version: "12.2.", approve: "npm approve-scripts DEP && npm rebuild DEP", few: "plain tarball stage environment userconfig many", node: "node-22", install: "npm install", fields: `,"allowScripts":{"DEP":true}`,
 		own: []string{"npm whoami", "npm ping", "npm view DEP version", "npm config list"}, publish: npmPublishes, dry: npmDry, fetch: "npx --yes TOOL"},
 	{name: "pnpm-10", version: "10.34.", approve: "echo 'onlyBuiltDependencies: [DEP]' >pnpm-workspace.yaml && pnpm rebuild", few: "plain tarball many", node: "node-22", install: "pnpm install", allow: map[string]string{"pnpm-workspace.yaml": "onlyBuiltDependencies:\n  - DEP\n"},
 		own: []string{"pnpm whoami", "pnpm view DEP version", "pnpm store path"}, publish: pnpmPublishes, dry: pnpmDry, fetch: "pnpm dlx TOOL"},

@@ -285,6 +285,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("node\x00/usr/bin/npm\x00publish\x00--dry-run=\x00-")
 	f.Add("npm publish\x00\x00")
 	f.Add("pnpm\x00-r\x00publish")
+	f.Add("pn\x00with\x00\x00pm\x00stage\x00publish\x00--no-proxy\x00x")
+	f.Add("yarn\x00--emoji\x00npm\x00publish\x00--staged")
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, "\x00")
 		for _, exe := range []string{args[0], "/usr/bin/node", "/usr/bin/bun", "/usr/bin/pnpm"} {
