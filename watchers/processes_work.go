@@ -130,12 +130,14 @@ func (t *table) hands(r *run) {
 // What makes package managers write to node_modules, and what has them start a
 // program afterwards.
 var (
-	npmInstalls = strings.Fields(`install i in ins inst insta instal isnt isnta isntal isntall add ci ic install-clean isntall-clean clean-install
-		update up upgrade u udpate uninstall remove rm r un unlink link ln dedupe ddp prune rebuild rb install-test it install-ci-test cit sit
-		clean-install-test audit exec x init create innit install-scripts approve-scripts`)
-	installing = strings.Fields(`install i ci clean-install ic add a update up upgrade upgrade-interactive remove rm uninstall un unlink link ln dedupe
-		prune rebuild rb import fetch deploy dlx x create c init global set workspaces install-test it patch patch-commit approve-builds`)
-	handing = strings.Fields("exec x dlx create c init innit")
+	npmInstalls = []string{"install", "i", "in", "ins", "inst", "insta", "instal", "isnt", "isnta", "isntal", "isntall", "add", "ci", "ic", "install-clean", "isntall-clean",
+		"clean-install", "update", "up", "upgrade", "u", "udpate", "uninstall", "remove", "rm", "r", "un", "unlink", "link", "ln", "dedupe",
+		"ddp", "prune", "rebuild", "rb", "install-test", "it", "install-ci-test", "cit", "sit", "clean-install-test", "audit", "exec", "x",
+		"init", "create", "innit", "install-scripts", "approve-scripts"}
+	installing = []string{"install", "i", "ci", "clean-install", "ic", "add", "a", "update", "up", "upgrade", "upgrade-interactive", "remove", "rm", "uninstall",
+		"un", "unlink", "link", "ln", "dedupe", "prune", "rebuild", "rb", "import", "fetch", "deploy", "dlx", "x", "create", "c", "init", "global",
+		"set", "workspaces", "install-test", "it", "patch", "patch-commit", "approve-builds"}
+	handing = []string{"exec", "x", "dlx", "create", "c", "init", "innit"}
 )
 
 func commandOf(p *wormbell.Process) (client, command string) {
