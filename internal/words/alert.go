@@ -279,6 +279,8 @@ func nextKey(a wormbell.Alert, d deed) Key {
 		return nextReadLow
 	case d.detector == credentialRead && dependency:
 		return nextReadDependency
+	case d.detector == credentialRead && d.severity == wormbell.Low:
+		return nextReadLow
 	case d.back != "":
 		return nextTamperingGot
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:

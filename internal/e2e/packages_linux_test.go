@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"wormbell"
+)
+
+// packaged is a program that reads npm's file, as package managers do when they
+// start. It stays a moment, so that it can be looked at on a busy machine.
+const packaged = "#!/usr/bin/env node\nrequire('fs').readFileSync(process.env.HOME + '/.npmrc')\nsetTimeout(() => {}, 200)\n"
+
+// TestPackagedClients: package managers and release tools that npx fetched or that
+// a project brings, with a real npm. What matters is who wrote their folders, so
+// that scripts stand for them.
+func TestPackagedClients(t *testing.T) {
+	needRoot(t)
+	needNPM(t)
+	m := start(t, options{})
+	files := map[string]string{"bin/pnpm.cjs": packaged, "bin/yarn.js": packaged, "cli.js": packaged}
+	m.seed(pkg{name: "pnpm", version: "10.1.0", bin: "bin/pnpm.cjs", files: files})
+	m.seed(pkg{name: "yarn", version: "1.22.22", bin: "bin/yarn.js", files: files, scripts: map[string]any{"preinstall": "node -e 0"}})
+	m.seed(pkg{name: "lerna", version: "8.0.0", bin: "cli.js", files: files})
+	m.seed(pkg{name: "other", version: "1.0.0", bin: "bin/pnpm.cjs", files: files})
+	m.seed(pkg{name: "writes", version: "1.0.0", scripts: map[string]any{"postinstall": "echo '// more' >>../pnpm/bin/pnpm.cjs; echo '// more' >>../lerna/cli.js"}})
+	m.seed(pkg{name: "moves", version: "1.0.0", files: map[string]string{"mine/package.json": `{"name":"pnpm","version":"10.1.0"}`, "mine/bin/pnpm.cjs": packaged},
+		scripts: map[string]any{"postinstall": "rm -rf ../pnpm && cp -r mine ../pnpm && chmod 755 ../pnpm/bin/pnpm.cjs"}})
+	m.seed(pkg{name: "runs", version: "1.0.0", scripts: map[string]any{"postinstall": "../.bin/pnpm install"}})
+	project := func(name, dependencies, scripts string) string {
+		m.write("~/"+name+"/package.json", `{"name":"app","version":"1.0.0","private":true,"scripts":{`+scripts+`},"dependencies":{`+dependencies+`}}`)
+		m.must("~/"+name, "npm", "install")
+		return "~/" + name
+	}
+
+	// An ordinary day.
+	m.must("~", "npx", "--yes", "pnpm", "install")
+	m.must("~", "npx", "--yes", "yarn", "install")
+	app := project("app", `"pnpm":"^10","yarn":"^1","lerna":"8"`, `"release":"pnpm publish -r --dry-run"`)
+	m.must(app, "npm", "run", "release")
+	m.must(app, "npx", "yarn", "install")
+	m.must(app, "git", "init", "-q")
+	m.write(app+"/.git/hooks/pre-commit", "#!/bin/sh\nexec node_modules/.bin/pnpm install\n")
+	m.must(app, "chmod", "755", m.path(app+"/.git/hooks/pre-commit"))
+	m.must(app, "git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "a")
+	m.must(app, "setsid", "-w", "node_modules/.bin/pnpm", "install") // as a service starts it
+	m.must(app, "rm", "-rf", m.path(app+"/node_modules"))
+	m.must(app, "npm", "ci")
+	m.must(app, "npm", "run", "release")
+	m.quiet("an ordinary day")
+	m.must(app, "npx", "lerna", "publish")
+	m.quiet("a release tool")
+	if _, f := m.rings("credential-read"); f.Severity != wormbell.Low || !strings.Contains(f.Summary, "a release tool") {
+		t.Errorf("a release tool is told of as %s: %s", f.Severity, f.Summary)
+	}
+
+	// What only looks like it.
+	for _, v := range []struct {
+		name, dependencies, scripts string
+		run                         []string
+	}{
+		{"alias", `"pnpm":"npm:other@1.0.0"`, "", []string{"npx", "pnpm", "install"}},
+		{"written", `"pnpm":"10.1.0","writes":"1.0.0"`, "", []string{"npx", "pnpm", "install"}},
+		{"tool", `"lerna":"8.0.0","pnpm":"10.1.0","writes":"1.0.0"`, "", []string{"npx", "lerna", "publish"}},
+		{"moved", `"pnpm":"10.1.0","moves":"1.0.0"`, "", []string{"npx", "pnpm", "install"}},
+		{"below", `"pnpm":"10.1.0","runs":"1.0.0"`, "", nil},
+		{"later", `"pnpm":"10.1.0"`, `"dev":"echo '// more' >>node_modules/pnpm/bin/pnpm.cjs","release":"pnpm publish --dry-run"`, []string{"sh", "-c", "npm run dev && npm run release"}},
+		{"loads", `"pnpm":"10.1.0"`, "", []string{"sh", "-c", "echo 0 >x.js; NODE_OPTIONS=--require=./x.js node_modules/.bin/pnpm install"}},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			m.t = t
+			dir := project(v.name, v.dependencies, v.scripts)
+			if v.run != nil {
+				m.must(dir, v.run...)
+			}
+			m.readsIn(v.name)
+		})
+	}
+	t.Run("by its program's name", func(t *testing.T) {
+		m.t = t
+		m.write("~/named/x", "")
+		m.must("~/named", "npx", "--yes", "other", "install")
+		m.readsIn("named")
+	})
+	m.t = t
+}
+
+// readsIn waits for a read above low by a process that works in a folder of the home.
+func (m *machine) readsIn(folder string) {
+	m.t.Helper()
+	m.until("a read in "+folder, 20*time.Second, func() bool {
+		for _, a := range m.alerts() {
+			for _, f := range a.Findings {
+				if f.Detector == "credential-read" && f.Severity >= wormbell.High && f.Process != nil && (strings.HasPrefix(f.Process.Cwd+"/", m.path("~/"+folder)+"/")) {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
