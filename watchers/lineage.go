@@ -70,7 +70,7 @@ func NewLineage(cfg LineageConfig) *Lineage {
 		l.homes = append(l.homes, h.Dir)
 	}
 	l.sign = signer.New(signer.Config{Homes: homes, Brew: cfg.brew, State: cfg.State, Log: cfg.Log,
-		Quiet: quiet.was, QuietBut: work.quietBut, Installed: work.installs.covers})
+		Quiet: quiet.was, QuietBut: work.quietBut, Installed: work.installed})
 	boot, err := procs.BootTime()
 	l.boot = boot
 	if err != nil && !errors.Is(err, procs.ErrUnsupported) {

@@ -281,7 +281,7 @@ func (t *table) count(r *run) {
 	if r.life == nil || n.loud {
 		return
 	}
-	also := t.work.of(r.life)
+	also := t.work.of(t.doingOf(r), r.life)
 	if n.ended {
 		t.quiet.once(t.wallStart(n), t.now())
 		also.once(t.wallStart(n), t.now())

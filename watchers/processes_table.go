@@ -57,7 +57,8 @@ type node struct {
 	limbo   bool          // its first thread has ended, others may still run
 	loud    bool          // alive and part of a dependency's script
 	counted *quiet        // where it is counted while it is loud, besides the table's quiet
-	works   bool          // a package manager at work, alive
+	works   *doing        // what a package manager is at work for, alive
+	does    *doing        // what it does, of a package manager that no other has started
 	updates string        // it may replace the tool with this label
 	self    bool          // the agent or its watchdog
 }

@@ -13,64 +13,129 @@ import (
 	"wormbell/watchers/internal/signer"
 )
 
-// work remembers what tells who wrote a package's folder: when a dependency's
-// script was alive, apart for those packages that may change their own folder,
-// and when a package manager that no such script had started was at work. It is
-// safe for concurrent use.
+// work remembers what tells who wrote a package's folder: for each package
+// manager when it, or one that it started, was putting packages somewhere, and when
+// scripts of dependencies were alive that it had started. It is safe for
+// concurrent use.
 type work struct {
-	others   *quiet // scripts of all packages but those of own
-	asked    *quiet // what npx runs: of no account here
-	installs *quiet // not scripts but package managers
-
-	mu    sync.Mutex // guards the rest
-	since time.Time
-	own   map[string]*quiet // scripts by their package's folder
+	mu     sync.Mutex // guards the rest
+	since  time.Time  // before this we cannot tell
+	begun  []*doing   // oldest first
+	stray  *doing     // scripts of which it is not known who started them
+	ignore *quiet     // what npx runs: of no account here
 }
 
-// ownMax bounds the folders that are kept apart.
-const ownMax = 64
+// doing is what one package manager does that no other has started.
+type doing struct {
+	installs *quiet            // itself and those it starts, not scripts
+	scripts  *quiet            // of all packages but those of own
+	own      map[string]*quiet // of packages that may change their own folder, by that
+}
+
+// Bounds of what is remembered.
+const (
+	doingMax = 256
+	ownMax   = 16
+)
 
 func newWork(now time.Time) *work {
-	return &work{others: newQuiet(now), asked: newQuiet(now), installs: newQuiet(now), since: now, own: map[string]*quiet{}}
+	w := &work{since: now, ignore: newQuiet(now)}
+	w.stray = w.doing()
+	return w
+}
+
+func (w *work) doing() *doing {
+	return &doing{newQuiet(w.since), newQuiet(w.since), map[string]*quiet{}}
+}
+
+// begin returns what a package manager will do.
+func (w *work) begin() *doing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.doing()
+	if w.begun = append(w.begun, d); len(w.begun) > doingMax {
+		w.since = latest(w.since, w.begun[0].installs.end(), w.begun[0].scripts.end())
+		w.begun = slices.Delete(w.begun, 0, 1)
+	}
+	return d
+}
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
+
+// end is when the last span of q ended, now if it goes on.
+func (q *quiet) end() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch n := len(q.spans); {
+	case q.alive > 0:
+		return time.Now()
+	case n > 0:
+		return q.spans[n-1].to
+	}
+	return time.Time{}
 }
 
 // of returns where a script is counted. bun and yarn change their own folder when
 // they are installed. What a person runs by npx is none that an installer starts
 // while it is at work, and may go on for hours.
-func (w *work) of(l *life) *quiet {
+func (w *work) of(d *doing, l *life) *quiet {
 	if l.event == "npx" {
-		return w.asked
+		return w.ignore
 	}
-	folder := l.folder
-	if folder == "" || !signer.IsClient(folder) {
-		return w.others
+	if l.folder == "" || !signer.IsClient(l.folder) {
+		return d.scripts
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	q := w.own[folder]
-	switch {
-	case q != nil:
-	case len(w.own) >= ownMax:
-		return w.others
-	default:
+	q := d.own[l.folder]
+	if q == nil && len(d.own) < ownMax {
 		q = newQuiet(w.since)
-		w.own[folder] = q
+		d.own[l.folder] = q
+	}
+	if q == nil {
+		return d.scripts
 	}
 	return q
 }
 
-// quietBut reports whether no script of a dependency was alive between two times
-// but those of the package in a folder.
-func (w *work) quietBut(folder string, from, to time.Time) bool {
-	w.mu.Lock()
-	var all []*quiet
-	for f, q := range w.own {
-		if f != folder {
-			all = append(all, q)
+// free reports whether no script that d started was alive between two times but
+// those of the package in a folder. w.mu is held.
+func (d *doing) free(folder string, from, to time.Time) bool {
+	for f, q := range d.own {
+		if f != folder && !q.free(from, to) {
+			return false
 		}
 	}
-	w.mu.Unlock()
-	return w.others.free(from, to) && !slices.ContainsFunc(all, func(q *quiet) bool { return !q.free(from, to) })
+	return d.scripts.free(from, to)
+}
+
+// installed reports whether a package manager was at work at any time between two.
+func (w *work) installed(from, to time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.begun, func(d *doing) bool { return d.installs.covers(from, to) })
+}
+
+// quietBut reports whether a package manager was at work between two times while
+// no script that it had started was alive, but for those of the package in a
+// folder; nor one that another package manager had left behind. What the scripts of
+// another do while that is at work, in another project, is not held against it:
+// people install in two windows.
+func (w *work) quietBut(folder string, from, to time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if from.Before(w.since) || !w.stray.free(folder, from, to) {
+		return false
+	}
+	one := false
+	for _, d := range w.begun {
+		free, works := d.free(folder, from, to), d.installs.covers(from, to)
+		if !free && !works {
+			return false
+		}
+		one = one || free && works
+	}
+	return one
 }
 
 // free is [quiet.was] for times at which a file changed. They may lie before the
@@ -97,18 +162,36 @@ func (q *quiet) overlaps(from, to time.Time) bool {
 // works notes that a package manager puts packages somewhere, until it ends.
 func (t *table) works(r *run) {
 	n := r.node
-	if !r.installer || r.life != nil || n.works || n.ended || !installs(&wormbell.Process{Exe: r.img.exe, Script: r.img.script, Args: r.img.args}) {
+	if !r.installer || r.life != nil || n.works != nil || n.ended || !installs(&wormbell.Process{Exe: r.img.exe, Script: r.img.script, Args: r.img.args}) {
 		return
 	}
-	n.works = true
-	t.work.installs.more(t.wallStart(n))
+	n.works = t.doingOf(r)
+	n.works.installs.more(t.wallStart(n))
+}
+
+// doingOf returns what r is part of: what the topmost package manager at or above
+// it does that is no script's.
+func (t *table) doingOf(r *run) *doing {
+	var top *node
+	for a := r; a != nil; a = a.parent {
+		if a.installer && a.life == nil {
+			top = a.node
+		}
+	}
+	if top == nil {
+		return t.work.stray
+	}
+	if top.does == nil {
+		top.does = t.work.begin()
+	}
+	return top.does
 }
 
 // worked ends what works began.
 func (t *table) worked(n *node, at time.Time) {
-	if n.works {
-		n.works = false
-		t.work.installs.less(at)
+	if n.works != nil {
+		n.works.installs.less(at)
+		n.works = nil
 	}
 }
 
@@ -116,7 +199,7 @@ func (t *table) worked(n *node, at time.Time) {
 // fetched packages: npx waits for that, and writes nothing more.
 func (t *table) hands(r *run) {
 	up := r.parent
-	if up == nil || !up.node.works || up.node.run != up || r.life != nil && r.life.event != "npx" {
+	if up == nil || up.node.works == nil || up.node.run != up || r.life != nil && r.life.event != "npx" {
 		return
 	}
 	if name := path.Base(r.img.exe); r.img.signer != "" && (name == "git" || strings.HasPrefix(name, "git-") || name == "ssh") {
