@@ -63,6 +63,7 @@ func (t *table) settle(r *run) {
 	}
 	r.distrust()
 	t.count(r)
+	t.doubt(r)
 	t.works(r)
 	t.hands(r)
 }
@@ -287,9 +288,12 @@ func (t *table) count(r *run) {
 		also.once(t.wallStart(n), t.now())
 		return
 	}
-	n.loud, n.counted = true, also
+	n.loud = true
 	t.quiet.more(t.wallStart(n))
-	also.more(t.wallStart(n))
+	if n.counted == nil {
+		n.counted = also
+		also.more(t.wallStart(n))
+	}
 }
 
 // wallStart is when a process started by the clock on the wall as it is now,

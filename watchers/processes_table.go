@@ -310,7 +310,10 @@ func (t *table) end(n *node) {
 	if n.loud {
 		n.loud = false
 		t.quiet.less(t.now())
+	}
+	if n.counted != nil {
 		n.counted.less(at)
+		n.counted = nil
 	}
 	t.worked(n, at)
 	if n.updates != "" {

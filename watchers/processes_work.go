@@ -169,6 +169,23 @@ func (t *table) works(r *run) {
 	n.works.installs.more(t.wallStart(n))
 }
 
+// doubt counts what a package manager started and what was gone before it could be
+// told whether it was a dependency's script: `echo x >>../pnpm/bin/pnpm.cjs` takes a
+// millisecond.
+func (t *table) doubt(r *run) {
+	n := r.node
+	if r.life != nil || r.waits == nil || r.img.env != nil || n.counted != nil {
+		return
+	}
+	q := t.doingOf(r).scripts
+	if n.ended {
+		q.once(t.wallStart(n), t.now().Add(n.endedAt-t.uptime()))
+		return
+	}
+	n.counted = q
+	q.more(t.wallStart(n))
+}
+
 // doingOf returns what r is part of: what the topmost package manager at or above
 // it does that is no script's.
 func (t *table) doingOf(r *run) *doing {
