@@ -166,9 +166,10 @@ func (p *protector) answered(ctx context.Context, e wormbell.Event) wormbell.Eve
 		p.unstopped.Add(1)
 	}
 	if e.Protect != wormbell.Denied {
-		// It has the file, but what it does with it takes time, too.
 		p.log.Error("protect: a read went on that should have been refused", "why", e.Protect, "path", e.Path, "by", e.Process.String())
-		r, _ := p.freeze(ctx, e, 0)
+	}
+	if e.Protect == wormbell.Unstopped {
+		r, _ := p.freeze(ctx, e, 0) // it has the file, but what it does with it takes time, too
 		e.Line, e.Count = r.String(), len(r.Done)
 		return e
 	}

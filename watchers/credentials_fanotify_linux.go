@@ -114,7 +114,7 @@ func (c *credentials) opened(o *fanotify.Open, k *keeper) {
 		return
 	}
 	if !o.Hold(protectTime, func() { c.turnAway(o, k, e) }) {
-		e.Protect = wormbell.Late
+		e.Protect = wormbell.Late // it is one of hundreds, and most likely of the same tree
 		o.Allow()
 		c.tell(k, o.PID, c.host.Protect.Done(c.ctx, e))
 	}

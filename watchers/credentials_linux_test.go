@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -302,6 +303,19 @@ func TestCredentialsHelper(t *testing.T) {
 			}
 			fmt.Println("done", in.Text())
 		}
+	case "protect": // HOME: the watcher, which holds every reader while it stops it, for as long as stdin is open
+		c := newCredentials(Host{Homes: []Home{{Dir: args[1], User: "0"}}, Lineage: credLineage(), Protect: &Protect{
+			Judge: func(wormbell.Event) bool { return true },
+			Stop: func(ctx context.Context, e wormbell.Event, _ time.Duration) bool {
+				fmt.Println("stops", e.Process)
+				<-ctx.Done()
+				return false
+			},
+			Done: func(_ context.Context, e wormbell.Event) wormbell.Event { return e },
+		}}, printOut{})
+		c.table = credStores
+		go func() { check(c.run(t.Context())) }()
+		io.Copy(io.Discard, os.Stdin)
 	default:
 		check(fmt.Errorf("no mode %q", args[0]))
 	}

@@ -80,8 +80,8 @@ type Protect struct {
 	// Stop stops what the reader of e belongs to, which waits for at most limit. It
 	// reports whether nothing of that can run another instruction.
 	Stop func(ctx context.Context, e wormbell.Event, limit time.Duration) bool
-	// Done is called when the reader has its answer, which e.Protect says; at once
-	// for what was not stopped. What it returns is told instead of e.
+	// Done is called when the reader has its answer, which e.Protect says. What it
+	// returns is told instead of e. For what is [wormbell.Late] it must not wait.
 	Done func(ctx context.Context, e wormbell.Event) wormbell.Event
 }
 

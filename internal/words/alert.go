@@ -212,6 +212,9 @@ func (w *Words) title(a wormbell.Alert, d deed) string {
 	if pair(a) {
 		return w.Say(titlePairGeneral)
 	}
+	if d.title == titleNotRead {
+		return w.Say(titleNotReadGeneral)
+	}
 	if _, ok := alertTexts[generalTitle(d.detector)]; ok {
 		return w.Say(generalTitle(d.detector))
 	}

@@ -51,6 +51,7 @@ const (
 	backOther Key = "back-other"
 
 	titleNotRead        Key = "title-not-read"
+	titleNotReadGeneral Key = "title-not-read-general"
 	nextDenied          Key = "next-denied"
 	titleRead           Key = "title-read"
 	titleReads          Key = "title-reads"
@@ -144,6 +145,7 @@ var alertTexts = map[Key]text{
 	"call-protect-off": {En: `stop protecting the credentials`, Ja: `認証情報の保護を解除する`},
 	callOther:          {En: `do what only a person may ask for`, Ja: `人だけに許された操作を行う`},
 
+	titleNotReadGeneral: {En: `A program was denied your credentials`, Ja: `認証情報の読み取りを阻止しました`},
 	titleNotRead:        {En: `%[1]s was denied your credentials`, Ja: `%[1]s の認証情報読み取りを阻止`},
 	titleRead:           {En: `%[1]s read your %[2]s`, Ja: `%[1]s が%[2]sを読み取り`},
 	titleReads:          {En: `%[1]s read your credentials`, Ja: `%[1]s が認証情報を読み取り`},

@@ -118,9 +118,9 @@ const maxLonger = 512
 
 // Hold keeps the opener beyond the deadline, for at most d from now on, and calls
 // do in a goroutine of its own, so that the worker is free for others. The opener
-// goes on when do calls Allow or Deny, returns or panics, or when d is over. It
-// reports false, and do is not called, if the opener has gone on already or too
-// many are held. It is for Handle to call, once.
+// goes on when do calls Allow or Deny, returns or panics, or when d is over; it
+// may have gone on already, which Deny tells. Hold reports false, and do is not
+// called, if too many are held. It is for Handle to call, once.
 func (o *Open) Hold(d time.Duration, do func()) bool {
 	p := o.perm
 	if p.longer.Add(1) > maxLonger {
@@ -128,11 +128,6 @@ func (o *Open) Hold(d time.Duration, do func()) bool {
 		return false
 	}
 	o.until.Store(int64(time.Since(p.start) + d))
-	if o.answered.Load() { // at the deadline; what is not yet will see the new one, or be told by Deny
-		o.until.Store(0)
-		p.longer.Add(-1)
-		return false
-	}
 	o.handed = true
 	p.holding.Go(func() {
 		defer func() {
