@@ -110,8 +110,11 @@ func (p *protector) stop(ctx context.Context, e wormbell.Event, limit time.Durat
 	p.halts[root] = h
 	p.mu.Unlock()
 	defer close(h.done)
+	began := time.Now()
 	h.report, h.rest = p.freeze(ctx, e, limit)
 	h.end = time.Now()
+	p.log.Warn("protect: a reader of credentials was stopped", "path", e.Path, "by", e.Process.String(), "rests", h.rest,
+		"what", h.report.String(), "took", h.end.Sub(began).Round(100*time.Microsecond))
 	return h.rest
 }
 
