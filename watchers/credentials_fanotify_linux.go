@@ -129,7 +129,7 @@ const protectTime = time.Second
 // what wipes the disk.
 func (c *credentials) turnAway(o *fanotify.Open, k *keeper, e wormbell.Event) {
 	e.Protect = wormbell.Unstopped
-	if c.host.Protect.Stop(c.ctx, e, protectTime*9/10) {
+	if c.host.Protect.Stop(c.ctx, e, protectTime*9/10) || o.Exited() { // killed meanwhile: it sees nothing any more
 		if e.Protect = wormbell.Denied; !o.Deny() {
 			e.Protect = wormbell.Late
 		}

@@ -178,6 +178,19 @@ func TestProtectFlood(t *testing.T) {
 	if strings.Contains(out, "not a token") {
 		t.Errorf("one has read it: %q", out)
 	}
+	r.until("what became of them", func() bool { return len(r.reads("~/.npmrc")) == 60 })
+	if out, err := r.helper("opens", "1", "600", r.home+"/.npmrc").CombinedOutput(); err == nil { // it ends at the first that is refused
+		t.Errorf("none of its threads was refused: %s", out)
+	}
+	for _, e := range r.reads("~/.npmrc") {
+		if !e.Denied() {
+			t.Errorf("told %+v", e)
+			break
+		}
+	}
+	if gaps := r.of(wormbell.Gap, "~/.npmrc"); len(gaps) > 0 {
+		t.Errorf("lost %+v", gaps)
+	}
 }
 
 // TestProtectKilled: an agent that is killed while it holds a thief lets it go on.

@@ -26,14 +26,14 @@ type agent struct {
 // startAgent starts wormbelld on the home with fresh state and returns when it
 // says that it is ready. It fails when the agent would not see who reads: the
 // figures are of the agent as a service.
-func (h *home) startAgent(ctx context.Context) (*agent, error) {
+func (h *home) startAgent(ctx context.Context, args ...string) (*agent, error) {
 	if os.Geteuid() != 0 {
 		return nil, errRoot
 	}
 	h.agents++
 	a := &agent{home: h, log: &agentLog{}, ended: make(chan struct{})}
-	a.cmd = h.command(context.WithoutCancel(ctx), "~", filepath.Join(h.bench.bin, "wormbelld"),
-		"--state", filepath.Join(h.dir, fmt.Sprintf("state-%d", h.agents)), "--socket", h.socket, "--home", h.path)
+	a.cmd = h.command(context.WithoutCancel(ctx), "~", append([]string{filepath.Join(h.bench.bin, "wormbelld"),
+		"--state", filepath.Join(h.dir, fmt.Sprintf("state-%d", h.agents)), "--socket", h.socket, "--home", h.path}, args...)...)
 	a.cmd.Stdout, a.cmd.Stderr = a.log, a.log
 	a.began = time.Now()
 	if err := a.cmd.Start(); err != nil {

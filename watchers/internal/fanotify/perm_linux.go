@@ -113,9 +113,6 @@ func (o *Open) Deny() bool {
 	return o.perm.answer(int32(o.fd), unix.FAN_DENY)
 }
 
-// maxLonger is how many openers are held beyond the deadline at a time.
-const maxLonger = 512
-
 // Hold keeps the opener beyond the deadline, for at most d from now on, and calls
 // do in a goroutine of its own, so that the worker is free for others. The opener
 // goes on when do calls Allow or Deny, returns or panics, or when d is over; it
@@ -123,7 +120,7 @@ const maxLonger = 512
 // called, if too many are held. It is for Handle to call, once.
 func (o *Open) Hold(d time.Duration, do func()) bool {
 	p := o.perm
-	if p.longer.Add(1) > maxLonger {
+	if p.longer.Add(1) > int64(2*cap(p.jobs)) { // two descriptors each, as of those that wait for a worker
 		p.longer.Add(-1)
 		return false
 	}
