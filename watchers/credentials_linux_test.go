@@ -3,6 +3,7 @@ package watchers
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -302,6 +304,20 @@ func TestCredentialsHelper(t *testing.T) {
 				unix.Close(taken[0])
 			}
 			fmt.Println("done", in.Text())
+		}
+	case "refused": // N PATH: N threads open PATH; nearly all are refused
+		var wg sync.WaitGroup
+		var refused atomic.Int64
+		for range number(1) {
+			wg.Go(func() {
+				if _, err := os.ReadFile(args[2]); errors.Is(err, unix.EPERM) {
+					refused.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if refused.Load() <= int64(number(1)/2) {
+			check(fmt.Errorf("%d are refused", refused.Load()))
 		}
 	case "protect": // HOME: the watcher, which holds every reader while it stops it, for as long as stdin is open
 		c := newCredentials(Host{Homes: []Home{{Dir: args[1], User: "0"}}, Lineage: credLineage(), Protect: &Protect{

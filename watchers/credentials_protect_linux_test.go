@@ -166,8 +166,8 @@ func TestProtectUnstopped(t *testing.T) {
 	r.exactly("~/.npmrc", 2)
 }
 
-// TestProtectFlood: many at once do not wear out those who look, so
-// that one of them went on unjudged.
+// TestProtectFlood: many at once do not wear out those who look. Each is refused,
+// or told as one that was judged too late on a busy machine; none is lost.
 func TestProtectFlood(t *testing.T) {
 	t.Parallel()
 	r := protected(t, &Protect{Judge: always, Stop: func(context.Context, wormbell.Event, time.Duration) bool {
@@ -175,19 +175,19 @@ func TestProtectFlood(t *testing.T) {
 		return true
 	}})
 	out := r.fails("for i in $(seq 60); do cat .npmrc & done; wait; false")
-	if strings.Contains(out, "not a token") {
-		t.Errorf("one has read it: %q", out)
-	}
 	r.until("what became of them", func() bool { return len(r.reads("~/.npmrc")) == 60 })
-	if out, err := r.helper("opens", "1", "600", r.home+"/.npmrc").CombinedOutput(); err == nil { // it ends at the first that is refused
-		t.Errorf("none of its threads was refused: %s", out)
-	}
+	late := 0
 	for _, e := range r.reads("~/.npmrc") {
-		if !e.Denied() {
+		if e.Protect == wormbell.Late {
+			late++
+		} else if !e.Denied() {
 			t.Errorf("told %+v", e)
-			break
 		}
 	}
+	if n := strings.Count(out, "not a token"); n != late || n > 30 {
+		t.Errorf("%d have read it, and %d are told", n, late)
+	}
+	r.help("refused", "600", r.home+"/.npmrc")
 	if gaps := r.of(wormbell.Gap, "~/.npmrc"); len(gaps) > 0 {
 		t.Errorf("lost %+v", gaps)
 	}
