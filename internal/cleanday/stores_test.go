@@ -11,7 +11,7 @@ import (
 
 // TestStoresDay: the programs of the stores do their work, and nothing rings.
 func TestStoresDay(t *testing.T) {
-	only := "ssh-script,env-tools,env-go,gpg-script,pass,chromium,shells,repls"
+	only := "ssh-script,env-tools,gpg-script,pass,shells,repls"
 	d, err := live(t.Context(), options{offline: true, bin: build(t), chores: storeChores, only: only}, 5)
 	var b strings.Builder
 	d.tell(&b)
