@@ -39,7 +39,7 @@ var desk = []chore{
 		files:  map[string]string{"app/package.json": project(`"build":"node -e 0","dev":"node -e 0"`), "app/.env": "API_TOKEN=decoy\n", "app/.npmrc": "fund=false\n", "app/a.js": "module.exports = 1\n"},
 		before: codeServer,
 		types: refuses + `cd app; git init -q; git add -A; git commit -qm one; echo 2 >>a.js
-~/.local/lib/code-server/node_modules/.bin/code-server --auth none --bind-addr 127.0.0.1:0 --disable-telemetry --disable-update-check . >../server.log 2>&1 & server=$!
+~/.local/lib/code-server/node_modules/.bin/code-server --auth none --disable-workspace-trust --bind-addr 127.0.0.1:0 --disable-telemetry --disable-update-check . >../server.log 2>&1 & server=$!
 for i in $(seq 300); do url=$(grep -om1 'http://127.0.0.1:[0-9]*' ../server.log) && break; sleep .1; done
 unset HTTPS_PROXY HTTP_PROXY
 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir=$TMP/code-profile --window-size=1200,800 --remote-debugging-port=0 "$url/?folder=$PWD" >/dev/null 2>&1 & page=$!
