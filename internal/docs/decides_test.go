@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"wormbell"
 	"wormbell/agent/detect"
 	"wormbell/internal/scene"
 )
@@ -49,6 +50,10 @@ func TestHowItDecides(t *testing.T) {
 62 < 61 [deb:npm] /usr/bin/node /usr/bin/npm whoami
 64 < 61 [] /usr/bin/node setup.js
 63 < 61 [deb:npm] /usr/bin/node /usr/bin/npm publish
+70 < 12 [package:~/app/node_modules/pnpm] fg /usr/bin/node ~/app/node_modules/.bin/pnpm publish
+71 < 12 [package:~/app/node_modules/bun] fg script= ~/app/node_modules/bun/bin/bun.exe install
+72 < 12 [] fg /usr/bin/node ~/app/node_modules/.bin/pnpm publish
+73 < 12 [] tool=tool:~/app/node_modules/lerna fg /usr/bin/node ~/app/node_modules/.bin/lerna publish
 -- events --
 `
 	rings := func(events string) bool {
@@ -56,7 +61,12 @@ func TestHowItDecides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(scene.Replay(s.Events, detect.NewEngine(detect.All, detect.NewTrust()).Observe)) > 0
+		for _, f := range scene.Replay(s.Events, detect.NewEngine(detect.All, detect.NewTrust()).Observe) {
+			if f.Severity > wormbell.Low {
+				return true
+			}
+		}
+		return false
 	}
 	read := func(id string) string { return "0s file.read " + id + " ~/.npmrc\n" }
 	// Of each row, what is played, and what must ring besides.
@@ -65,6 +75,8 @@ func TestHowItDecides(t *testing.T) {
 		quiet, rings []string
 	}{
 		{"`npm publish`, `npm whoami`, typed", []string{read("20"), read("22")}, nil},
+		{"`npx pnpm publish`, the bun", []string{read("70"), read("71")}, []string{read("72")}},
+		{"`npx lerna publish`", []string{read("73")}, nil},
 		{"`cat ~/.npmrc`, an editor", []string{read("30"), read("31"), read("32")}, nil},
 		{"`tar` or `restic`", []string{read("41"), read("42")}, nil},
 		{"`node deploy.js` of your own", []string{"0s file.read 50 ~/app/.env\n", "0s file.read 50 ~/.aws/credentials\n", "0s file.read 50 ~/.kube/config\n"}, []string{read("50")}},
