@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 	"wormbell"
 	"wormbell/watchers/internal/decode"
 	"wormbell/watchers/internal/fanotify"
+	"wormbell/watchers/internal/gate"
 )
 
 // names is the fanotify backend: one group a file system, all read by one
@@ -144,26 +146,18 @@ func (n *names) close() {
 
 // run reads all groups until ctx is done, and follows the mount table.
 func (n *names) run(ctx context.Context, f *Feed) error {
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	g, err := gate.New()
 	if err != nil {
-		return fmt.Errorf("make an eventfd: %w", err)
+		return fmt.Errorf("wait for file names: %w", err)
 	}
-	defer unix.Close(wake)
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	})
-	defer func() {
-		if !stop() {
-			<-woken // before the descriptor is closed, and its number is another file's
-		}
-	}()
-	mounts, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	defer g.Close()
+	stop := context.AfterFunc(ctx, g.Kick)
+	defer stop()
+	mounts, err := followMounts(g.Kick)
 	if err != nil {
-		return fmt.Errorf("open the mount table: %w", err)
+		return err
 	}
-	defer unix.Close(mounts)
+	defer mounts.close()
 	n.buf = make([]byte, bufSize)
 	// A mount may have come between open and now.
 	f.mountsChanged()
@@ -179,22 +173,23 @@ func (n *names) run(ctx context.Context, f *Feed) error {
 
 	left, last := float64(burst), time.Now() // of the events that may be read at once
 	for ctx.Err() == nil {
-		// Not the runtime's poller: registered there, each event would wake a
-		// thread even while we nap.
-		fds := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(mounts), Events: unix.POLLPRI}}
-		for _, g := range n.groups {
-			fds = append(fds, unix.PollFd{Fd: int32(g.FD()), Events: unix.POLLIN})
+		fds := make([]int, len(n.groups))
+		for i, g := range n.groups {
+			fds[i] = g.FD()
 		}
-		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("poll: %w", err)
+		ready, err := g.Wait(fds, -1)
+		if err != nil {
+			return fmt.Errorf("wait for file names: %w", err)
 		}
 		now := time.Now()
 		left = min(burst, left+perSecond*now.Sub(last).Seconds())
 		if last = now; left < 0 {
-			unix.Poll([]unix.PollFd{fds[0]}, int(nap/time.Millisecond))
+			if _, err := g.Wait(nil, nap); err != nil {
+				return fmt.Errorf("wait for file names: %w", err)
+			}
 		}
 		for i, g := range slices.Clone(n.groups) {
-			if fds[i+2].Revents == 0 {
+			if !ready[i] {
 				continue
 			}
 			events, err := n.drain(ctx, f, g)
@@ -203,11 +198,56 @@ func (n *names) run(ctx context.Context, f *Feed) error {
 			}
 			left = max(-burst, left-float64(events))
 		}
-		if fds[1].Revents&(unix.POLLPRI|unix.POLLERR) != 0 {
+		if mounts.changed.Swap(false) {
 			f.mountsChanged()
 		}
 	}
 	return nil
+}
+
+// mounts follows the mount table.
+type mounts struct {
+	changed atomic.Bool // since somebody last asked
+	waker   *fanotify.Waker
+	ended   chan struct{}
+}
+
+// followMounts calls told, beside changed, each time the mount table has changed.
+// A thread waits for it and nothing else: the table tells of a change only whoever
+// asks first, and the runtime's poller would ask.
+func followMounts(told func()) (*mounts, error) {
+	w, err := fanotify.NewWaker()
+	if err != nil {
+		return nil, err
+	}
+	table, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		w.Close()
+		return nil, fmt.Errorf("open the mount table: %w", err)
+	}
+	m := &mounts{waker: w, ended: make(chan struct{})}
+	go func() { // waits for the table; ends with close
+		defer close(m.ended)
+		defer unix.Close(table)
+		fds := []unix.PollFd{{Fd: int32(w.FD()), Events: unix.POLLIN}, {Fd: int32(table), Events: unix.POLLPRI}}
+		for {
+			_, err := unix.Poll(fds, -1)
+			if fds[0].Revents != 0 || err != nil && !errors.Is(err, unix.EINTR) {
+				return
+			}
+			if err == nil && fds[1].Revents&(unix.POLLPRI|unix.POLLERR) != 0 {
+				m.changed.Store(true)
+				told()
+			}
+		}
+	}()
+	return m, nil
+}
+
+func (m *mounts) close() {
+	m.waker.Wake()
+	<-m.ended
+	m.waker.Close()
 }
 
 // mountsChanged covers what was mounted, and tells of it: its content appeared
