@@ -44,7 +44,7 @@ const Announced = "announced reading"
 type Event struct {
 	Time    time.Time `json:"time"`              // when it happened, by the source's clock, UTC
 	Kind    Kind      `json:"kind"`              // what happened
-	Source  string    `json:"source"`            // the backend that saw it: "fanotify", "procconn", "poll", "scan"
+	Source  string    `json:"source"`            // the backend that saw it: "fanotify", "ebpf", "procconn", "poll", "scan"
 	User    string    `json:"user,omitempty"`    // whose session or home: uid or SID
 	Process *Process  `json:"process"`           // who did it; nil if the source cannot tell
 	Path    string    `json:"path"`              // to what: slash-separated, User's home written "~"

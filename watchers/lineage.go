@@ -31,13 +31,15 @@ type Lineage struct {
 	// homes are the folders of the guarded homes; never changed.
 	homes []string
 	boot  time.Time // what the starts of processes are counted from; never changed
+	// refuse and queue are of the LineageConfig.
+	refuse []string
+	queue  int
 
 	mu     sync.Mutex // guards the rest; held while the kernel's queue is drained
-	conn   *procs.Conn
-	execs  *execs // what the kernel says of each exec; nil if it does not
+	from   source     // what tells of processes
 	tab    *table
-	why    string // why there is no conn
-	broken error  // what conn failed with
+	broken error // what from failed with
+	words  int   // what from has said since somebody last asked whether it still does
 	// draining keeps the table from draining while it takes in what was drained.
 	draining bool
 	wake     chan struct{} // told when there is something to tell; room for one
@@ -47,11 +49,11 @@ type Lineage struct {
 type LineageConfig struct {
 	Log    *slog.Logger
 	Homes  []Home   // whose files belong to persons and not to root
-	Refuse []string // backends that must not be used: "procconn", "ebpf"
+	Refuse []string // backends that must not be used: "ebpf", "procconn"
 	Self   []int    // PIDs of the agent and of its watchdog: known, but no events of theirs are told
 	State  string   // file to remember enrolled tools in; "" remembers them in memory alone
 
-	queue int    // room for unread events in bytes, for tests; 0 for the default
+	queue int    // room for unread events of the proc connector in bytes, for tests; 0 for the default
 	brew  string // for tests
 }
 
@@ -77,18 +79,10 @@ func NewLineage(cfg LineageConfig) *Lineage {
 		cfg.Log.Warn("the time of boot is not known; processes start at the epoch", "err", err)
 	}
 	l.tab = newTable(procs.NewReader(), l.sign, quiet, work, boot, cfg.Self)
-	if slices.Contains(cfg.Refuse, "procconn") {
-		l.why = "the proc connector is refused by the configuration"
-	} else {
-		l.execs = openExecs(cfg.Refuse, cfg.Log) // first, so that each message finds its record
-		if l.conn, err = procs.OpenConn(cfg.queue); err != nil {
-			l.conn, l.why = nil, "no proc connector here"
-			l.execs.close()
-			cfg.Log.Warn("process starts are polled", "err", err)
-		}
-	}
+	l.from = openSource(cfg.Refuse, "", cfg.queue, cfg.Log)
+	l.refuse, l.queue = cfg.Refuse, cfg.queue
 	l.tab.drain = l.drain
-	l.tab.late = l.execs.late
+	l.tab.near = l.near
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tab.scan(false)
@@ -103,11 +97,10 @@ func (l *Lineage) Close() {
 	l.sums.close() // it uses what follows
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn != nil {
-		l.conn.Close()
-		l.conn = nil
+	if l.from.kernel != nil {
+		l.from.kernel.Close()
+		l.from.kernel = nil
 	}
-	l.execs.close()
 	l.tab.reader.Close()
 	l.sign.Close()
 	l.tab = nil
@@ -255,27 +248,38 @@ func (l *Lineage) Forget(id string, uid int) error {
 
 // drain takes in what the kernel has reported. l.mu is held.
 func (l *Lineage) drain() {
-	if l.conn == nil || l.draining {
+	if l.from.kernel == nil || l.draining {
 		return
 	}
 	l.draining = true
 	defer func() { l.draining = false }()
 	before := len(l.tab.news)
-	lost, err := l.conn.Drain(procs.Monotonic(), func(p *decode.Proc) { l.tab.apply(p, l.execs.of(p)) })
+	lost, err := l.from.kernel.Drain(procs.Monotonic(), func(p *decode.Proc, said *decode.Exec) {
+		l.words++
+		l.tab.apply(p, said)
+	})
 	if lost > 0 {
 		l.tab.lost(lost)
 	}
 	if err != nil {
-		l.broken = err // the listener ends the watcher; until then /proc answers
+		l.broken = err // the listener looks for another; until then /proc answers
+		l.from.kernel.Wake()
 	}
 	if len(l.tab.news) > before {
 		l.notify()
 	}
 }
 
+// near asks the kernel to be quick to tell what a process does. l.mu is held.
+func (l *Lineage) near(pid int) {
+	if l.from.kernel != nil {
+		l.from.kernel.Near(pid)
+	}
+}
+
 // catchUp is drain, and where there is nothing to drain a look at all of /proc.
 func (l *Lineage) catchUp() {
-	if l.conn != nil {
+	if l.from.kernel != nil {
 		l.drain()
 		return
 	}

@@ -72,8 +72,8 @@ func procLineage(t *testing.T, cfg LineageConfig) *Lineage {
 	l := NewLineage(cfg)
 	l.sums.patience = time.Minute // a busy machine is not a stuck disk
 	t.Cleanup(l.Close)
-	if l.conn == nil && !slices.Contains(cfg.Refuse, "procconn") {
-		t.Skip("the proc connector is refused here: ", l.why)
+	if l.from.kernel == nil && !slices.Contains(cfg.Refuse, "procconn") {
+		t.Skip("nothing tells of processes here: ", l.from.why)
 	}
 	return l
 }
@@ -138,7 +138,13 @@ func above(p *wormbell.Process, pid int) bool {
 
 func TestEveryShortProcessIsChained(t *testing.T) {
 	t.Parallel()
-	l := procLineage(t, LineageConfig{})
+	for name, refuse := range map[string][]string{"the best there is": nil, "without eBPF": {"ebpf"}} {
+		t.Run(name, func(t *testing.T) { testShortProcesses(t, LineageConfig{Refuse: refuse}) })
+	}
+}
+
+func testShortProcesses(t *testing.T, cfg LineageConfig) {
+	l := procLineage(t, cfg)
 	out := watchProcesses(t, l)
 	// Half are forks of forks; all end at once, most before /proc can be read.
 	cmd := exec.Command("/bin/sh", "-c", `i=0; while [ $i -lt 1000 ]; do /bin/true; (/bin/true; :); i=$((i+1)); done`)
@@ -169,7 +175,7 @@ func TestEveryShortProcessIsChained(t *testing.T) {
 	if n != 2000 || len(lost) > 0 {
 		t.Errorf("%d of 2000 starts lead to their shell, gaps %q", n, lost)
 	}
-	if l.execs.ring != nil && args != 2000 {
+	if l.from.name == "ebpf" && args != 2000 {
 		t.Errorf("command lines of %d of 2000 were seen, although the kernel says them", args)
 	}
 	t.Logf("command lines of %d were seen", args)
@@ -332,7 +338,7 @@ func TestSelfIsKnownButNotTold(t *testing.T) {
 
 func TestPolling(t *testing.T) {
 	t.Parallel()
-	l := procLineage(t, LineageConfig{Refuse: []string{"procconn"}})
+	l := procLineage(t, LineageConfig{Refuse: []string{"ebpf", "procconn"}})
 	out := watchProcesses(t, l)
 	if got := out.sees[0]; !strings.HasPrefix(got, "poll true ") || !strings.Contains(got, "shorter than 100 ms are not seen") {
 		t.Errorf("it says %q", got)
@@ -378,11 +384,20 @@ func TestPolling(t *testing.T) {
 
 func TestLossIsTold(t *testing.T) {
 	t.Parallel()
-	l := procLineage(t, LineageConfig{queue: 2048})
+	t.Run("proc connector", func(t *testing.T) {
+		testLoss(t, LineageConfig{queue: 2048, Refuse: []string{"ebpf"}}, `(:)`)
+	})
+	t.Run("eBPF", func(t *testing.T) {
+		testLoss(t, LineageConfig{}, "/bin/true "+strings.Repeat("x", 9000)) // more than the ring holds of that
+	})
+}
+
+func testLoss(t *testing.T, cfg LineageConfig, command string) {
+	l := procLineage(t, cfg)
 	dir := t.TempDir()
 	gate := fifo(t, dir, "gate")
 	// Nobody drains while thousands start; the last one stays.
-	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`i=0; while [ $i -lt 500 ]; do (:); i=$((i+1)); done; read x < %s`, gate))
+	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`i=0; while [ $i -lt 500 ]; do %s; i=$((i+1)); done; read x < %s`, command, gate))
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {

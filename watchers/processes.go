@@ -3,6 +3,7 @@ package watchers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -30,6 +31,8 @@ const (
 	settleFor = 20 * time.Millisecond
 	// tidyEvery is how often ended processes are forgotten and the signer maintained.
 	tidyEvery = time.Minute
+	// toldMax is how many events are made before they are told.
+	toldMax = 64
 	// limboEvery is how often a process is looked at whose first thread has ended.
 	limboEvery = 25 * time.Millisecond
 )
@@ -37,7 +40,7 @@ const (
 // run watches until ctx is done.
 func (l *Lineage) run(ctx context.Context, out Out) error {
 	l.mu.Lock()
-	tab, conn, why := l.tab, l.conn, l.why
+	tab := l.tab
 	l.mu.Unlock()
 	if tab == nil {
 		return fmt.Errorf("watch processes: there is no lineage")
@@ -54,43 +57,51 @@ func (l *Lineage) run(ctx context.Context, out Out) error {
 	defer cancel() // runs before the wait
 	pub := newPublished(tab.proj.files)
 	defer pub.close()
-	t := teller{l: l, out: out, pub: pub}
-	if conn == nil {
-		t.source = "poll"
-		out.Sees("poll", true, why+"; processes that live shorter than 100 ms are not seen")
-		wg.Go(func() { l.poll(ctx) }) // looks at /proc
-	} else {
-		t.sees()
+	t := teller{l: l, out: out, pub: pub, told: make([]wormbell.Event, 0, toldMax)}
+	t.sees()
+	wg.Go(func() { t.run(ctx) }) // turns news into events
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		k := l.from.kernel
+		l.mu.Unlock()
+		if k == nil {
+			l.poll(ctx)
+			return nil
+		}
+		err := k.Listen(ctx, l.heard)
+		if ctx.Err() == nil {
+			l.replace(err)
+		}
 	}
-	told := make(chan struct{})
-	wg.Go(func() { // turns news into events
-		defer close(told)
-		t.run(ctx)
-	})
-	if conn == nil {
-		<-ctx.Done()
-		return nil
-	}
-	err := l.listen(ctx, conn)
-	if ctx.Err() != nil {
-		return nil
-	}
-	// Without the kernel's word the next run polls.
-	l.mu.Lock()
-	l.conn, l.why = nil, "the proc connector broke down"
-	conn.Close()
-	l.mu.Unlock()
-	return fmt.Errorf("watch processes: %w", err)
+	return nil
 }
 
-// listen takes in what the kernel tells as soon as it does.
-func (l *Lineage) listen(ctx context.Context, conn *procs.Conn) error {
-	return conn.Listen(ctx, func() error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.drain()
-		return l.broken
-	})
+// heard takes in what the kernel has told.
+func (l *Lineage) heard() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drain()
+	return l.broken
+}
+
+// replace looks for something else that tells of processes, as what did failed
+// with err, and at those there are.
+func (l *Lineage) replace(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.from
+	l.log.Warn("what told of processes is given up", "backend", was.name, "err", err)
+	was.kernel.Close()
+	switch l.broken = nil; {
+	case was.name != "ebpf":
+		l.from = source{nil, "poll", "the proc connector broke down"}
+	case errors.Is(err, errSilent):
+		l.from = openSource(l.refuse, "the kernel says no more of processes", l.queue, l.log)
+	default:
+		l.from = openSource(l.refuse, "eBPF broke down", l.queue, l.log)
+	}
+	l.tab.lost(1)
+	l.notify()
 }
 
 // poll looks at /proc again and again.
@@ -118,27 +129,29 @@ type teller struct {
 	l      *Lineage
 	out    Out
 	pub    *published
-	source string // what told
-	late   []news // starts whose terminal is not settled yet
+	source string           // what told
+	late   []news           // starts whose terminal is not settled yet
+	told   []wormbell.Event // room for some
 }
 
 // sees says what tells of process starts, if that has changed.
 func (t *teller) sees() {
 	t.l.mu.Lock()
-	name, why := t.l.execs.backend()
+	name, why := t.l.from.name, t.l.from.why
 	t.l.mu.Unlock()
-	if t.source == "poll" || t.source == name {
+	if t.source == name {
 		return
 	}
 	t.source = name
-	if why != "" {
-		why += "; the command lines of processes that live for a moment are missed"
-	}
 	switch {
+	case name == "poll":
+		why += "; processes that live shorter than 100 ms are not seen"
 	case os.Geteuid() != 0:
 		why = "not root: of other users' processes nothing is known but that they start and end"
 	case !looksInto():
 		why = "without CAP_SYS_PTRACE: of other users' processes nothing is known but that they start and end"
+	case why != "":
+		why += "; the command lines of processes that live for a moment are missed"
 	}
 	t.out.Sees(name, true, why)
 }
@@ -154,6 +167,7 @@ func (t *teller) run(ctx context.Context) {
 		case <-t.l.wake:
 		case <-timer.C:
 		}
+		t.sees()
 		next := t.tellAll(ctx)
 		if time.Since(tidied) >= tidyEvery {
 			tidied = time.Now()
@@ -165,15 +179,23 @@ func (t *teller) run(ctx context.Context) {
 
 // tellAll tells everything that is to be told now, and returns when to come again.
 func (t *teller) tellAll(ctx context.Context) time.Duration {
-	for ctx.Err() == nil {
-		e, settling, ok := t.next()
-		if !ok {
-			break
+	for more := true; more && ctx.Err() == nil; {
+		// Some at a time: whoever takes them is woken for all of these and not for
+		// each.
+		told := t.told[:0]
+		for len(told) < cap(told) {
+			e, settling, ok := t.next()
+			if more = ok; !ok {
+				break
+			}
+			if !settling {
+				told = append(told, e)
+			}
 		}
-		if settling {
-			continue
+		for i := range told {
+			t.emit(ctx, told[i])
 		}
-		t.emit(ctx, e)
+		clear(told)
 	}
 	next := tidyEvery
 	t.l.mu.Lock()
@@ -236,12 +258,14 @@ func (t *teller) emit(ctx context.Context, e wormbell.Event) {
 func (t *teller) tidy() {
 	t.l.mu.Lock()
 	t.l.tab.evict()
-	t.l.execs.before(uint64(max(0, procs.Monotonic()-waitFor)))
-	missed, lost := t.l.tab.missed, t.l.execs.overflowed()
+	if !t.l.listening() {
+		t.l.broken = errSilent
+		t.l.from.kernel.Wake()
+	}
+	missed := t.l.tab.missed
 	t.l.mu.Unlock()
-	t.sees()
 	t.l.sign.Maintain()
-	t.l.log.Debug("command lines that are not known", "count", missed, "lost", lost)
+	t.l.log.Debug("command lines that are not known", "count", missed)
 }
 
 // takeNews takes the oldest piece of news. Losses come first.

@@ -1,7 +1,6 @@
 package watchers
 
 import (
-	"cmp"
 	"os"
 	"strings"
 	"time"
@@ -20,9 +19,6 @@ func (t *table) fill(r *run) {
 	}
 	said, n := r.said, r.node
 	r.pending, r.said = false, nil
-	if said == nil && t.late != nil {
-		said = t.late(n.pid, cmp.Or(r.message, uint64(procs.Monotonic())))
-	}
 	if n.run != r || n.ended { // it has executed something else since, or is gone
 		t.unseen(r, said)
 		return
@@ -71,6 +67,28 @@ func (t *table) unseen(r *run, said *decode.Exec) {
 		args: shortArgs(mask.Args(args)), foreign: true, unjudged: true}
 }
 
+// inherit gives a process that was forked what its parent ran, which may have
+// been read only since. If the parent was gone before anybody could look, as one
+// that goes into the background is, the process itself is looked at: it runs the same.
+func (t *table) inherit(r *run) {
+	n, up := r.node, r.parent
+	if up == nil {
+		return
+	}
+	if r.img = up.img; !r.img.unjudged || n.ended || n.run != r {
+		return
+	}
+	info, err := t.reader.Read(n.pid)
+	if t.drain != nil {
+		t.drain()
+	}
+	if err != nil || !t.same(n, &info.Stat) || n.run != r || info.Exe == "" || info.ArgStart != up.img.argStart {
+		return // it has ended, or executed something
+	}
+	info.Args = up.img.args // it may have written a title over its own
+	t.take(r, &info)
+}
+
 // born takes in a process whose fork was not seen, as the kernel described it
 // when it executed something.
 func (t *table) born(said *decode.Exec) *node {
@@ -80,7 +98,7 @@ func (t *table) born(said *decode.Exec) *node {
 	} else if p = t.adopt(int(said.Parent), true); p != nil {
 		above = p.run
 	}
-	n := &node{pid: int(said.PID), start: ticksOf(said), guess: ticksOf(said)}
+	n := &node{pid: int(said.PID), start: ticksOf(said.Start), guess: ticksOf(said.Start)}
 	n.run = t.below(n, above)
 	if above == nil {
 		n.run.img = &image{}
@@ -89,7 +107,7 @@ func (t *table) born(said *decode.Exec) *node {
 	return n
 }
 
-// ticksOf is when a process began, in the unit of [procs.Stat].
-func ticksOf(said *decode.Exec) uint64 {
-	return said.Start / uint64(time.Second/procs.TicksPerSecond)
+// ticksOf turns nanoseconds after boot into the unit of [procs.Stat].
+func ticksOf(start uint64) uint64 {
+	return start / uint64(time.Second/procs.TicksPerSecond)
 }

@@ -19,6 +19,7 @@ func (t *table) settle(r *run) {
 	if r.settled {
 		return
 	}
+	defer t.approach(r)
 	t.fill(r)
 	if r.parent != nil {
 		t.settle(r.parent)
@@ -44,6 +45,7 @@ func (t *table) settle(r *run) {
 		default:
 			r.waits = up.waits
 		}
+		t.inherit(r)
 		t.count(r)
 		return
 	}
@@ -76,6 +78,15 @@ func (r *run) asInstaller() *wormbell.Process {
 		p.Parent = &wormbell.Process{Exe: up.img.exe, Script: up.img.script, Args: up.img.args, Signer: up.img.signer}
 	}
 	return p
+}
+
+// approach asks to hear at once of what happens at and below an installer, and
+// in a dependency's script: there even what lives for a moment is looked at.
+func (t *table) approach(r *run) {
+	if t.near != nil && !r.node.near && !r.node.ended && (r.installer || r.waits != nil || r.life != nil) {
+		r.node.near = true
+		t.near(r.node.pid)
+	}
 }
 
 // leaves returns what to remember of r once its process executes something

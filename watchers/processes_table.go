@@ -55,6 +55,7 @@ type node struct {
 	ended   bool
 	endedAt time.Duration // of procs.Uptime
 	limbo   bool          // its first thread has ended, others may still run
+	near    bool          // the kernel was asked to be quick to tell of it
 	loud    bool          // alive and part of a dependency's script
 	counted *quiet        // where it is counted while it is loud, besides the table's quiet
 	works   *doing        // what a package manager is at work for, alive
@@ -79,7 +80,6 @@ type run struct {
 	forked    bool         // not executed: the image is the parent's
 	pending   bool         // executed, and /proc not read yet
 	said      *decode.Exec // what the kernel said of the exec, while pending; nil if it did not
-	message   uint64       // when it told of it, Proc.Time; 0 if it did not
 	settled   bool         // the next lines are decided
 	installer bool         // a package manager that somebody vouches for
 	decided   bool         // whether it is a dependency's script was decided at or above it
@@ -140,10 +140,8 @@ type table struct {
 	all    bool // every process's memory may be read, of whichever user it is
 	uptime func() time.Duration
 	now    func() time.Time
-	drain  func() // takes in what the kernel has reported since; may be nil
-	// late returns what the kernel said of an exec of pid at a time of Proc.Time or
-	// before and could not be had with the message; may be nil.
-	late func(pid int, at uint64) *decode.Exec
+	drain  func()        // takes in what the kernel has reported since; may be nil
+	near   func(pid int) // asks the kernel to be quick to tell of a process and those below it; may be nil
 
 	nodes      map[int]*node // the last one that had each pid
 	ended      []*node       // oldest first
@@ -173,19 +171,31 @@ func (t *table) apply(p *decode.Proc, said *decode.Exec) {
 	switch p.What {
 	case decode.ProcFork:
 		if p.PID == p.TGID {
-			t.fork(int(p.ParentTGID), int(p.TGID), t.ticks(p.Time))
+			t.forkTold(p)
 		}
 	case decode.ProcExec:
-		t.exec(int(p.TGID), p.Time, said)
+		t.exec(int(p.TGID), said)
 	case decode.ProcExit:
 		if p.PID == p.TGID {
 			if ago := procs.Monotonic() - time.Duration(p.Time); p.Time > 0 && ago >= 0 && ago < time.Minute {
 				t.died = t.now().Add(-ago)
 			}
-			t.exit(int(p.TGID))
+			t.exit(p)
 			t.died = time.Time{}
 		}
 	}
+}
+
+// forkTold takes in a fork. When the process began is told exactly, or must be
+// guessed from when the message was made.
+func (t *table) forkTold(p *decode.Proc) {
+	if p.Start == 0 {
+		t.fork(int(p.ParentTGID), int(p.TGID), t.ticks(p.Time))
+		return
+	}
+	start := ticksOf(p.Start)
+	t.fork(int(p.ParentTGID), int(p.TGID), start)
+	t.nodes[int(p.TGID)].start = start
 }
 
 // ticks turns the time of an event into a start time.
@@ -209,6 +219,7 @@ func (t *table) fork(parent, child int, guess uint64) {
 	}
 	n := &node{pid: child, guess: max(1, guess)}
 	n.run = t.below(n, above)
+	n.near = above != nil && above.node.near // the kernel sees to it
 	t.nodes[child] = n
 	if above == nil {
 		n.run.img = &image{}
@@ -232,9 +243,9 @@ func (t *table) below(n *node, parent *run) *run {
 	return r
 }
 
-func (t *table) exec(pid int, message uint64, said *decode.Exec) {
+func (t *table) exec(pid int, said *decode.Exec) {
 	n := t.nodes[pid]
-	if n != nil && said != nil && !t.same(n, &procs.Stat{Start: ticksOf(said)}) {
+	if n != nil && said != nil && !t.same(n, &procs.Stat{Start: ticksOf(said.Start)}) {
 		if !n.ended { // its exit was lost
 			t.end(n)
 		}
@@ -252,7 +263,6 @@ func (t *table) exec(pid int, message uint64, said *decode.Exec) {
 		n.ended, n.limbo = false, false
 	}
 	t.execed(n, said)
-	n.run.message = message
 }
 
 // execed gives a process a new run whose command line is still to be read.
@@ -266,9 +276,16 @@ func (t *table) execed(n *node, said *decode.Exec) {
 	t.tell(wormbell.ProcessStart, n.run)
 }
 
-func (t *table) exit(pid int) {
+func (t *table) exit(p *decode.Proc) {
+	pid := int(p.TGID)
 	n := t.nodes[pid]
 	if n == nil || n.ended {
+		return
+	}
+	if p.Start != 0 { // told when the last thread has ended
+		if start := ticksOf(p.Start); n.start == 0 || n.start == start {
+			t.end(n)
+		}
 		return
 	}
 	// The first thread may end and leave the others running. While a process

@@ -94,7 +94,7 @@ func TestChecks(t *testing.T) {
 		{name: "no fanotify", check: "fanotify", want: doctor.Warn},
 		{name: "the agent has fanotify", check: "fanotify", sysctl: map[string]string{"fs/fanotify/max_user_marks": "8192"}, change: inUse("fanotify"), want: doctor.OK},
 		{name: "the agent has the proc connector", check: "proc connector", change: inUse("procconn"), want: doctor.OK},
-		{name: "the agent has the proc connector beside eBPF", check: "proc connector", change: inUse("ebpf"), want: doctor.OK},
+		{name: "the agent has eBPF and needs no proc connector", check: "proc connector", change: inUse("ebpf"), want: doctor.OK},
 		{name: "few watches, and an agent that needs none", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, change: inUse("fanotify"), want: doctor.OK},
 		{name: "few instances, and an agent that needs none", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_instances": "8"}, change: inUse("fanotify"), want: doctor.OK},
 		{name: "few watches, and an agent that watches projects", check: "inotify", sysctl: map[string]string{"fs/inotify/max_user_watches": "8192"}, change: inUse("fsnotify"), want: doctor.Warn},

@@ -49,8 +49,11 @@ func procConnector(_ context.Context, m Machine) Result {
 	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: connectorProc})
 	switch {
 	case errors.Is(err, unix.EPERM) && !m.Root:
-		if m.uses("procconn") || m.uses("ebpf") { // forks and exits are always the connector's
+		switch {
+		case m.uses("procconn"):
 			return ok("the agent sees by the proc connector")
+		case m.uses("ebpf"):
+			return ok("the agent sees by eBPF and needs no proc connector")
 		}
 		return unknown("the kernel has the connector; whether it may be used only root can try")
 	case err != nil:

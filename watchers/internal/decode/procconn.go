@@ -25,7 +25,7 @@ const (
 	cnValProc   = 1
 )
 
-// Proc is one event of the proc connector.
+// Proc is one event of the proc connector, or of the agent's program in the kernel.
 type Proc struct {
 	What uint32 // one of the Proc constants, or a kind that is not ours
 	CPU  uint32
@@ -36,6 +36,9 @@ type Proc struct {
 	PID, TGID             int32
 	ParentPID, ParentTGID int32
 	Err                   uint32 // for ProcNone: an errno, 0 if the request was granted
+	// Of the agent's program alone, see [ParseTold].
+	Start uint64 // when the process began, nanoseconds after boot, suspended time included; 0 if that is not told
+	Lost  uint32 // records that found no room since the program was loaded; wraps
 }
 
 // ErrProc is returned for bytes that no kernel would write.

@@ -2,9 +2,10 @@
 
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
-// Tells of every program that is executed, in the kernel, before its first
-// instruction runs: who, which file, in which folder, with which arguments. The
-// object beside this file is made of it by `make bpf`, with clang alone: what is
+// Tells of every process that is forked, of every program that is executed
+// before its first instruction runs (who, which file, in which folder, with
+// which arguments), and of every process that ends, in that order. The object
+// beside this file is made of it by `make bpf`, with clang alone: what is
 // used of the kernel's types is declared here, and where each field lies on a
 // machine is found out there, from the kernel's BTF.
 //
@@ -21,15 +22,19 @@ char terms[] SEC("license") = "Dual MIT/GPL";
 
 // Numbers of helpers; include/uapi/linux/bpf.h.
 static void *(*map_lookup)(void *map, const void *key) = (void *)1;
+static long (*map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*map_delete)(void *map, const void *key) = (void *)3;
 static u64 (*ktime)(void) = (void *)5;
 static u64 (*uid_gid)(void) = (void *)15;
 static long (*read_user)(void *to, u32 n, const void *from) = (void *)112;
 static long (*read_kernel)(void *to, u32 n, const void *from) = (void *)113;
 static long (*read_string)(void *to, u32 n, const void *from) = (void *)115;
 static long (*ring_output)(void *ring, void *data, u64 n, u64 flags) = (void *)130;
+static u64 (*ring_query)(void *ring, u64 what) = (void *)134;
 
-enum { ARRAY_PERCPU = 6, RINGBUF = 27 }; // enum bpf_map_type
-enum { NO_WAKEUP = 1 };                  // the proc connector's message follows and wakes the reader
+enum { HASH = 1, ARRAY = 2, ARRAY_PERCPU = 6, RINGBUF = 27 }; // enum bpf_map_type
+enum { MMAPABLE = 1 << 10 };                                  // a flag of maps
+enum { UNREAD = 0, FORCE_WAKEUP = 2 };                        // of ring_query, of ring_output
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct qstr {
@@ -65,11 +70,18 @@ struct mm_struct {
 	unsigned long arg_start, arg_end;
 	struct file *exe_file;
 };
+typedef struct {
+	int counter;
+} atomic_t;
+struct signal_struct {
+	atomic_t live;
+};
 struct task_struct {
 	struct mm_struct *mm;
 	struct fs_struct *fs;
-	struct task_struct *real_parent;
-	int tgid;
+	struct task_struct *real_parent, *group_leader;
+	struct signal_struct *signal;
+	int pid, tgid;
 	u64 start_boottime;
 };
 #pragma clang attribute pop
@@ -97,13 +109,26 @@ enum {
 	CWD_CUT = 4,      // and so does cwd
 };
 
-// record is what is told. decode.NextExec of the agent reads it.
-struct record {
+// What is told of; the numbers are those of the proc connector.
+enum { FORK = 1, EXEC = 2 };
+#define EXIT 0x80000000u
+
+// told is what is told of a fork and of an exit, and how each record begins.
+// decode.ParseTold of the agent reads it.
+struct told {
 	u64 time;      // nanoseconds of CLOCK_MONOTONIC
 	u64 start;     // when the process began, nanoseconds after boot
-	u64 arg_start; // where its arguments lie
-	u32 pid, ppid, uid;
+	u32 what;
+	u32 pid;       // of a fork the child
+	u32 parent;    // of a fork who forked it
 	u32 lost;      // records that found no room since the program was loaded
+};
+
+// record is what is told of an exec.
+struct record {
+	struct told head;
+	u64 arg_start; // where its arguments lie
+	u32 uid;
 	u32 flags;
 	u32 exe;       // bytes of the program's way up to the root: names, each with its 0
 	u32 length;    // the same and those of its folder's, which follow
@@ -112,9 +137,11 @@ struct record {
 	u8 text[2 * PATH + ARGS];
 };
 
+#define ROOM (1 << 20)
+
 struct {
 	int (*type)[RINGBUF];
-	int (*max_entries)[1 << 20];
+	int (*max_entries)[ROOM];
 } ring SEC(".maps");
 
 // scratch is where a record is put together: no stack has room for one.
@@ -125,7 +152,55 @@ struct {
 	struct record *value;
 } scratch SEC(".maps");
 
+// near holds the processes that the agent wants to hear of at once. It puts the
+// first ones in; what they fork follows by itself.
+struct {
+	int (*type)[HASH];
+	int (*max_entries)[4096];
+	u32 *key;
+	u32 *value;
+} near SEC(".maps");
+
+// calls counts the records that the agent is to take in at once.
+struct {
+	int (*type)[ARRAY];
+	int (*max_entries)[1];
+	int (*map_flags)[MMAPABLE];
+	u32 *key;
+	u64 *value;
+} calls SEC(".maps");
+
 u32 lost;
+
+// begin fills in how a record of task's process begins.
+static inline_always void begin(struct told *h, struct task_struct *task, u32 what)
+{
+	struct task_struct *leader = get(task, group_leader);
+
+	h->time = ktime();
+	h->start = get(leader, start_boottime);
+	h->what = what;
+	h->pid = get(task, tgid);
+	h->lost = lost;
+}
+
+// tell puts a record into the ring. Who reads it is woken by the first record
+// that it has not read, and then waits for more, unless it is called: when a
+// process is near, and when it should make room.
+static inline_always void tell(void *record, u64 n, u32 is_near)
+{
+	u64 flags = 0;
+
+	if (is_near || ring_query(&ring, UNREAD) > ROOM / 4) {
+		u32 zero = 0;
+		u64 *count = map_lookup(&calls, &zero);
+		if (count)
+			__sync_fetch_and_add(count, 1);
+		flags = FORCE_WAKEUP;
+	}
+	if (ring_output(&ring, record, n, flags))
+		__sync_fetch_and_add(&lost, 1);
+}
 
 // walk appends the names on the way from p up to the root of its mount
 // namespace, as proc_pid_exe(5) would show them. Lengths are kept in r, where
@@ -161,6 +236,38 @@ static inline_always void walk(struct path *p, struct record *r, u32 cut)
 	r->flags |= cut;
 }
 
+SEC("tp_btf/sched_process_fork")
+int on_fork(u64 *ctx)
+{
+	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	struct told h = {};
+
+	if (get(child, pid) != get(child, tgid))
+		return 0; // a thread
+	begin(&h, child, FORK);
+	h.parent = get(parent, tgid);
+	u32 *is_near = map_lookup(&near, &h.parent);
+	if (is_near)
+		map_update(&near, &h.pid, is_near, 0);
+	tell(&h, sizeof(h), !!is_near);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int on_exit(u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct told h = {};
+
+	struct signal_struct *process = get(task, signal);
+	if (get(process, live.counter))
+		return 0; // other threads go on
+	begin(&h, task, EXIT);
+	map_delete(&near, &h.pid);
+	tell(&h, sizeof(h), 0);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int on_exec(u64 *ctx)
 {
@@ -174,13 +281,10 @@ int on_exec(u64 *ctx)
 	struct fs_struct *fs = get(task, fs);
 	struct task_struct *parent = get(task, real_parent);
 
-	r->time = ktime();
-	r->start = get(task, start_boottime);
+	begin(&r->head, task, EXEC);
+	r->head.parent = get(parent, tgid);
 	r->arg_start = get(mm, arg_start);
-	r->pid = get(task, tgid);
-	r->ppid = get(parent, tgid);
 	r->uid = uid_gid();
-	r->lost = lost;
 	r->flags = 0;
 	r->length = 0;
 
@@ -206,7 +310,6 @@ int on_exec(u64 *ctx)
 	hide(n);
 	if (n > sizeof(r->text))
 		return 0;
-	if (ring_output(&ring, r, __builtin_offsetof(struct record, text) + n, NO_WAKEUP))
-		__sync_fetch_and_add(&lost, 1);
+	tell(r, __builtin_offsetof(struct record, text) + n, !!map_lookup(&near, &r->head.pid));
 	return 0;
 }

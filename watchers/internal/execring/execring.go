@@ -1,12 +1,13 @@
-// Package execring has the kernel say what each process executes at the moment
-// it does: a program of ours at the kernel's tracepoint puts file, folder and
-// arguments of every exec into a ring that the agent reads. So the command line
-// of a process is known that ends before anybody could look.
+// Package execring has the kernel say which processes begin and end, and what
+// each of them executes at the moment it does: programs of ours at the kernel's
+// tracepoints put that into a ring that the agent reads, in the order in which it
+// happened. So the command line of a process is known that ends before anybody
+// could look, and thousands of processes wake the agent once.
 //
-// It holds mechanism only. It needs a kernel of 5.8 or newer with BTF, and the
-// capabilities CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, which stands for both;
-// whether that is so is found out by trying. It knows nothing of who is who,
-// and wakes nobody: the proc connector tells of the same exec right after.
+// It holds mechanism only. It needs a kernel of 5.8 or newer with BTF, the
+// first namespace of PIDs, and the capabilities CAP_BPF and CAP_PERFMON, or
+// CAP_SYS_ADMIN, which stands for both; whether that is so is found out by
+// trying. It knows nothing of who is who.
 package execring
 
 import "errors"

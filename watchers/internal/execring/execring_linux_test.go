@@ -3,14 +3,17 @@
 package execring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"wormbell/watchers/internal/decode"
 )
@@ -39,8 +42,8 @@ func open(t *testing.T) *Ring {
 // drain returns what a ring holds of one process's execs.
 func drain(t *testing.T, r *Ring, pid int) (found []*decode.Exec, lost int) {
 	t.Helper()
-	lost, err := r.Drain(func(e *decode.Exec) {
-		if int(e.PID) == pid {
+	lost, err := r.Drain(func(_ *decode.Proc, e *decode.Exec) {
+		if e != nil && int(e.PID) == pid {
 			found = append(found, e)
 		}
 	})
@@ -82,7 +85,7 @@ func TestEveryExecOfAProcess(t *testing.T) {
 			t.Errorf("exec %d: %+v with %q", i, e, e.Args)
 		}
 	}
-	if got[0].Start != got[1].Start || got[0].Time >= got[1].Time || got[0].ArgStart == got[1].ArgStart {
+	if got[0].Start != got[1].Start || got[0].ArgStart == got[1].ArgStart {
 		t.Errorf("the two execs of one process: %+v, %+v", got[0], got[1])
 	}
 }
@@ -182,7 +185,10 @@ func TestAround(t *testing.T) {
 			if i%40 != 39 {
 				continue
 			}
-			lost, err := r.Drain(func(e *decode.Exec) {
+			lost, err := r.Drain(func(_ *decode.Proc, e *decode.Exec) {
+				if e == nil {
+					return
+				}
 				if args := strings.Split(string(e.Args), "\x00"); len(args) == 4 && args[2] == long {
 					seen++
 				}
@@ -201,15 +207,142 @@ func TestAround(t *testing.T) {
 		}
 	}
 	var got []*decode.Exec
-	lost, err := r.Drain(func(e *decode.Exec) { got = append(got, e) })
+	keep := func(_ *decode.Proc, e *decode.Exec) {
+		if e != nil {
+			got = append(got, e)
+		}
+	}
+	lost, err := r.Drain(keep)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := exec.Command("/bin/true").Run(); err != nil {
 		t.Fatal(err)
 	}
-	more, err := r.Drain(func(e *decode.Exec) { got = append(got, e) })
+	more, err := r.Drain(keep)
 	if lost += more; err != nil || lost == 0 || lost+len(got) < 201 {
 		t.Errorf("of 201 at least, %d were had and %d lost; %v", len(got), lost, err)
+	}
+}
+
+// TestOrder: forks, execs and exits come as they happened, threads are none of
+// them, and a process has ended when its last thread has.
+func TestOrder(t *testing.T) {
+	r := open(t)
+	cmd := exec.Command("/bin/sh", "-c", "/bin/true; (:) & wait; exec /bin/true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	shell := int32(cmd.Process.Pid)
+	var got []string
+	names, starts := map[int32]string{shell: "shell"}, map[int32]uint64{}
+	var last uint64
+	lost, err := r.Drain(func(p *decode.Proc, e *decode.Exec) {
+		if p.What == decode.ProcFork && p.TGID == shell && int(p.ParentTGID) != os.Getpid() {
+			t.Errorf("the shell's parent is %d", p.ParentTGID)
+		}
+		if p.What == decode.ProcFork && p.ParentTGID == shell {
+			names[p.TGID] = fmt.Sprint("child ", len(names))
+		}
+		name := names[p.TGID]
+		if name == "" {
+			return
+		}
+		if at, known := starts[p.TGID]; known && at != p.Start || p.Time < last {
+			t.Errorf("%s began at %d or %d; it is %d after %d", name, at, p.Start, p.Time, last)
+		}
+		starts[p.TGID], last = p.Start, p.Time
+		got = append(got, name+map[uint32]string{decode.ProcFork: " forked", decode.ProcExec: " executed", decode.ProcExit: " ended"}[p.What])
+	})
+	want := []string{"shell forked", "shell executed", "child 1 forked", "child 1 executed", "child 1 ended",
+		"child 2 forked", "child 2 ended", "shell executed", "shell ended"}
+	if err != nil || lost != 0 || !slices.Equal(got, want) {
+		t.Errorf("%q, want %q; %d lost, %v", got, want, lost, err)
+	}
+}
+
+// TestListen: what is near calls at once, what is not waits for more.
+func TestListen(t *testing.T) {
+	r := open(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	const batch = 30 * time.Second // nothing but a call is that fast
+	rounds, ended := make(chan map[int]bool, 1), make(chan error, 1)
+	go func() {
+		ended <- r.Listen(ctx, batch, func() error {
+			of := map[int]bool{}
+			_, err := r.Drain(func(p *decode.Proc, e *decode.Exec) { of[int(p.TGID)] = of[int(p.TGID)] || e != nil })
+			select {
+			case rounds <- of:
+			case <-ctx.Done():
+			}
+			return err
+		})
+	}()
+	<-rounds // the first round comes in any case
+	far := exec.Command("/bin/true")
+	if err := far.Run(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-rounds:
+		t.Skip("more has happened on this machine than there is room for") // an assertion of what does not happen
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := r.Near(os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	near := exec.Command("/bin/sh", "-c", "/bin/true & wait")
+	if err := near.Run(); err != nil {
+		t.Fatal(err)
+	}
+	all, deadline := map[int]bool{}, time.After(20*time.Second)
+	for !all[near.Process.Pid] || !all[far.Process.Pid] {
+		select {
+		case of := <-rounds:
+			for pid, executed := range of {
+				all[pid] = all[pid] || executed
+			}
+		case <-deadline:
+			t.Fatalf("it is not called: %v", all)
+		}
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	// What fills the ring calls as well.
+	if err := r.near.Delete(uint32(os.Getpid())); err != nil {
+		t.Fatal(err)
+	}
+	full, end := context.WithCancel(t.Context())
+	defer end()
+	go func() {
+		ended <- r.Listen(full, batch, func() error {
+			n := 0
+			_, err := r.Drain(func(_ *decode.Proc, e *decode.Exec) {
+				if e != nil && len(e.Args) > 7000 {
+					n++
+				}
+			})
+			if n > 20 {
+				end()
+			}
+			return err
+		})
+	}()
+	long := strings.Repeat("c", 8000)
+	count := 0
+	for ; count < 1000 && full.Err() == nil; count++ {
+		if err := exec.Command("/bin/true", long).Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if full.Err() == nil {
+		t.Errorf("it is not called while the ring fills up %d times", count/120)
+	}
+	end()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
 	}
 }
