@@ -37,6 +37,9 @@ const (
 	// manager is told to end it after three seconds of silence (WatchdogSec of
 	// wormbelld.service).
 	aliveEvery = 900 * time.Millisecond
+	// aliveWith is how much earlier it says so if a beat has just woken it, so
+	// that it need not wake up for that alone.
+	aliveWith = 200 * time.Millisecond
 	// stopTime is how long a child may take to end after SIGTERM.
 	stopTime = 5 * time.Second
 )
@@ -268,10 +271,15 @@ func (c Config) listen(beats *os.File, gone chan<- stalled) {
 	patience, verdict, last := starting, whySlow, time.Now()
 	late := false
 	var told time.Time // when the parent last said that it lives
+	woken := false     // by a beat
 	for {
 		end := last.Add(patience)
 		now := time.Now()
-		if !late && now.Before(end) && now.Sub(told) >= aliveEvery {
+		every := aliveEvery
+		if woken {
+			every -= aliveWith
+		}
+		if !late && now.Before(end) && now.Sub(told) >= every {
 			c.alive()
 			told = now
 		}
@@ -281,6 +289,7 @@ func (c Config) listen(beats *os.File, gone chan<- stalled) {
 			beats.SetReadDeadline(earlier(end, told.Add(aliveEvery)))
 		}
 		n, err := beats.Read(buf)
+		woken = err == nil
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end):
 			continue
