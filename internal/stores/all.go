@@ -37,8 +37,8 @@ var All = []Store{
 		"~/Library/Application Support/Code/User/globalStorage/state.vscdb", "~/Library/Application Support/Cursor/User/globalStorage/state.vscdb",
 		"~/AppData/Roaming/Code/User/globalStorage/state.vscdb", "~/AppData/Roaming/Cursor/User/globalStorage/state.vscdb"},
 		Readers: []string{"code", "cursor", "windsurf", "Code Helper", "Code.exe", "Cursor.exe"}},
-	// Folders whose names begin with a dot are no projects.
-	{ID: "env", Kind: "secrets of projects", Alone: true, Search: true, Paths: []string{"~/.env", "~/.env.*", "~/[^.]*/.env", "~/[^.]*/.env.*", "~/[^.]*/[^.]*/.env", "~/[^.]*/[^.]*/.env.*",
+	// Folders whose names begin with a dot are no projects. In the home itself only known names: decoys lie there beside them.
+	{ID: "env", Kind: "secrets of projects", Alone: true, Search: true, Paths: []string{"~/.env", "~/.env.local", "~/.env.development", "~/.env.production", "~/.env.staging", "~/[^.]*/.env", "~/[^.]*/.env.*", "~/[^.]*/[^.]*/.env", "~/[^.]*/[^.]*/.env.*",
 		"~/[^.]*/[^.]*/[^.]*/.env", "~/[^.]*/[^.]*/[^.]*/.env.*", "~/[^.]*/[^.]*/[^.]*/[^.]*/.env", "~/[^.]*/[^.]*/[^.]*/[^.]*/.env.*",
 		"~/[^.]*/[^.]*/[^.]*/[^.]*/[^.]*/.env", "~/[^.]*/[^.]*/[^.]*/[^.]*/[^.]*/.env.*"},
 		But:     []string{".example", ".sample", ".template", ".tmpl", ".dist", ".defaults", ".schema", ".vault", ".ts", ".md", ".swp", "~"},

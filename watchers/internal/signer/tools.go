@@ -153,10 +153,15 @@ const toolsMax = 500
 // toolOf returns the tool that a resolved path belongs to, enrolling it if it
 // is one that came later; nil for none.
 func (s *Signer) toolOf(name string) *tool {
-	if t := s.packageTool(name); t != nil {
-		return t
-	}
+	// The npm of a version manager is that tool's, not a package that somebody
+	// installed into it.
 	dir, label, allow := s.place(name)
+	rel := strings.TrimPrefix(name[len(dir):], "/")
+	if dir == "" || !allow(rel) && !allow(rel+"/x.js") {
+		if t := s.packageTool(name); t != nil {
+			return t
+		}
+	}
 	if dir == "" {
 		return nil
 	}
