@@ -296,15 +296,27 @@ func (t *table) count(r *run) {
 	also := t.work.of(t.doingOf(r), r.life)
 	if n.ended {
 		t.quiet.once(t.wallStart(n), t.now())
-		also.once(t.wallStart(n), t.now())
+		also.once(t.began(r), t.now())
 		return
 	}
 	n.loud = true
 	t.quiet.more(t.wallStart(n))
 	if n.counted == nil {
 		n.counted = also
-		also.more(t.wallStart(n))
+		also.more(t.began(r))
 	}
+}
+
+// began is when r began, as exactly as it is known: a package manager goes on to
+// write until it starts a script.
+func (t *table) began(r *run) time.Time {
+	at := t.wallStart(r.node)
+	for a := r; a != nil; a = a.parent { // nothing begins before what started it
+		if a.at.After(at) {
+			at = a.at
+		}
+	}
+	return at
 }
 
 // wallStart is when a process started by the clock on the wall as it is now,

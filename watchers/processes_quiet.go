@@ -13,8 +13,9 @@ type quiet struct {
 	mu    sync.Mutex // guards the rest
 	since time.Time  // before this we cannot tell
 	alive int
-	from  time.Time // while alive > 0: since when
-	spans []span    // ended, oldest first
+	from  time.Time     // while alive > 0: since when
+	spans []span        // ended, oldest first
+	merge time.Duration // spans closer than this are one
 }
 
 type span struct{ from, to time.Time }
@@ -24,9 +25,12 @@ type span struct{ from, to time.Time }
 const (
 	spansMax  = 256
 	spanSlack = 50 * time.Millisecond
+	// stampSlack is how long before the change a file's time may lie: a tick of the
+	// slowest kernels and some.
+	stampSlack = 12 * time.Millisecond
 )
 
-func newQuiet(now time.Time) *quiet { return &quiet{since: now} }
+func newQuiet(now time.Time) *quiet { return &quiet{since: now, merge: time.Second} }
 
 // more says that a process of a dependency's script is there, since from.
 func (q *quiet) more(from time.Time) {
@@ -61,7 +65,7 @@ func (q *quiet) once(from, to time.Time) {
 }
 
 func (q *quiet) add(s span) {
-	if n := len(q.spans); n > 0 && s.from.Sub(q.spans[n-1].to) < time.Second {
+	if n := len(q.spans); n > 0 && s.from.Sub(q.spans[n-1].to) < q.merge {
 		if s.to.After(q.spans[n-1].to) {
 			q.spans[n-1].to = s.to
 		}

@@ -78,6 +78,7 @@ type run struct {
 	foreground bool
 
 	forked    bool         // not executed: the image is the parent's
+	at        time.Time    // when it was executed; zero if that is not known
 	pending   bool         // executed, and /proc not read yet
 	said      *decode.Exec // what the kernel said of the exec, while pending; nil if it did not
 	settled   bool         // the next lines are decided
@@ -155,7 +156,7 @@ type table struct {
 	unread     int       // those among them that were gone before they could be read, and nobody was told of yet
 	unreadTold time.Time // when somebody was told last
 	stalled    int       // those among them that somebody kept us from reading, and nobody was told of yet
-	died       time.Time // when the process ended whose end is taken in; zero if that is not known
+	told       time.Time // when that happened which is taken in; zero if that is not known
 	lastPid    int
 	fullScan   time.Duration // when the last full scan was
 	execScan   time.Duration // when old processes were last checked for an exec
@@ -174,16 +175,24 @@ func (t *table) apply(p *decode.Proc, said *decode.Exec) {
 			t.forkTold(p)
 		}
 	case decode.ProcExec:
+		t.told = t.wall(p)
 		t.exec(int(p.TGID), said)
 	case decode.ProcExit:
 		if p.PID == p.TGID {
-			if ago := procs.Monotonic() - time.Duration(p.Time); p.Time > 0 && ago >= 0 && ago < time.Minute {
-				t.died = t.now().Add(-ago)
-			}
+			t.told = t.wall(p)
 			t.exit(p)
-			t.died = time.Time{}
 		}
 	}
+	t.told = time.Time{}
+}
+
+// wall is when something happened that the kernel tells of, by the clock on the
+// wall as it is now; zero if that is not known.
+func (t *table) wall(p *decode.Proc) time.Time {
+	if ago := procs.Monotonic() - time.Duration(p.Time); p.Time > 0 && ago >= 0 && ago < time.Minute {
+		return t.now().Add(-ago)
+	}
+	return time.Time{}
 }
 
 // forkTold takes in a fork. When the process began is told exactly, or must be
@@ -268,7 +277,7 @@ func (t *table) exec(pid int, said *decode.Exec) {
 // execed gives a process a new run whose command line is still to be read.
 func (t *table) execed(n *node, said *decode.Exec) {
 	was := n.run
-	n.run = &run{node: n, parent: was.parent, prev: was, depth: was.depth, img: &image{}, pending: true, said: said,
+	n.run = &run{node: n, parent: was.parent, prev: was, depth: was.depth, img: &image{}, pending: true, said: said, at: t.told,
 		uid: was.uid, tty: was.tty, leader: was.leader, foreground: was.foreground}
 	if said != nil {
 		n.run.uid = int(said.UID)
@@ -320,7 +329,7 @@ func (t *table) checkLimbo() {
 
 func (t *table) end(n *node) {
 	n.ended, n.limbo, n.endedAt = true, false, t.uptime()
-	at := t.died
+	at := t.told
 	if at.IsZero() {
 		at = t.now()
 	}

@@ -39,14 +39,18 @@ const (
 )
 
 func newWork(now time.Time) *work {
-	w := &work{since: now, ignore: newQuiet(now)}
+	w := &work{since: now, ignore: exactly(now)}
 	w.stray = w.doing()
 	return w
 }
 
 func (w *work) doing() *doing {
-	return &doing{newQuiet(w.since), newQuiet(w.since), map[string]*quiet{}}
+	return &doing{exactly(w.since), exactly(w.since), map[string]*quiet{}}
 }
+
+// exactly is [newQuiet] for spans that stay apart: between two scripts a package
+// manager writes, and makes the programs of packages executable.
+func exactly(now time.Time) *quiet { return &quiet{since: now} }
 
 // begin returns what a package manager will do.
 func (w *work) begin() *doing {
@@ -89,7 +93,7 @@ func (w *work) of(d *doing, l *life) *quiet {
 	defer w.mu.Unlock()
 	q := d.own[l.folder]
 	if q == nil && len(d.own) < ownMax {
-		q = newQuiet(w.since)
+		q = exactly(w.since)
 		d.own[l.folder] = q
 	}
 	if q == nil {
@@ -144,14 +148,16 @@ func (w *work) quietBut(folder string, from, to time.Time) bool {
 func (q *quiet) free(from, to time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return !from.Before(q.since) && !q.overlaps(from, to.Add(spanSlack))
+	return !from.Before(q.since) && !q.overlaps(from, to.Add(stampSlack))
 }
 
-// covers reports whether somebody was alive at any time between two.
+// covers reports whether somebody was alive at any time between two, which are times
+// at which a file changed. What begins a moment later is not taken for at work: it
+// would cover what a script did just before.
 func (q *quiet) covers(from, to time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.overlaps(from, to.Add(spanSlack))
+	return q.overlaps(from, to)
 }
 
 // overlaps is the same for callers that hold q.mu.
@@ -179,11 +185,11 @@ func (t *table) doubt(r *run) {
 	}
 	q := t.doingOf(r).scripts
 	if n.ended {
-		q.once(t.wallStart(n), t.now().Add(n.endedAt-t.uptime()))
+		q.once(t.began(r), t.now().Add(n.endedAt-t.uptime()))
 		return
 	}
 	n.counted = q
-	q.more(t.wallStart(n))
+	q.more(t.began(r))
 }
 
 // doingOf returns what r is part of: what the topmost package manager at or above

@@ -220,7 +220,7 @@ func (r reader) is(who Who) bool {
 	case ReaderAtPlace:
 		return !ancestry.LoadsCode(p) && slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.Contains(code(p), place) }) && r.t.inHome(code(p))
 	case NativeReader:
-		return native && named && (r.t.inHome(p.Exe) && !strings.Contains(p.Exe, "/node_modules/") || r.t.sandboxed(p))
+		return native && named && !strings.Contains(p.Exe, "/node_modules/") && (r.t.inHome(p.Exe) || r.t.sandboxed(p))
 	case AnySigned:
 		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p)
 	case TypedProgram:
