@@ -25,9 +25,6 @@ type span struct{ from, to time.Time }
 const (
 	spansMax  = 256
 	spanSlack = 50 * time.Millisecond
-	// stampSlack is how long before the change a file's time may lie: a tick of the
-	// slowest kernels and some.
-	stampSlack = 12 * time.Millisecond
 )
 
 func newQuiet(now time.Time) *quiet { return &quiet{since: now, merge: time.Second} }

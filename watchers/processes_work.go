@@ -10,6 +10,7 @@ import (
 	"wormbell"
 	"wormbell/internal/ancestry"
 	"wormbell/internal/publish"
+	"wormbell/watchers/internal/procs"
 	"wormbell/watchers/internal/signer"
 )
 
@@ -18,15 +19,17 @@ import (
 // scripts of dependencies were alive that it had started. It is safe for
 // concurrent use.
 type work struct {
-	mu     sync.Mutex // guards the rest
-	since  time.Time  // before this we cannot tell
-	begun  []*doing   // oldest first
-	stray  *doing     // scripts of which it is not known who started them
-	ignore *quiet     // what npx runs: of no account here
+	stamp  time.Duration // how long before a change the file's time may lie
+	mu     sync.Mutex    // guards the rest
+	since  time.Time     // before this we cannot tell
+	begun  []*doing      // oldest first
+	stray  *doing        // scripts of which it is not known who started them
+	ignore *quiet        // what npx runs: of no account here
 }
 
 // doing is what one package manager does that no other has started.
 type doing struct {
+	stamp    time.Duration     // the work's
 	installs *quiet            // itself and those it starts, not scripts
 	scripts  *quiet            // of all packages but those of own
 	own      map[string]*quiet // of packages that may change their own folder, by that
@@ -39,13 +42,13 @@ const (
 )
 
 func newWork(now time.Time) *work {
-	w := &work{since: now, ignore: exactly(now)}
+	w := &work{stamp: procs.Tick() + time.Millisecond, since: now, ignore: exactly(now)}
 	w.stray = w.doing()
 	return w
 }
 
 func (w *work) doing() *doing {
-	return &doing{exactly(w.since), exactly(w.since), map[string]*quiet{}}
+	return &doing{w.stamp, exactly(w.since), exactly(w.since), map[string]*quiet{}}
 }
 
 // exactly is [newQuiet] for spans that stay apart: between two scripts a package
@@ -106,11 +109,11 @@ func (w *work) of(d *doing, l *life) *quiet {
 // those of the package in a folder. w.mu is held.
 func (d *doing) free(folder string, from, to time.Time) bool {
 	for f, q := range d.own {
-		if f != folder && !q.free(from, to) {
+		if f != folder && !q.free(from, to.Add(d.stamp)) {
 			return false
 		}
 	}
-	return d.scripts.free(from, to)
+	return d.scripts.free(from, to.Add(d.stamp))
 }
 
 // installed reports whether a package manager was at work at any time between two.
@@ -148,7 +151,7 @@ func (w *work) quietBut(folder string, from, to time.Time) bool {
 func (q *quiet) free(from, to time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return !from.Before(q.since) && !q.overlaps(from, to.Add(stampSlack))
+	return !from.Before(q.since) && !q.overlaps(from, to)
 }
 
 // covers reports whether somebody was alive at any time between two, which are times

@@ -159,6 +159,16 @@ func Uptime() time.Duration { return clock(unix.CLOCK_BOOTTIME) }
 // Monotonic is the clock of Proc.Time: it stands still while the machine is suspended.
 func Monotonic() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
 
+// Tick is how exact the times of files are: the kernel stamps them with the time of
+// its last tick (clock_getres(2), CLOCK_REALTIME_COARSE); 10 ms if that is not known.
+func Tick() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_REALTIME_COARSE, &ts); err != nil {
+		return 10 * time.Millisecond
+	}
+	return time.Duration(ts.Nano())
+}
+
 func clock(id int32) time.Duration {
 	var ts unix.Timespec
 	// Raw, because it never waits: to be told of a call that may is more work for

@@ -68,3 +68,6 @@ func (*Conn) Listen(context.Context, func() error) error { return ErrUnsupported
 
 // Close does nothing.
 func (*Conn) Close() error { return nil }
+
+// Tick is how exact the times of files may be.
+func Tick() time.Duration { return 10 * time.Millisecond }
