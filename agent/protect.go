@@ -82,9 +82,10 @@ func (p *protector) refuses(e wormbell.Event) bool {
 		defer p.judging.Unlock()
 		return p.judge.Suspect(q)
 	})
+	usual := p.trust.Usual(e)
 	p.judging.Lock()
 	defer p.judging.Unlock()
-	return p.judge.Refuses(e, vouched)
+	return p.judge.Refuses(e, vouched, usual)
 }
 
 // stop implements [watchers.Protect].Stop: it stops the tree of the reader.

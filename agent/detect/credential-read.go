@@ -73,7 +73,7 @@ since it was allowed.`,
 				summary += "; " + doubt
 			}
 			f := wormbell.Finding{Subject: e.Path, Summary: summary}
-			if store.ID == "env" && s.engine.trust.ownProject(ancestry.Dependency(e.Process), e.Path) {
+			if s.engine.trust.Usual(e) {
 				f.Severity = wormbell.Low
 			}
 			s.Report(f)

@@ -32,9 +32,10 @@ func (j *Judge) Suspect(p *wormbell.Process) bool { return j.suspects.above(p) }
 
 // Refuses reports whether the read e is to be refused; vouched says that a row
 // covers it ([Trust.Vouched] with Suspect, which may wait for a disk and so is
-// not asked from here). Whom nobody knows, and what hosts a person's work, is
+// not asked from here), usual that it is as often harmless ([Trust.Usual]): then
+// it counts in a sweep and is not refused by itself. Whom nobody knows, and what hosts a person's work, is
 // never refused.
-func (j *Judge) Refuses(e wormbell.Event, vouched bool) bool {
+func (j *Judge) Refuses(e wormbell.Event, vouched, usual bool) bool {
 	p, store := e.Process, stores.Of(e.Path)
 	if p == nil || unseen(p) || p.Package == nil && ancestry.Boundary(p) {
 		return false
@@ -47,7 +48,7 @@ func (j *Judge) Refuses(e wormbell.Event, vouched bool) bool {
 		return false
 	}
 	j.suspects.add(p)
-	return j.sweeps(e, store.Kind) || script
+	return j.sweeps(e, store.Kind) || script && !usual
 }
 
 // sweeps notes e and reports whether its tree has opened enough kinds of

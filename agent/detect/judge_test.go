@@ -26,6 +26,9 @@ func TestJudge(t *testing.T) {
 33 < 10 [] tty=pts/0 cwd=~/app /usr/bin/node ~/app/one.js
 40 < 1 [] /home/me/x/wormbell respond
 41 < 1 [] /opt/gone
+50 < 10 [deb:npm] tty=pts/0 fg cwd=~/app /usr/bin/node /usr/bin/npm i
+51 < 50 [deb:dash] cwd=~/app/node_modules/sets-up pkg=sets-up@1.0.0:postinstall /bin/sh -c "node x.js"
+52 < 51 [] pkg=sets-up@1.0.0:postinstall /usr/bin/node x.js
 -- events --
 0s file.read 16 ~/.npmrc
 0s file.read 20 ~/.npmrc
@@ -45,6 +48,8 @@ func TestJudge(t *testing.T) {
 6s file.read 30 ~/.npmrc
 7s file.read 31 ~/.git-credentials
 20m file.read 30 ~/.npmrc
+21m file.read 52 ~/app/.env
+21m file.read 52 ~/other/.env
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -52,14 +57,15 @@ func TestJudge(t *testing.T) {
 	want := []bool{false, false, true, true, true, true, false,
 		false, false, false, false, false, false, false, // two kinds; a person; another
 		true, true, true,
-		false} // long after it
+		false,       // long after it
+		false, true} // of the project that it is installed into; of another
 	trust, judge := detect.NewTrust(), detect.NewJudge()
 	if len(s.Events) != len(want) {
 		t.Fatalf("%d events", len(s.Events))
 	}
 	for i, e := range s.Events {
 		_, vouched := trust.Vouched(e, judge.Suspect)
-		if got := judge.Refuses(e, vouched); got != want[i] {
+		if got := judge.Refuses(e, vouched, trust.Usual(e)); got != want[i] {
 			t.Errorf("%d: %s of %s by %v: refused %v", i, e.Kind, e.Path, e.Process, got)
 		}
 	}
@@ -75,7 +81,7 @@ func TestJudgeAnnounced(t *testing.T) {
 	}
 	for range 2 {
 		for _, f := range files {
-			if judge.Refuses(wormbell.Event{Time: scene.Begin, Kind: wormbell.FileRead, User: "1000", Process: p, Path: f}, false) {
+			if judge.Refuses(wormbell.Event{Time: scene.Begin, Kind: wormbell.FileRead, User: "1000", Process: p, Path: f}, false, false) {
 				t.Errorf("%s was refused", f)
 			}
 		}
@@ -83,7 +89,7 @@ func TestJudgeAnnounced(t *testing.T) {
 	judge.Observe(wormbell.Event{Time: scene.Begin, Kind: wormbell.ProcessExit, Process: p})
 	refused := false
 	for _, f := range files {
-		refused = judge.Refuses(wormbell.Event{Time: scene.Begin, Kind: wormbell.FileRead, User: "1000", Process: p, Path: f}, false)
+		refused = judge.Refuses(wormbell.Event{Time: scene.Begin, Kind: wormbell.FileRead, User: "1000", Process: p, Path: f}, false, false)
 	}
 	if !refused {
 		t.Error("a sweep that nobody announced was not refused")

@@ -7,6 +7,7 @@ import (
 
 	"wormbell"
 	"wormbell/internal/ancestry"
+	"wormbell/internal/stores"
 )
 
 // These say where programs come from that are nobody's on this system and yet
@@ -74,6 +75,14 @@ func (r reader) prompt() bool {
 		return ancestry.Interpreter(p) && strings.HasPrefix(path.Base(p.Exe), "py") && p.TTY != "" && !p.Foreign
 	}
 	return false
+}
+
+// Usual reports whether the read e, which no row covers, is one that packages do
+// to set themselves up: a dependency's script reads the .env of the project that
+// it is installed into.
+func (t *Trust) Usual(e wormbell.Event) bool {
+	store := stores.Of(e.Path)
+	return store != nil && store.ID == "env" && t.ownProject(ancestry.Dependency(e.Process), e.Path)
 }
 
 // ownProject reports whether the file at p, with ~, lies in the project for
