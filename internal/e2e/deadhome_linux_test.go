@@ -101,7 +101,7 @@ func TestDeadHome(t *testing.T) {
 	within(revive)
 	wait := func(what string, ok func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(200 * time.Millisecond) {
+		for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(200 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: it did not come about; %q", what, m.status().Problems)
 			}
