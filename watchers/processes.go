@@ -14,8 +14,8 @@ import (
 )
 
 // processesWatcher tells of every program that is started and of every one
-// that ends. It feeds the lineage, and on Linux costs next to nothing where
-// the kernel tells of them: one message and eight reads of /proc an exec.
+// that ends. It feeds the lineage. On Linux eBPF tells of them, many at a time,
+// and /proc is read only of what lives longer than that: see decision 7.
 var processesWatcher = Watcher{
 	Name:  "processes",
 	Kinds: []wormbell.Kind{wormbell.ProcessStart, wormbell.ProcessExit},
