@@ -61,6 +61,7 @@ type Finding struct {
 	Process  *Process  `json:"-"`                  // the process the claim is about; its tree is the incident. May be nil
 	Evidence []Event   `json:"evidence"`           // oldest first; the alert keeps the first 5 and the last 15
 	Time     time.Time `json:"-"`                  // when it was made: the time of the event that led to it
+	Gathered bool      `json:"-"`                  // of severity low, and usual: one alert has a day's findings of this sort
 	Again    bool      `json:"-"`                  // it was made before and is not made anew: Evidence is what is to be added to it
 }
 

@@ -17,7 +17,7 @@ import (
 // between two versions is what must be written.
 type incident struct {
 	head     wormbell.Alert // everything but Findings
-	key      string         // of an incident without a process; "" otherwise
+	key      string         // of an incident without a process, or that gathers; "" otherwise
 	findings []*finding
 	members  map[procKey]role
 	aliases  []string // IDs of alerts merged into this one
@@ -125,8 +125,11 @@ func newClaim(f wormbell.Finding, d Meta, now time.Time) claim {
 		}
 	}
 	delete(c.procs, procKey{}) // processes nothing is known of
-	if f.Process == nil || keyOf(f.Process) == (procKey{}) {
+	switch {
+	case f.Process == nil || keyOf(f.Process) == (procKey{}):
 		c.key = c.Detector + "\x00" + c.Subject
+	case f.Gathered && c.Severity <= wormbell.Low:
+		c.key = gatheredKey
 	}
 	return c
 }

@@ -16,7 +16,8 @@ var errClosed = errors.New("the alert store is closed")
 // Record takes in one finding and returns the alert it is now part of. It joins
 // the open or muted incident of the same user that its process tree belongs to,
 // if that tree lives or its last finding is no more than ten minutes old; links
-// several such incidents to the oldest; or begins a new one. When Record
+// several such incidents to the oldest; or begins a new one. A gathered finding
+// whose tree has no alert joins that of the day, see gather.go. When Record
 // returns the alert is on disk, or, if the disk cannot be written, in memory
 // with [Store.Problems] saying so. The error is not nil only after Close.
 func (s *Store) Record(f wormbell.Finding, d Meta) (wormbell.Alert, error) {
@@ -28,13 +29,19 @@ func (s *Store) Record(f wormbell.Finding, d Meta) (wormbell.Alert, error) {
 	}
 	var inc *incident
 	merged := map[string]string{}
-	home := s.candidates(c)
+	gather, home := parted(s.candidates(c))
+	if len(home) == 0 && c.key == gatheredKey {
+		home = s.gathering(c)
+	}
 	if len(home) == 0 {
 		if s.crowded(c.user) {
 			home = s.overflow(&c)
 		}
 		if len(home) == 0 {
 			inc = begin(c, s.freshID())
+			if c.key != gatheredKey {
+				inc = s.known(inc, c, gather)
+			}
 			if until, _ := s.Paused(c.user); !until.IsZero() {
 				inc.act(wormbell.Action{Time: c.Time, By: "agent", What: "paused", Outcome: "it came up while notifications were paused"})
 			}
@@ -69,7 +76,8 @@ func (s *Store) Extend(f wormbell.Finding) error {
 	if s.closed {
 		return errClosed
 	}
-	for _, h := range s.candidates(c) {
+	_, others := parted(s.candidates(c)) // a gathered finding is followed nowhere
+	for _, h := range others {
 		full, err := s.full(h)
 		if err != nil {
 			s.cfg.Log.Warn("cannot read evidence", "alert", h.head.ID, "err", err)

@@ -2,6 +2,8 @@ package detect
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"wormbell"
@@ -22,7 +24,8 @@ Fires when a guarded credential file is opened for reading by a process that no 
 anything below the install script of a dependency, and scripts that nobody vouches for.
 
 Low, so listed and not notified, and once a day at the most, for a release tool (lerna, semantic-release, release-it, np …) that reads npm's file itself, if
-the tool's package is as a package manager left it: such tools do so at every release, and load some hundred packages while they do.
+the tool's package is as a package manager left it: such tools do so at every release, and load some hundred packages while they do. One alert has a
+day's release tools, each with its read; what else one of them does is an alert of its own, which tells of that read, too.
 
 Quiet for the programs that a credential belongs to (npm for ~/.npmrc, at any depth; git, gh, aws …), for what a person opens at a
 terminal or in an editor, for backups, for what the user has allowed, and for the files that Wormbell's own program announced to read for a
@@ -43,7 +46,7 @@ since it was allowed.`,
 		"root, on NFS and on FUSE. Which dependency read it, once its code runs within the project's own process (`node server.js`): then the project is named.",
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
-		released := NewRecent[readKey](24*time.Hour, 500)
+		released := NewRecent[releaseKey](24*time.Hour, 500)
 		return func(e wormbell.Event, s *Scope) {
 			store := stores.Of(e.Path)
 			if store == nil || e.Decoy || e.Process == nil {
@@ -53,10 +56,12 @@ since it was allowed.`,
 				return
 			}
 			if s.engine.trust.toolOwn(e, s.engine.Suspect) {
-				key := readKey{path: e.Path, script: e.Process.Tool}
-				if !released.Has(key, e.Time) {
+				key := releaseKey{e.User, e.Path, e.Demo}
+				before := released.Of(key, e.Time)
+				if same := func(o wormbell.Event) bool { return o.Process.Tool == e.Process.Tool }; !slices.ContainsFunc(before, same) {
 					released.Add(key, e)
-					s.Report(wormbell.Finding{Subject: e.Path, Severity: wormbell.Low, Summary: fmt.Sprintf("%s, a release tool, read your %s (%s)", s.who(e.Process), store.Kind, e.Path)})
+					s.Report(wormbell.Finding{Subject: e.Path, Severity: wormbell.Low, Gathered: true,
+						Summary: fmt.Sprintf("%s, a release tool, read your %s (%s)", s.who(e.Process), store.Kind, e.Path) + alsoReleased(before)})
 				}
 				return
 			}
@@ -98,6 +103,39 @@ type readKey struct {
 	path        string
 	exe, script string
 	protect     string
+}
+
+// releaseKey is a user's file that release tools read. Labels of tools are below
+// the home, so those of two users look alike.
+type releaseKey struct {
+	user, path string
+	demo       bool
+}
+
+// alsoReleased is how the summary ends of a release tool's read that others came
+// before, each once: one alert has them all.
+func alsoReleased(before []wormbell.Event) string {
+	const most = 5 // are named
+	var names []string
+	for _, e := range before {
+		where, name, _ := strings.Cut(strings.TrimPrefix(e.Process.Tool, "tool:"), "/node_modules/")
+		if i := strings.LastIndex(name, "/node_modules/"); i >= 0 {
+			name = name[i+len("/node_modules/"):]
+		}
+		names = append(names, name+" in "+where)
+	}
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n > most:
+		names = append(names[:most:most], fmt.Sprintf("%d more", n-most))
+	}
+	last := len(names) - 1
+	list := names[last]
+	if last > 0 {
+		list = strings.Join(names[:last], ", ") + " and " + list
+	}
+	return "; so did " + list + ", less than a day before"
 }
 
 // letGo is how a summary ends of a read that should have been denied and was not.

@@ -24,7 +24,8 @@ var privateFlagRemoved = Detector{
 Fires when the "private" field of a package.json was true, as npm reads it, and is now false or gone. High when a script did it; critical, a
 second time, when the same process tree runs a publish within ten minutes; medium when the system cannot tell who did it.
 
-Low, so listed but not shown, when a person did it in an editor or with npm pkg delete private, or git brought it. Quiet when the flag was
+Low, so listed but not shown, in one alert with what else of a day is low and usual, when a person did it in an editor or with npm pkg delete
+private, or git brought it. Quiet when the flag was
 not there before, and when the file goes away.`,
 	Blind: `
 A project whose manifest was not known before, and a manifest whose writer keeps it open: it is looked at once it is closed.`,
@@ -96,7 +97,7 @@ func (w *privateWatch) change(e wormbell.Event, s *Scope) {
 			w.byTree.Add(key.root, e)
 		}
 		if s.byHand(e.Process) {
-			f.Severity = wormbell.Low
+			f.Severity, f.Gathered = wormbell.Low, true
 		}
 	}
 	s.Report(f)

@@ -29,7 +29,7 @@ A command in a shell's history counts if the shell that wrote it is below such a
 
 Of what only the person's own programs ask for (trufflehog, gh, git, npm, keychains, wormbell), a script is told of as well that nobody vouches
 for, in node or bun, also if it came with npx: low, so listed but not shown, below a person's shell or an IDE, as release tools ask gh for
-its token; high if nobody is above.
+its token, and in one alert with what else of a day is low and usual; high if nobody is above.
 
 Quiet for what a person types, for a person's shell scripts, for helpers that git or docker start for themselves, and for whatever tools vouched
 for start: a terraform that asks aws.`,
@@ -117,7 +117,7 @@ func (w *wormCommands) check(e wormbell.Event, s *Scope) {
 		return
 	}
 	w.reported.Add(key, e)
-	s.Report(wormbell.Finding{Subject: found, Severity: r.severity, Summary: fmt.Sprintf("%s ran what worms use: %s", s.whose(p), found)})
+	s.Report(wormbell.Finding{Subject: found, Severity: r.severity, Gathered: r.severity == wormbell.Low, Summary: fmt.Sprintf("%s ran what worms use: %s", s.whose(p), found)})
 }
 
 // inLine returns the tool that a shell's line runs; "" for none.
