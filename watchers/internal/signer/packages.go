@@ -36,6 +36,7 @@ var clients = map[string]bool{
 	"@changesets/cli":       false,
 	"@semantic-release/npm": false,
 	"auto":                  false,
+	"create-next-app":       false, // asks the registry for its newest version, with the token for it
 	"lerna":                 false,
 	"np":                    false,
 	"npm-check-updates":     false,
