@@ -6,10 +6,15 @@ const refuses = `set -e
 export HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9 NO_PROXY=127.0.0.1,localhost
 `
 
+// lock has another day that is had at the same time wait: what is installed into
+// the folder that stays is installed once.
+const lock = `set -e
+exec 9>$CACHE/lock; flock 9`
+
 // codeServer installs VS Code's server into the folder that stays, and from there
 // into the home. Its own script would download a program from elsewhere, so what it
 // does is done here; ripgrep, which finds files, is left out.
-const codeServer = `set -e
+const codeServer = lock + `
 dir=$CACHE/code-server-4.99.4
 if ! test -f $dir/installed; then
   rm -rf $dir; mkdir -p $dir; cd $dir; echo '{}' >package.json
@@ -22,13 +27,15 @@ if ! test -f $dir/installed; then
   (cd node_modules/code-server/lib/vscode && npm rebuild node-pty @vscode/spdlog native-watchdog @parcel/watcher)
   touch installed
 fi
+exec 9>&-
 mkdir -p ~/.local/lib; cp -a $dir ~/.local/lib/code-server`
 
 // kept installs a package into the folder that stays, and from there into the
 // home as ~/.tools-NAME.
 func kept(name, pkg string) string {
-	return `set -e
+	return lock + `
 test -f $CACHE/` + name + `/installed || (rm -rf $CACHE/` + name + `; npm install -g --no-fund --no-audit --registry $UPSTREAM --prefix $CACHE/` + name + ` ` + pkg + `; touch $CACHE/` + name + `/installed)
+exec 9>&-
 cp -a $CACHE/` + name + ` ~/.tools-` + name
 }
 

@@ -11,8 +11,14 @@ import (
 //go:embed most-used.txt
 var mostUsed string
 
-// most is it as words of a command line.
+// most is it as words of a command line. A few versions are named: of what brings
+// a program for each system, a copy of the registry may lack the newest for some,
+// and yarn wants them all.
 var most = strings.Join(strings.Fields(mostUsed), " ")
+
+// agreed is a project in which also what comes along is of such versions.
+const agreed = `{"name":"app","version":"1.0.0","private":true,"resolutions":{"rollup":"4.50.0","next":"15.5.4","@swc/core":"1.13.5","unrs-resolver":"1.11.1",` +
+	`"lightningcss":"1.30.1","@tailwindcss/oxide":"4.1.13","esbuild":"0.25.9","@parcel/watcher":"2.5.1"}}` + "\n"
 
 // installs are the most used packages and what they bring along, by every
 // client, with their scripts run. Each client is one that a person installed for
@@ -28,14 +34,14 @@ npm install -g --registry $UPSTREAM --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tool
 export npm_config_store_dir=$CACHE/pnpm/store npm_config_cache_dir=$CACHE/pnpm/cache
 pnpm add --config.dangerouslyAllowAllBuilds=true ` + most + `
 test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path`},
-	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": project("")}, types: `set -e
+	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": agreed}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
 export YARN_CACHE_FOLDER=$CACHE/yarn
-yarn add --non-interactive --ignore-engines ` + most + `
+yarn add --mutex file:$CACHE/yarn.mutex --non-interactive --ignore-engines ` + most + `
 test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null`},
 	{name: "most-yarn-berry", net: true, files: map[string]string{
 		".yarnrc.yml": "npmRegistryServer: \"$UPSTREAM\"\nenableTelemetry: false\nenableScripts: true\nnodeLinker: node-modules\n", ".npmrc": upstream,
-		"package.json": project("") + "", "yarn.lock": ""}, types: `set -e
+		"package.json": agreed, "yarn.lock": ""}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH; export YARN_GLOBAL_FOLDER=$CACHE/berry
 yarn add ` + most + `
 test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version`},
@@ -74,6 +80,7 @@ npx --yes @nestjs/cli@11 new api -p npm --skip-git --strict </dev/null
 cd api; npm run build; npm test; ls dist/main.js`},
 	{name: "project-qs", net: true, needs: []string{"tar"}, files: map[string]string{".npmrc": upstream}, types: `set -e
 npm pack qs@6.13.0; tar xzf qs-6.13.0.tgz; cd package; cp ../.npmrc .
+npm pkg delete devDependencies.evalmd # brings along a package from a git server
 npm install --force; npx tape 'test/**/*.js' >tap.log; tail -3 tap.log`},
 	{name: "project-svelte", net: true, types: `set -e
 export npm_config_registry=$UPSTREAM

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"wormbell"
 )
 
 // build builds the agent into a folder.
@@ -30,7 +32,7 @@ func build(t *testing.T) string {
 func TestDay(t *testing.T) {
 	d, err := live(t.Context(), options{offline: true, short: true, cache: t.TempDir(), bin: build(t), chores: chores}, 7)
 	var b strings.Builder
-	d.tell(&b)
+	d.tell(&b, false)
 	if err != nil || !d.clean() || d.done < 12 {
 		t.Errorf("%v\n%s", err, b.String())
 	}
@@ -44,13 +46,57 @@ func TestLoud(t *testing.T) {
 		{name: "fails", types: "false"},
 	}
 	d, err := live(t.Context(), options{bin: bin, only: "thief", chores: list, offline: true, cache: t.TempDir()}, 0)
-	if err != nil || d.clean() || !slices.ContainsFunc(d.loud, func(s string) bool {
-		return strings.Contains(s, "credential-read") && strings.HasSuffix(s, "after thief")
+	if err != nil || d.clean() || !slices.ContainsFunc(d.rang, func(e entry) bool {
+		return e.severity > wormbell.Low && slices.ContainsFunc(e.findings, func(f found) bool { return f.detector == "credential-read" && f.after == "thief" })
 	}) {
-		t.Errorf("%v, above low: %q", err, d.loud)
+		t.Errorf("%v, it rang: %+v", err, d.rang)
 	}
 	if _, err := live(t.Context(), options{bin: bin, only: "fails", chores: list, offline: true, cache: t.TempDir()}, 0); err == nil || !strings.Contains(err.Error(), "fails: status 1") {
 		t.Errorf("a chore that fails: %v", err)
+	}
+}
+
+// TestEntries: what counts is alerts, each as grave as it ever was, however many
+// findings it has.
+func TestEntries(t *testing.T) {
+	alert := func(id string, severity wormbell.Severity, summaries ...string) wormbell.Alert {
+		a := wormbell.Alert{ID: id, Severity: severity}
+		for _, s := range summaries {
+			a.Findings = append(a.Findings, wormbell.Finding{Detector: "d", Summary: s})
+		}
+		return a
+	}
+	var d day
+	d.note(alert("a", wormbell.Low, "one"), "first")
+	d.note(alert("a", wormbell.Low, "one", "two"), "second")
+	if loud, low := d.count(); loud != 0 || low != 1 || !d.clean() {
+		t.Errorf("one alert counts as %d and %d", loud, low)
+	}
+	d.note(alert("b", wormbell.Low, "one"), "third")
+	if d.clean() {
+		t.Error("a day with two low alerts is clean")
+	}
+	d = day{}
+	d.note(alert("a", wormbell.High, "one"), "first")
+	d.note(alert("a", wormbell.Low, "one"), "second")
+	var b strings.Builder
+	d.tell(&b, false)
+	if d.clean() || !strings.Contains(b.String(), "above low: 1, low: 0") || !strings.Contains(b.String(), "high a: d: one, after first") {
+		t.Errorf("an alert that was high once:\n%s", b.String())
+	}
+}
+
+// TestTogether: days that are had at a time do not see each other's, and each has
+// its say.
+func TestTogether(t *testing.T) {
+	list := []chore{
+		{name: "thief", files: map[string]string{"a.js": "require('fs').readFileSync(process.env.HOME + '/.npmrc')\n"}, types: "node a.js"},
+		{name: "look", types: "cat ~/.npmrc >/dev/null"},
+	}
+	var b strings.Builder
+	status := all(t.Context(), options{days: 2, at: 2, seed: 5, bin: build(t), chores: list, offline: true, cache: t.TempDir()}, &b)
+	if out := b.String(); status != 1 || strings.Count(out, "above low: 1, low: 0") != 2 || !strings.Contains(out, "day 5: 2 chores") || !strings.Contains(out, "day 6: 2 chores") {
+		t.Errorf("status %d\n%s", status, out)
 	}
 }
 

@@ -7,7 +7,7 @@
 // terminal, against a registry on loopback; packages come from the registry that
 // this machine's npm uses. It must not know how the agent decides.
 //
-//	go run ./internal/cleanday [-days N] [-seed S] [-only NAME,...] [-offline]
+//	go run ./internal/cleanday [-days N] [-together N] [-seed S] [-only NAME,...] [-offline] [-times]
 package main
 
 import (
@@ -24,16 +24,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
-	"wormbell"
 	"wormbell/internal/registry/accounts"
 	"wormbell/internal/scratch"
 )
 
 type options struct {
 	days    int
+	at      int // days that are had at a time
+	times   bool
 	seed    uint64
 	only    string
 	offline bool
@@ -49,52 +51,47 @@ func main() {
 	o := options{chores: slices.Concat(chores, storeChores), progress: os.Stderr}
 	flag.IntVar(&o.days, "days", 1, "have `N` days, each with a home of its own")
 	flag.Uint64Var(&o.seed, "seed", 1, "the first day's order; 0 is that of the list")
+	flag.IntVar(&o.at, "together", 1, "have `N` days at a time")
+	flag.BoolVar(&o.times, "times", false, "tell what took longest")
 	flag.StringVar(&o.only, "only", "", "do these chores alone, by `NAME,...`")
 	flag.BoolVar(&o.offline, "offline", false, "leave out what needs packages from elsewhere")
 	flag.StringVar(&o.cache, "cache", "", "the `FOLDER` where packages are kept for the next day; wormbell-clean-day in the user's cache if it is empty")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := 0
-	for i := range o.days {
-		d, err := live(ctx, o, o.seed+uint64(i))
-		d.tell(os.Stdout)
-		switch {
-		case err != nil:
-			fmt.Fprintln(os.Stderr, "cleanday:", err)
-			status = 2
-		case !d.clean():
-			status = max(status, 1)
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
+	status := all(ctx, o, os.Stdout)
 	stop()
 	os.Exit(status)
 }
 
-// day is what came of one.
-type day struct {
-	seed  uint64
-	done  int
-	left  []string // chores that were left out, and why
-	loud  []string // above low, with the chore after which it was seen
-	low   []string
-	lost  int // events
-	began time.Time
-
-	progress io.Writer // nil: nobody watches
-}
-
-// clean reports whether nothing rang that should not.
-func (d *day) clean() bool { return len(d.loud) == 0 && len(d.low) <= 1 }
-
-func (d *day) tell(out io.Writer) {
-	fmt.Fprintf(out, "day %d: %d chores in %v; above low: %d, low: %d, events lost: %d\n", d.seed, d.done, time.Since(d.began).Round(time.Second), len(d.loud), len(d.low), d.lost)
-	for _, l := range slices.Concat(d.loud, d.low, d.left) {
-		fmt.Fprintln(out, "  "+l)
+// all has the days, some at a time, tells of each when it is over, and returns
+// the status to end with: 1 if a day was not clean, 2 if one proves nothing.
+func all(ctx context.Context, o options, out io.Writer) (status int) {
+	var mu sync.Mutex // guards status and out
+	var running sync.WaitGroup
+	free := make(chan struct{}, max(o.at, 1))
+	for i := range o.days {
+		free <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		running.Go(func() { // one day
+			defer func() { <-free }()
+			d, err := live(ctx, o, o.seed+uint64(i))
+			mu.Lock()
+			defer mu.Unlock()
+			d.tell(out, o.times)
+			switch {
+			case err != nil:
+				fmt.Fprintf(out, "  day %d proves nothing: %v\n", d.seed, err)
+				status = 2
+			case !d.clean():
+				status = max(status, 1)
+			}
+		})
 	}
+	running.Wait()
+	return status
 }
 
 // chored is how long a chore may take.
@@ -248,8 +245,10 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 	if err == nil && status != 0 {
 		err = fmt.Errorf("status %d", status)
 	}
+	took := time.Since(began)
+	d.took = append(d.took, spent{c.name, took})
 	if d.progress != nil {
-		fmt.Fprintf(d.progress, "  %s: %v, %v\n", c.name, time.Since(began).Round(100*time.Millisecond), cmp.Or(err, errors.New("done")))
+		fmt.Fprintf(d.progress, "  day %d, %s: %v, %v\n", d.seed, c.name, took.Round(100*time.Millisecond), cmp.Or(err, errors.New("done")))
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, last(out))
@@ -260,16 +259,7 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 		return err
 	}
 	for _, a := range alerts {
-		for _, f := range a.Findings {
-			line := fmt.Sprintf("%s: %s: %s (%s)", a.Severity, f.Detector, f.Summary, a.ID)
-			list := &d.low
-			if a.Severity > wormbell.Low {
-				list = &d.loud
-			}
-			if !slices.ContainsFunc(*list, func(s string) bool { return strings.HasPrefix(s, line) }) {
-				*list = append(*list, line+", after "+c.name)
-			}
-		}
+		d.note(a, c.name)
 	}
 	return nil
 }

@@ -14,9 +14,9 @@ func TestStoresDay(t *testing.T) {
 	only := "ssh-script,env-tools,gpg-script,pass,shells,repls"
 	d, err := live(t.Context(), options{offline: true, bin: build(t), chores: storeChores, only: only}, 5)
 	var b strings.Builder
-	d.tell(&b)
+	d.tell(&b, false)
 	t.Log(b.String())
-	if err != nil || !d.clean() || len(d.low) > 0 || d.done < 4 {
+	if err != nil || len(d.rang) > 0 || d.done < 4 {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }
@@ -54,7 +54,12 @@ func TestStoresThief(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := strings.Join(d.loud, "\n")
+	var told strings.Builder
+	d.tell(&told, false)
+	all := told.String()
+	if loud, low := d.count(); loud == 0 || low > 0 {
+		t.Errorf("not all is above low:\n%s", all)
+	}
 	for id, f := range stolen {
 		if want := fmt.Sprintf("read your %s (%s)", stores.ByID(id).Kind, f); !strings.Contains(all, "credential-read: postinstall of thief@1.0.0 (node steal.js, ") || !strings.Contains(all, want) {
 			t.Errorf("no alert says %q:\n%s", want, all)

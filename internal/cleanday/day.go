@@ -1,0 +1,99 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"wormbell"
+)
+
+// day is what came of one.
+type day struct {
+	seed  uint64
+	done  int
+	left  []string // chores that were left out, and why
+	rang  []entry  // in the order in which they were seen
+	lost  int      // events
+	began time.Time
+	took  []spent
+
+	progress io.Writer // nil: nobody watches
+}
+
+// entry is an alert, which is one line of the list that a person sees.
+type entry struct {
+	id       string
+	severity wormbell.Severity
+	findings []found
+}
+
+// found is a finding of an alert, and the chore after which it was seen.
+type found struct{ detector, summary, after string }
+
+// spent is how long a chore took.
+type spent struct {
+	chore string
+	time  time.Duration
+}
+
+// note takes in an alert as it stands after a chore.
+func (d *day) note(a wormbell.Alert, after string) {
+	i := slices.IndexFunc(d.rang, func(e entry) bool { return e.id == a.ID })
+	if i < 0 {
+		d.rang = append(d.rang, entry{id: a.ID})
+		i = len(d.rang) - 1
+	}
+	e := &d.rang[i]
+	e.severity = max(e.severity, a.Severity)
+	for _, f := range a.Findings {
+		n := found{f.Detector, f.Summary, after}
+		if !slices.ContainsFunc(e.findings, func(o found) bool { return o.detector == n.detector && o.summary == n.summary }) {
+			e.findings = append(e.findings, n)
+		}
+	}
+}
+
+// count returns how many alerts are above low, and how many are low.
+func (d *day) count() (loud, low int) {
+	for _, e := range d.rang {
+		if e.severity > wormbell.Low {
+			loud++
+		} else {
+			low++
+		}
+	}
+	return loud, low
+}
+
+// clean reports whether nothing rang that should not.
+func (d *day) clean() bool {
+	loud, low := d.count()
+	return loud == 0 && low <= 1
+}
+
+// tell writes what came of d: the gravest first.
+func (d *day) tell(out io.Writer, times bool) {
+	loud, low := d.count()
+	fmt.Fprintf(out, "day %d: %d chores in %v; above low: %d, low: %d, events lost: %d\n", d.seed, d.done, time.Since(d.began).Round(time.Second), loud, low, d.lost)
+	rang := slices.Clone(d.rang)
+	slices.SortStableFunc(rang, func(a, b entry) int { return cmp.Compare(b.severity, a.severity) })
+	for _, e := range rang {
+		for _, f := range e.findings {
+			fmt.Fprintf(out, "  %s %s: %s: %s, after %s\n", e.severity, e.id, f.detector, f.summary, f.after)
+		}
+	}
+	for _, l := range d.left {
+		fmt.Fprintln(out, "  "+l)
+	}
+	if !times {
+		return
+	}
+	const most = 20 // of the slowest are told
+	slow := slices.SortedStableFunc(slices.Values(d.took), func(a, b spent) int { return cmp.Compare(b.time, a.time) })
+	for _, s := range slow[:min(len(slow), most)] {
+		fmt.Fprintf(out, "  took %v: %s\n", s.time.Round(100*time.Millisecond), s.chore)
+	}
+}
