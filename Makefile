@@ -98,10 +98,10 @@ zoo: build
 	@bash .ci/deps
 	$(TOOLS) $(GO) run ./internal/zoo -n $(or $(N),24) -seed $(or $(SEED),0) $(if $(MUTATORS),-mutators $(MUTATORS)) $(if $(CAMPAIGN),-campaign $(CAMPAIGN))
 
-# Working days without a worm before the real agent, as root: DAYS of them, in orders from SEED on. See docs/clean-day.md.
+# Working days without a worm before the real agent, as root: DAYS of them, TOGETHER at a time, in orders from SEED on. See docs/clean-day.md.
 clean-day: build
 	@bash .ci/deps
-	$(TOOLS) $(GO) run ./internal/cleanday -days $(or $(DAYS),1) -seed $(or $(SEED),1) $(if $(ONLY),-only $(ONLY))
+	$(TOOLS) $(GO) run ./internal/cleanday -days $(or $(DAYS),1) -seed $(or $(SEED),1) -together $(or $(TOGETHER),1) -times $(if $(ONLY),-only $(ONLY))
 
 generate:
 	$(GO) run ./internal/generate

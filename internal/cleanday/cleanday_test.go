@@ -81,6 +81,9 @@ func TestEntries(t *testing.T) {
 	d.note(alert("a", wormbell.Low, "one"), "second")
 	var b strings.Builder
 	d.tell(&b, false)
+	if s := losses(wormbell.Status{Lost: 5, Sensors: []wormbell.Sensor{{Name: "a", Backend: "x", Lost: 2}, {Name: "b"}}}); s != "5, 2 by a (x), 3 by the queue" {
+		t.Errorf("losses: %s", s)
+	}
 	if d.clean() || !strings.Contains(b.String(), "above low: 1, low: 0") || !strings.Contains(b.String(), "high a: d: one, after first") {
 		t.Errorf("an alert that was high once:\n%s", b.String())
 	}

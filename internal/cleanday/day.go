@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"wormbell"
@@ -16,7 +17,7 @@ type day struct {
 	done  int
 	left  []string // chores that were left out, and why
 	rang  []entry  // in the order in which they were seen
-	lost  int      // events
+	lost  string   // events, and by whom
 	began time.Time
 	took  []spent
 
@@ -74,10 +75,28 @@ func (d *day) clean() bool {
 	return loud == 0 && low <= 1
 }
 
+// losses says how many events an agent lost, and on whose way.
+func losses(s wormbell.Status) string {
+	var by []string
+	queue := s.Lost
+	for _, w := range s.Sensors {
+		if queue -= w.Lost; w.Lost > 0 {
+			by = append(by, fmt.Sprintf("%d by %s (%s)", w.Lost, w.Name, w.Backend))
+		}
+	}
+	if queue > 0 {
+		by = append(by, fmt.Sprintf("%d by the queue", queue))
+	}
+	if len(by) == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d, %s", s.Lost, strings.Join(by, ", "))
+}
+
 // tell writes what came of d: the gravest first.
 func (d *day) tell(out io.Writer, times bool) {
 	loud, low := d.count()
-	fmt.Fprintf(out, "day %d: %d chores in %v; above low: %d, low: %d, events lost: %d\n", d.seed, d.done, time.Since(d.began).Round(time.Second), loud, low, d.lost)
+	fmt.Fprintf(out, "day %d: %d chores in %v; above low: %d, low: %d, events lost: %s\n", d.seed, d.done, time.Since(d.began).Round(time.Second), loud, low, cmp.Or(d.lost, "not known"))
 	rang := slices.Clone(d.rang)
 	slices.SortStableFunc(rang, func(a, b entry) int { return cmp.Compare(b.severity, a.severity) })
 	for _, e := range rang {

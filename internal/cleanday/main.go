@@ -197,7 +197,7 @@ func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 		}
 	}
 	s, err := m.Status(ctx)
-	d.lost = s.Lost
+	d.lost = losses(s)
 	return d, errors.Join(append(failed, err)...)
 }
 
