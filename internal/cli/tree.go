@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,29 +148,9 @@ func (p *printer) who(n *node, text string) string {
 	return text
 }
 
-// commandLine is p as a person would have typed it: node's npm is npm, the
-// rest is the command line as of exec.
+// commandLine is p as a person would have typed it.
 func commandLine(p *wormbell.Process) string {
-	if p == nil {
-		return p.Name()
-	}
-	args := p.Args
-	if len(args) == 0 {
-		return p.Name()
-	}
-	words := []string{path.Base(strings.TrimPrefix(args[0], "-"))}
-	rest := args[1:]
-	if i := slices.IndexFunc(rest, func(a string) bool { return p.Script != "" && path.Base(a) == path.Base(p.Script) }); i >= 0 {
-		name := path.Base(p.Script)
-		if ancestry.Installer(p) {
-			words = []string{strings.TrimSuffix(name, "-cli.js")}
-		} else {
-			words = append(words, rest[:i]...)
-			words = append(words, name)
-		}
-		rest = rest[i+1:]
-	}
-	words = append(words, rest...)
+	words := ancestry.Typed(p)
 	for i, w := range words {
 		words[i] = shorten(arg(w), 120)
 	}

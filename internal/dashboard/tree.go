@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -172,28 +171,13 @@ func (s *Server) asked(line string) (what string, verb words.Key) {
 	return s.c.Words.Translate(rest).String(), verb
 }
 
-// commandLine is p as a person would have typed it: node's npm is npm, the
-// rest is the command line as of exec.
+// commandLine is p as a person would have typed it.
 func commandLine(p *wormbell.Process) string {
-	if p == nil || len(p.Args) == 0 {
-		return p.Name()
-	}
-	out := []string{path.Base(strings.TrimPrefix(p.Args[0], "-"))}
-	rest := p.Args[1:]
-	if i := slices.IndexFunc(rest, func(a string) bool { return p.Script != "" && path.Base(a) == path.Base(p.Script) }); i >= 0 {
-		name := path.Base(p.Script)
-		if ancestry.Installer(p) {
-			out = []string{strings.TrimSuffix(name, "-cli.js")}
-		} else {
-			out = append(append(out, rest[:i]...), name)
+	words := ancestry.Typed(p)
+	for i, w := range words[1:] {
+		if w == "" || strings.ContainsAny(w, " \t\n\"") {
+			words[i+1] = "'" + w + "'" // for the eye, not for a shell
 		}
-		rest = rest[i+1:]
 	}
-	for _, a := range rest {
-		if a == "" || strings.ContainsAny(a, " \t\n\"") {
-			a = "'" + a + "'" // for the eye, not for a shell
-		}
-		out = append(out, a)
-	}
-	return strings.Join(out, " ")
+	return strings.Join(words, " ")
 }

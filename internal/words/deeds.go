@@ -442,7 +442,7 @@ func (w *Words) command(f wormbell.Finding) (deed, bool) {
 	}
 	switch e := f.Evidence[len(f.Evidence)-1]; {
 	case e.Kind == wormbell.ProcessStart && e.Process != nil:
-		return deed{who: whose(e.Process), did: w.Say(didCommand, commandLine(e.Process)), title: titleCommand}, true
+		return deed{who: whose(e.Process), did: w.Say(didCommand, summary(e.Process)), title: titleCommand}, true
 	case e.Kind == wormbell.ShellCommand && e.Line != "":
 		where := file(e.Path)
 		if where == "" {
@@ -460,7 +460,7 @@ func (w *Words) persisted(f wormbell.Finding) (deed, bool) {
 		return deed{}, false
 	}
 	if e := f.Evidence[len(f.Evidence)-1]; e.Kind == wormbell.ProcessStart && e.Process != nil {
-		return deed{who: e.Process, did: w.Say(didPersistCommand, commandLine(e.Process)), title: titlePersist}, true
+		return deed{who: e.Process, did: w.Say(didPersistCommand, summary(e.Process)), title: titlePersist}, true
 	}
 	d, ok := w.touched(f, didPersist, wormbell.FileWrite)
 	d.title = titlePersist

@@ -71,20 +71,20 @@ func (w *Words) how(p *wormbell.Process) string {
 	if cwd == "/" {
 		cwd = ""
 	}
-	ran, folder := commandLine(p), file(tilde(cwd))
+	ran, folder := summary(p), file(tilde(cwd))
 	switch {
 	case by == nil && folder == "":
 		return ran
 	case by == nil:
 		return w.Say(howIn, ran, folder)
 	case ancestry.Interactive(by) && folder == "":
-		return w.Say(howTerminal, ran, commandLine(by))
+		return w.Say(howTerminal, ran, summary(by))
 	case ancestry.Interactive(by):
-		return w.Say(howTerminalIn, ran, commandLine(by), folder)
+		return w.Say(howTerminalIn, ran, summary(by), folder)
 	case folder == "":
-		return w.Say(howBy, ran, commandLine(by))
+		return w.Say(howBy, ran, summary(by))
 	}
-	return w.Say(in, ran, commandLine(by), folder)
+	return w.Say(in, ran, summary(by), folder)
 }
 
 // whose returns who is behind p: the nearest script at or above it that nobody
@@ -104,9 +104,9 @@ func whose(p *wormbell.Process) *wormbell.Process {
 	return p
 }
 
-// commandLine is p's command line, short: the program, the script without its
+// summary is p's command line, short: the program, the script without its
 // folder, and what follows while there is room.
-func commandLine(p *wormbell.Process) string {
+func summary(p *wormbell.Process) string {
 	if client, args, ok := ancestry.Client(p); ok {
 		return short(append([]string{client}, args...))
 	}
