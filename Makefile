@@ -24,7 +24,7 @@ endif
 # of these are a test's children, whose races the test's own run would show.
 RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 
-.PHONY: all build run test test-long test-all unit race fuzz e2e machine zoo clean-day cross vet generate bpf bench bench-notify packages packages-check clean
+.PHONY: all build run test test-long test-all unit race race-respond fuzz e2e e2e-long machine zoo clean-day cross vet generate bpf bench bench-notify packages packages-check clean
 
 all: build
 
@@ -38,14 +38,27 @@ run: build
 	elif sudo -n true 2>/dev/null; then exec sudo bin/wormbell run; \
 	else echo "Running as $$(id -un): who reads a credential cannot be seen. 'sudo make run' sees it."; exec bin/wormbell run; fi
 
+# Each part says what it took: what grows is seen where it grows.
+part = @$(MAKE) --no-print-directory $(1); s=$$?; echo "$(1): $$SECONDS s"; exit $$s
+
 test:
 	@bash .ci/deps
-	@$(MAKE) --no-print-directory vet cross unit race fuzz e2e
+	$(call part,vet)
+	$(call part,cross)
+	$(call part,unit)
+	$(call part,race)
+	$(call part,fuzz)
+	$(call part,e2e)
 
-# Longer suites: more fuzzing, the rotations under the race detector, the end-to-end tests' longer variants.
+# Longer suites: the rotations under the race detector, the end-to-end tests' longer variants. More fuzzing is FUZZTIME=50000x.
 test-long:
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=50000x
+	$(call part,race-respond)
+	$(call part,e2e-long)
+
+race-respond:
 	@if command -v gcc >/dev/null; then $(TOOLS) $(RACE) $(call gotest,-race -short -timeout 20m,./agent/respond,quiet); fi
+
+e2e-long:
 	$(TOOLS) $(call gotest,-count=1 -timeout 40m -args -long,./internal/e2e,quiet)
 
 test-all: test test-long machine
