@@ -23,7 +23,7 @@ type Process struct {
 	Signer     string    `json:"signer"`               // who vouches for Exe and Script: "deb:nodejs", "rpm:nodejs", "root", "first-use:~/.nvm/…"; "" for no one
 	DryRun     bool      `json:"dry_run,omitempty"`    // npm_config_dry_run was set to a true value in its environment
 	Secrets    []string  `json:"secrets,omitempty"`    // names of variables in its environment as of exec that seem to hold a secret, "NPM_TOKEN", sorted; never a value
-	Tool       string    `json:"tool,omitempty"`       // the release tool that it is, "tool:~/app/node_modules/lerna": nobody but its package manager has changed that folder. Nobody vouches for what it loads from others
+	Tool       string    `json:"tool,omitempty"`       // the registry tool that it is, "tool:~/app/node_modules/lerna": nobody but its package manager has changed that folder. Nobody vouches for what it loads from others
 	Replaced   string    `json:"replaced,omitempty"`   // the first that nobody vouches for of what the same process ran before it executed this: "/home/me/x.py"; "" for nothing, or nothing that was seen
 	Foreign    bool      `json:"foreign,omitempty"`    // its environment or its flags make it load code that nobody vouches for (NODE_OPTIONS, LD_PRELOAD), or could not be read
 	Unjudged   bool      `json:"unjudged,omitempty"`   // it was gone before it could be looked at: what it ran is known, and not who vouches for that

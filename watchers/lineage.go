@@ -225,7 +225,7 @@ func (l *Lineage) Notices() []string {
 }
 
 // Came says that a package lies in a folder, an absolute path without symlinks.
-// If it is a package manager or a release tool, it is held from then on.
+// If it is a package manager or a registry tool, it is held from then on.
 func (l *Lineage) Came(dir string) {
 	if l != nil && l.sign != nil {
 		l.sign.Came(dir)

@@ -256,7 +256,7 @@ func envOf(r *run) *procs.Env {
 // fetched recognises a program of a package that was fetched to be run once.
 func (t *table) fetched(r *run) {
 	if r.installer || r.img.tool != "" {
-		return // a package manager or a release tool that is known: what it starts is told of as its doing
+		return // a package manager or a registry tool that is known: what it starts is told of as its doing
 	}
 	// By the way that it was asked for, too: pnpm keeps such packages elsewhere,
 	// and links to them.

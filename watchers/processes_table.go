@@ -104,7 +104,7 @@ type image struct {
 	env                      *procs.Env   // nil if it could not be read
 	around                   string       // where it looks for code: procs.Env.Around
 	secrets                  []string     // names of variables that seem to hold one; shared
-	tool                     string       // the release tool that it is, signer.Tool
+	tool                     string       // the registry tool that it is, signer.Tool
 	foreign                  bool         // it loads what nobody vouches for, besides what it runs
 	unjudged                 bool         // all that is known of it is what the kernel said
 	file                     signer.Ident // what script led to then, if nobody vouches for it; zero if that is not known

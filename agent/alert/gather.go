@@ -9,7 +9,7 @@ import (
 )
 
 // This file holds the one alert that has a day's findings of severity low that
-// need no look of their own, see [wormbell.Finding].Gathered: three release tools
+// need no look of their own, see [wormbell.Finding].Gathered: three registry tools
 // in a day are one line in the list and not three.
 //
 // Such findings are of trees that have nothing to do with each other. So nothing

@@ -23,9 +23,9 @@ var credentialRead = Detector{
 Fires when a guarded credential file is opened for reading by a process that no row of the trust table vouches for: most of all
 anything below the install script of a dependency, and scripts that nobody vouches for.
 
-Low, so listed and not notified, and once a day at the most, for a release tool (lerna, semantic-release, release-it, np …) that reads npm's file itself, if
-the tool's package is as a package manager left it: such tools do so at every release, and load some hundred packages while they do. One alert has a
-day's release tools, each with its read; what else one of them does is an alert of its own, which tells of that read, too.
+Low, so listed and not notified, and once a day at the most, for a registry tool that reads npm's file itself, if its package is as a package manager left it:
+lerna, semantic-release and np do so at every release; wrangler, create-next-app and Angular's ng to ask the registry for a version. They load some hundred packages while they do. One alert has a
+day's registry tools, each with its read; what else one of them does is an alert of its own, which tells of that read, too.
 
 Quiet for the programs that a credential belongs to (npm for ~/.npmrc, at any depth; git, gh, aws …), for what a person opens at a
 terminal or in an editor, for backups, for what the user has allowed, and for the files that Wormbell's own program announced to read for a
@@ -46,7 +46,7 @@ since it was allowed.`,
 		"root, on NFS and on FUSE. Which dependency read it, once its code runs within the project's own process (`node server.js`): then the project is named.",
 	New: func() Check {
 		reported := NewRecent[readKey](time.Minute, 2000)
-		released := NewRecent[releaseKey](24*time.Hour, 500)
+		asked := NewRecent[registryKey](24*time.Hour, 500)
 		return func(e wormbell.Event, s *Scope) {
 			store := stores.Of(e.Path)
 			if store == nil || e.Decoy || e.Process == nil {
@@ -56,12 +56,12 @@ since it was allowed.`,
 				return
 			}
 			if s.engine.trust.toolOwn(e, s.engine.Suspect) {
-				key := releaseKey{e.User, e.Path, e.Demo}
-				before := released.Of(key, e.Time)
+				key := registryKey{e.User, e.Path, e.Demo}
+				before := asked.Of(key, e.Time)
 				if same := func(o wormbell.Event) bool { return o.Process.Tool == e.Process.Tool }; !slices.ContainsFunc(before, same) {
-					released.Add(key, e)
+					asked.Add(key, e)
 					s.Report(wormbell.Finding{Subject: e.Path, Severity: wormbell.Low, Gathered: true,
-						Summary: fmt.Sprintf("%s, a release tool, read your %s (%s)", s.who(e.Process), store.Kind, e.Path) + alsoReleased(before)})
+						Summary: fmt.Sprintf("%s, known to use your registry, read your %s (%s)", s.who(e.Process), store.Kind, e.Path) + alsoAsked(before)})
 				}
 				return
 			}
@@ -105,16 +105,16 @@ type readKey struct {
 	protect     string
 }
 
-// releaseKey is a user's file that release tools read. Labels of tools are below
+// registryKey is a user's file that registry tools read. Labels of tools are below
 // the home, so those of two users look alike.
-type releaseKey struct {
+type registryKey struct {
 	user, path string
 	demo       bool
 }
 
-// alsoReleased is how the summary ends of a release tool's read that others came
+// alsoAsked is how the summary ends of a registry tool's read that others came
 // before, each once: one alert has them all.
-func alsoReleased(before []wormbell.Event) string {
+func alsoAsked(before []wormbell.Event) string {
 	const most = 5 // are named
 	var names []string
 	for _, e := range before {

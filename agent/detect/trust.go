@@ -387,7 +387,7 @@ func (r reader) coveredBy(row wormbell.TrustRow, file string, now time.Time) boo
 	return false
 }
 
-// toolOwn reports whether p is a release tool in front of npm's own files: one that
+// toolOwn reports whether p is a registry tool in front of npm's own files: one that
 // lies in a package that nobody but package managers changed. Nobody vouches for
 // it: it loads what other packages brought, and any of those may be a worm's.
 func (t *Trust) toolOwn(e wormbell.Event, suspect func(*wormbell.Process) bool) bool {

@@ -14,7 +14,7 @@ import (
 // start. It stays a moment, so that it can be looked at on a busy machine.
 const packaged = "#!/usr/bin/env node\nrequire('fs').readFileSync(process.env.HOME + '/.npmrc')\nsetTimeout(() => {}, 200)\n"
 
-// TestPackagedClients: package managers and release tools that npx fetched or that
+// TestPackagedClients: package managers and registry tools that npx fetched or that
 // a project brings, with a real npm. What matters is who wrote their folders, so
 // that scripts stand for them.
 func TestPackagedClients(t *testing.T) {
@@ -59,9 +59,9 @@ func TestPackagedClients(t *testing.T) {
 	}
 	m.must(app, "npx", "lerna", "publish")
 	if !crowded() {
-		m.quiet("a release tool")
-		if _, f := m.rings("credential-read"); f.Severity != wormbell.Low || !strings.Contains(f.Summary, "a release tool") {
-			t.Errorf("a release tool is told of as %s: %s", f.Severity, f.Summary)
+		m.quiet("a registry tool")
+		if _, f := m.rings("credential-read"); f.Severity != wormbell.Low || !strings.Contains(f.Summary, "known to use your registry") {
+			t.Errorf("a registry tool is told of as %s: %s", f.Severity, f.Summary)
 		}
 	}
 

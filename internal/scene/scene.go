@@ -24,7 +24,7 @@
 //	script=FILE     what an interpreter runs; taken from the arguments unless given
 //	pkg=NAME@VERSION:SCRIPT   the dependency and its lifecycle script; the parent's where it has one, whatever is said here
 //	start=DURATION  when it started, from the scene's beginning; may be negative
-//	tool=LABEL      the release tool that it is, "tool:~/app/node_modules/lerna"
+//	tool=LABEL      the registry tool that it is, "tool:~/app/node_modules/lerna"
 //	dry             npm_config_dry_run is set
 //
 // An event is a line:

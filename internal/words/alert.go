@@ -283,7 +283,7 @@ func nextKey(a wormbell.Alert, d deed) Key {
 	case d.detector == credentialRead && dependency:
 		return nextReadDependency
 	case d.detector == credentialRead && d.severity == wormbell.Low:
-		return nextReadRelease
+		return nextReadRegistry
 	case d.back != "":
 		return nextTamperingGot
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:

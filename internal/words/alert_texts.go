@@ -72,7 +72,7 @@ const (
 	nextPublish        Key = "next-publish"
 	nextPrivateLow     Key = "next-private-low"
 	nextCommandLow     Key = "next-command-low"
-	nextReadRelease    Key = "next-read-release"
+	nextReadRegistry   Key = "next-read-registry"
 	nextPersistLow     Key = "next-persist-low"
 	nextUnknown        Key = "next-unknown"
 	nextDemo           Key = "next-demo"
@@ -195,7 +195,7 @@ var alertTexts = map[Key]text{
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
 	nextReadLow:        {En: `Some packages read the .env of the project that they are installed into, to set themselves up. If this is one of those, there is nothing to do; if not, what stands in the file must be taken for stolen.`, Ja: `インストール先のプロジェクトの .env を読んで初期設定をするパッケージもあります。そのようなパッケージであれば、何もする必要はありません。心当たりがなければ、ファイルの内容は盗まれたものとして扱ってください。`},
 	nextCommandLow:     {En: `Release tools ask for a token in this way. If you started one, there is nothing to do; if not, what the command gave out must be taken for stolen.`, Ja: `リリースツールもこの方法でトークンを取得します。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、出力された認証情報は盗まれたものとして扱ってください。`},
-	nextReadRelease:    {En: `Release tools read npm's file to publish, and load the code of many packages while they do. If you released something, there is nothing to do; if not, look at what started it.`, Ja: `リリースツールは公開のために npm のファイルを読み取り、その際に多くのパッケージのコードを読み込みます。リリース作業をしていたのであれば、何もする必要はありません。心当たりがなければ、何がこのツールを起動したかを確認してください。`},
+	nextReadRegistry:   {En: `Release tools read npm's file to publish, others to ask the registry for a version, and each loads the code of many packages while it does. If you started it, there is nothing to do; if not, look at what did.`, Ja: `リリースツールは公開のため、ほかのツールはレジストリに新しいバージョンを問い合わせるために npm のファイルを読み取り、その際に多くのパッケージのコードを読み込みます。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、何がこのツールを起動したかを確認してください。`},
 	nextPersistLow:     {En: `Programs that manage git hooks do this, and so do tools that you run with npx. If it is one of yours, there is nothing to do; if not, look at what the file runs.`, Ja: `git フックの管理ツールや、npx で実行したツールもこのような設定をします。ご自身で使っているものであれば、何もする必要はありません。心当たりがなければ、そのファイルが何を実行するかを確認してください。`},
 	"next-decoy":       {En: `Freeze it now and look at what else it opened: whoever reads a decoy reads whatever is there.`, Ja: `今すぐ一時停止し、ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。`},
 	nextDemo:           {En: `This is a demonstration: nothing of yours was read, and nothing has to be done. “Respond” shows what would be done; it touches no token of yours. Close the alert when you have seen it.`, Ja: `これはデモです。あなたの情報は何も読み取られておらず、対処の必要はありません。「対処する」に進むと、実際の場合の手順を確認できます（あなたのトークンには触れません）。確認が終わったら、警告を対応済みにしてください。`},

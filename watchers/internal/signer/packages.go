@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// This file holds package managers and release tools that came as packages: into
+// This file holds package managers and registry tools that came as packages: into
 // a project's node_modules, into the cache of npx or `pnpm dlx`, or by `npm
 // install -g` into a folder of the person's. Their name proves nothing: any
 // package can bring a folder called pnpm, and any script can write one. What
@@ -26,24 +26,42 @@ const (
 // clients are the packages that have a reason of their own to read the
 // configuration of npm, and whether they bring all of their code with them.
 var clients = map[string]bool{
-	"bun":                   true,
-	"corepack":              true,
-	"npm":                   true,
-	"pnpm":                  true,
-	"@pnpm/exe":             true,
-	"yarn":                  true,
-	"@yarnpkg/cli-dist":     true,
+	"bun":               true,
+	"corepack":          true,
+	"npm":               true,
+	"pnpm":              true,
+	"@pnpm/exe":         true,
+	"yarn":              true,
+	"@yarnpkg/cli-dist": true,
+
+	// They publish.
 	"@changesets/cli":       false,
 	"@semantic-release/npm": false,
 	"auto":                  false,
-	"create-next-app":       false, // asks the registry for its newest version, with the token for it
 	"lerna":                 false,
 	"np":                    false,
-	"npm-check-updates":     false,
 	"nx":                    false,
 	"release-it":            false,
 	"semantic-release":      false,
 	"verdaccio":             false,
+
+	// They ask the registry for versions, with the token for it: most by
+	// registry-auth-token, which update-check and update-notifier use.
+	"@angular/cli":        false,
+	"@vue/cli":            false,
+	"create-expo":         false,
+	"create-next-app":     false,
+	"create-turbo":        false,
+	"firebase-tools":      false,
+	"netlify-cli":         false,
+	"npm-check":           false,
+	"npm-check-updates":   false,
+	"serve":               false,
+	"taze":                false,
+	"update-notifier":     false,
+	"update-notifier-cjs": false,
+	"wrangler":            false,
+	"yo":                  false,
 }
 
 // besides are modules that such packages load if they find them in a folder
@@ -58,7 +76,7 @@ type inPackage struct {
 }
 
 // IsClient reports whether a folder is by its name that of a package manager or
-// release tool among packages. It says nothing about what is in it.
+// registry tool among packages. It says nothing about what is in it.
 func IsClient(dir string) bool {
 	in := packagesOf(dir)
 	return len(in) > 0 && in[0].dir == dir
@@ -232,7 +250,7 @@ func (s *Signer) takeIn() {
 	}
 }
 
-// Tool returns the label of the release tool that a process runs, "tool:~/…", if it
+// Tool returns the label of the registry tool that a process runs, "tool:~/…", if it
 // is a package that is held and loads what other packages brought; "" for none. It
 // vouches for nothing: see [Signer.Vouch] for what does.
 func (s *Signer) Tool(q Query) string {

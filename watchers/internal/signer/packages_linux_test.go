@@ -129,7 +129,7 @@ func site(t testing.TB) (home string, want map[string]string) {
 	}
 }
 
-// held is what is said of a file, release tools included.
+// held is what is said of a file, registry tools included.
 func held(t testing.TB, s *Signer, name string) string {
 	t.Helper()
 	s.mu.Lock()
