@@ -39,7 +39,8 @@ var publishLoop = Detector{
 	Doc: `
 Fires by the third attempt to publish, also when attempts fail, for npm, pnpm, yarn and bun. Three within ten minutes are enough with one of
 these: the package's name changes in one folder, "private" was just removed, a folder or tarball for temporary files is published, a
-dependency's script does it, no person is above it. Names that change in one folder need no window at all. One package three times
+dependency's script does it, no person is above it. Names that change in one folder need no window at all, nor do three packages that one program
+publishes from folders for temporary files. One package three times
 within a minute or ten times within an hour from one program is a loop as well.
 
 Quiet for releases, by what they do and not by name: each publish comes from a workspace of one project, under the name it had before, once.
@@ -52,6 +53,7 @@ A publish without a package manager, by a request of the worm's own: that is see
 			attempts: NewRecent[wormbell.ProcessID](loopWindow, loopMemory),
 			packages: NewRecent[packageKey](slowWindow, loopMemory),
 			names:    NewRecent[folderKey](namesWindow, namesMemory),
+			temps:    NewRecent[wormbell.ProcessID](namesWindow, namesMemory),
 			renames:  NewRecent[string](namesWindow, namesMemory),
 			renamers: NewRecent[wormbell.ProcessID](slowWindow, loopMemory),
 			removals: NewRecent[string](2*justRemoved, 1000),
@@ -72,6 +74,7 @@ type loopWatch struct {
 	attempts *Recent[wormbell.ProcessID] // by actor
 	packages *Recent[packageKey]
 	names    *Recent[folderKey]          // one event for each name that was published from a folder
+	temps    *Recent[wormbell.ProcessID] // one event for each name that an actor published from a folder for temporary files
 	renames  *Recent[string]             // changes of a manifest's name, by its path
 	renamers *Recent[wormbell.ProcessID] // the same, by the root of the tree that made them
 	removals *Recent[string]             // removals of the private flag, by manifest
@@ -188,7 +191,7 @@ func (l *loopWatch) start(e wormbell.Event, s *Scope) {
 	for _, old := range events[max(0, len(events)-groupAtMost):] {
 		group = append(group, s.attempt(old))
 	}
-	reasons := slices.Concat(l.everRenamed(a, s), l.together(group, s), l.repeated(who, a, s))
+	reasons := slices.Concat(l.everRenamed(a, s), l.together(group, s), l.repeated(who, a, s), l.everTemporary(who, a, s))
 	if len(reasons) == 0 {
 		return
 	}
@@ -256,6 +259,24 @@ func (l *loopWatch) everRenamed(a attempt, s *Scope) []reason {
 		return nil
 	}
 	return []reason{{a.folder, fmt.Sprintf("%s was published under %d names", a.folder, len(names)), known, len(names)}}
+}
+
+// everTemporary is the rule for packages that one program publishes from folders
+// for temporary files, however slowly. Those that come within one window are
+// told of by the rule for that.
+func (l *loopWatch) everTemporary(who wormbell.ProcessID, a attempt, s *Scope) []reason {
+	if !a.temp || a.byHand {
+		return nil
+	}
+	known := l.temps.Of(who, a.event.Time)
+	if slices.ContainsFunc(known, func(e wormbell.Event) bool { return s.attempt(e).name == a.name }) {
+		return nil
+	}
+	l.temps.Add(who, a.event)
+	if n := len(known) + 1; n >= loopLength && a.event.Time.Sub(known[n-loopLength].Time) > loopWindow {
+		return []reason{{"temporary folder", fmt.Sprintf("%d packages from folders for temporary files, within %s", n, span(a.event.Time.Sub(known[0].Time))), known, 0}}
+	}
+	return nil
 }
 
 // together holds the rules for several attempts in a short window; group is in

@@ -222,7 +222,7 @@ func (r reader) is(who Who) bool {
 	case NativeReader:
 		return native && named && !strings.Contains(p.Exe, "/node_modules/") && (r.t.inHome(p.Exe) || r.t.sandboxed(p))
 	case AnySigned:
-		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p)
+		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p) && !r.hosts()
 	case TypedProgram:
 		return (native || module(p) || r.edits()) && !r.t.temp(p.Exe)
 	case ProjectCode:
@@ -275,6 +275,16 @@ func (r reader) ownDoing(client string, args []string) bool {
 		return r.p.Signer != ""
 	}
 	return false
+}
+
+// registries are the stores of package managers: they read one another's.
+var registries = []string{"npm", "pnpm", "yarn", "bun"}
+
+// hosts reports whether the program of r is a package manager in front of what
+// only other programs may read. It has no business there, but what it loads may:
+// a .pnpmfile.cjs or a plugin of yarn's runs within its process, and is anybody's.
+func (r reader) hosts() bool {
+	return r.store.Strict && !slices.Contains(registries, r.store.ID) && ancestry.Installer(r.p)
 }
 
 // code is the file whose doing p's doing is.
