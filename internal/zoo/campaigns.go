@@ -25,6 +25,8 @@ var campaigns = []campaign{
 	{"gyp", "no word under \"scripts\": node-gyp expands a command that reads credentials", gyp},
 	{"sandworm", "an imported package waits, reads credentials, and puts a server into the settings of AI agents and hooks into git's templates", sandworm},
 	{"persist", "reads nothing and publishes nothing: an install script leaves what starts again by itself", persist},
+	{"single", "an install script takes one credential and nothing else, of any kind", single},
+	{"drip", "no hook: a script publishes one package after the other, with long pauses and no change to a manifest that was there", drip},
 	{"import", "the payload waits until the person's own program imports the package, and takes what it finds", imported},
 }
 
@@ -166,8 +168,42 @@ func persist(r *rand.Rand, w *Worm) {
 	w.Want = [][]string{{"persistence-by-install-script"}}
 }
 
+// others are credentials of other kinds than those of stores.
+var others = map[string]string{
+	"~/src/shop/.env":                                       "STRIPE_KEY=decoy\n",
+	"~/.ssh/id_ed25519":                                     "-----BEGIN OPENSSH PRIVATE KEY-----\ndecoy\n-----END OPENSSH PRIVATE KEY-----\n",
+	"~/.config/google-chrome/Default/Login Data":            "SQLite format 3\n",
+	"~/.mozilla/firefox/abcd.default/logins.json":           "{}\n",
+	"~/.config/Exodus/exodus.wallet/seed.seco":              "decoy\n",
+	"~/.kube/config":                                        "apiVersion: v1\n",
+	"~/.pypirc":                                             "[pypi]\npassword = decoy\n",
+	"~/.config/gcloud/application_default_credentials.json": "{}\n",
+}
+
+func single(r *rand.Rand, w *Worm) {
+	w.Start, w.File = "postinstall", "index"
+	for p, text := range others {
+		w.Files[p] = text
+	}
+	w.Script.Steps = []Step{read(pick(r, append(keys(others), stores...)...))}
+	if r.IntN(4) == 0 { // asks the program that it belongs to
+		w.Script.Steps = []Step{{Run: &Run{Args: [][]string{{"gh", "auth", "token"}, {"ssh-keygen", "-y", "-P", "", "-f", "~/.ssh/id_ed25519"},
+			{"git", "config", "--file", "~/.git-credentials", "--list"}, {"npm", "--userconfig", "~/.aws/credentials", "config", "ls", "-l"}}[r.IntN(4)]}}}
+	}
+	w.Want = [][]string{{"credential-read", "credential-sweep"}}
+}
+
+func drip(r *rand.Rand, w *Worm) {
+	w.Start, w.File = "hand", pick(r, "release", "tick", "index")
+	for range 5 + r.IntN(6) {
+		n := name(r)
+		w.Script.Steps = append(w.Script.Steps, write("$TMP/"+n+"/package.json", manifest(n, version(r), false)), runIn("$TMP/"+n, "npm", "publish"), Step{Sleep: 100 + r.IntN(900)})
+	}
+	w.Want = [][]string{{"publish-loop"}}
+}
+
 func gyp(r *rand.Rand, w *Worm) {
-	w.Start, w.File = "gyp", "index"
+	w.Start, w.Form, w.File = "gyp", "sources", "index"
 	w.Script.Steps = some(r, 1+r.IntN(4))
 	w.Want = [][]string{{"credential-read", "credential-sweep"}}
 }

@@ -9,7 +9,7 @@ import (
 // client is a package manager other than the npm that is found first. PKG
 // stands for the package's name.
 type client struct {
-	add   string            // adds PKG and lets its scripts run
+	add   string            // adds SPEC and lets its scripts run
 	files map[string]string // of the project, for that
 	field string            // the same, in package.json
 	node  string            // whose node it needs
@@ -18,14 +18,15 @@ type client struct {
 // clients are those that install worms and publish for them. They are looked
 // for in a folder; one that is not there is replaced by npm.
 var clients = map[string]client{
-	"npm":     {add: "npm install"},
+	"npm":     {add: "npm install SPEC"},
 	"npm-7":   {}, // tells what it is asked for of a token: to publish with, and to ask
-	"npm-12":  {add: "npm install", field: `,"allowScripts":{"PKG":true}`, node: "node-22"},
-	"pnpm-10": {add: "pnpm add", files: map[string]string{"pnpm-workspace.yaml": "onlyBuiltDependencies:\n  - PKG\n"}, node: "node-22"},
-	"pnpm-12": {add: "pnpm add", files: map[string]string{"pnpm-workspace.yaml": "allowBuilds:\n  PKG: true\n"}, node: "node-22"},
-	"yarn-1":  {add: "yarn add --non-interactive"},
-	"yarn-4":  {add: "yarn add", files: map[string]string{"yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\nenableScripts: true\n"}, node: "node-22"},
-	"bun-1":   {add: "bun add", field: `,"trustedDependencies":["PKG"]`},
+	"npm-12":  {add: "npm install SPEC", field: `,"allowScripts":{"PKG":true}`, node: "node-22"},
+	"pnpm-10": {add: "pnpm add SPEC", files: map[string]string{"pnpm-workspace.yaml": "onlyBuiltDependencies:\n  - PKG\n"}, node: "node-22"},
+	"pnpm-12": {add: "pnpm add SPEC", files: map[string]string{"pnpm-workspace.yaml": "allowBuilds:\n  PKG: true\n"}, node: "node-22"},
+	"yarn-1":  {add: "yarn add --non-interactive SPEC"},
+	"yarn-4":  {add: "yarn add SPEC", files: map[string]string{"yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\nenableScripts: true\n"}, node: "node-22"},
+	"bun-1":   {add: "bun add SPEC", field: `,"trustedDependencies":["PKG"]`},
+	"deno-2":  {add: "deno install --min-dep-age 0 --allow-scripts npm:SPEC", files: map[string]string{"deno.json": "{\"nodeModulesDir\":\"auto\"}\n"}},
 }
 
 // bins returns the folders in which a client and the node that it needs are

@@ -5,15 +5,34 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"path/filepath"
 	"sort"
 	"strings"
 )
 
 // suffix is how the name of a script in a language ends.
-var suffix = map[string]string{"node": ".js", "sh": ".sh", "python": ".py", "perl": ".pl"}
+var suffix = map[string]string{"node": ".js", "sh": ".sh", "python": ".py", "perl": ".pl", "bun": ".js", "deno": ".mjs"}
 
-// interpreter is the program that runs a language's scripts.
-var interpreter = map[string]string{"node": "node", "sh": "sh", "python": "/usr/bin/python3", "perl": "perl"}
+// interpreter is what runs a language's scripts, before their name. What bun and
+// deno run is as node has it, and node runs it where they are not there.
+func (s *stagePlaces) interpreter(language string) []string {
+	switch language {
+	case "sh", "perl":
+		return []string{language}
+	case "python":
+		return []string{"/usr/bin/python3"}
+	case "bun":
+		if dirs, ok := bins(s.clients, "bun-1"); ok {
+			return []string{filepath.Join(dirs[0], "bun")}
+		}
+	case "deno":
+		if dirs, ok := bins(s.clients, "deno-2"); ok {
+			return []string{filepath.Join(dirs[0], "deno"), "run", "-A", "-q"}
+		}
+		return []string{"node", "--no-warnings", "--experimental-default-type=module"}
+	}
+	return []string{"node"}
+}
 
 // stagePlaces are the real folders of ~, $TMP and $PKG, and the registry.
 type stagePlaces struct {
@@ -73,7 +92,10 @@ func source(s *Script, places *stagePlaces, put func(file, text string)) string 
 	}
 	steps = append(steps, Step{Write: &Write{Path: path.Join(places.control, fmt.Sprint("done-", n))}})
 	switch s.Language {
-	case "node":
+	case "deno": // takes what it does not know otherwise for a module
+		w.line("import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)")
+		w.node(steps)
+	case "node", "bun":
 		w.node(steps)
 	case "sh":
 		w.sh(steps)
@@ -106,7 +128,10 @@ func (w *writer) command(s *Step) (args []string, dir string, env map[string]str
 		for _, a := range s.Run.Args {
 			args = append(args, w.places.text(a))
 		}
-		args[0] = w.places.program(args[0])
+		berry := args[0] == "yarn-4"
+		if args[0] = w.places.program(args[0]); berry { // it publishes what is a project of its own, and installed
+			args = shell(`touch yarn.lock && "$1" install; exec "$@"`, args...)
+		}
 		env = map[string]string{}
 		for k, v := range s.Run.Env {
 			env[w.places.text(k)] = w.places.text(v)
@@ -114,17 +139,20 @@ func (w *writer) command(s *Step) (args []string, dir string, env map[string]str
 		if s.Run.Dir != "" {
 			dir = w.places.real(s.Run.Dir)
 		}
+		if s.Run.Tar != "" {
+			args = shell(tarballs[s.Run.Tar], append([]string{w.places.tmp}, args...)...)
+		}
 		if s.Run.As != "" {
 			args = append([]string{"bash", "-c", `exec -a "$0" "$@"`, s.Run.As}, args...)
 		}
 		return args, dir, env, false
 	case s.Play != nil:
-		args = []string{interpreter[s.Play.Script.Language], w.places.real(s.Play.File)}
+		args = append(w.places.interpreter(s.Play.Script.Language), w.places.real(s.Play.File))
 		if s.Play.Shell {
 			args = []string{"sh", "-c", quoted(args) + "; :"}
 		}
 		if s.Play.Via != "" {
-			args = ways[s.Play.Via](args, w.places.tmp)
+			args = w.places.via(s.Play, args)
 		}
 		return args, "", nil, s.Play.Detached
 	}

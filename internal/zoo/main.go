@@ -26,10 +26,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"text/tabwriter"
 	"time"
-
-	"wormbell/agent/detect"
 )
 
 type options struct {
@@ -93,6 +90,7 @@ func zoo(ctx context.Context, o options, out io.Writer) (missed int, err error) 
 		wait.Go(func() {
 			for i := range next {
 				results[i] = play(ctx, worms[i], o)
+				results[i].say(os.Stderr) // a long run tells at once what there is to look at
 			}
 		})
 	}
@@ -173,61 +171,15 @@ func mutate(ctx context.Context, program string, w *Worm) (*Worm, error) {
 	return &changed, nil
 }
 
-// named reports whether a detector knows what it looks for by names or digests.
-func named(id string) bool { return detect.ByID(id).Named }
-
-// tell prints recall and time of each campaign, and what was missed.
-func tell(results []result, out io.Writer) (missed int, err error) {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "campaign\tworms\tcaught\twithout names\trang at all\tover three days\tconnections told\tfirst act to alert, median\tlongest")
-	var broken []error
-	for _, c := range campaigns {
-		var n, caught, unnamed, grave, slow, connected int
-		var times []time.Duration
-		for i := range results {
-			r := &results[i]
-			if r.worm.Campaign != c.name {
-				continue
-			}
-			n++
-			switch {
-			case r.err != nil:
-				broken = append(broken, fmt.Errorf("%s, seed %d: %w", c.name, r.worm.Seed, r.err))
-			case r.caught(none):
-				caught++
-			default:
-				missed++
-			}
-			if r.err == nil && r.caught(named) {
-				unnamed++
-			}
-			if r.err == nil && r.has(r.patient, none) {
-				slow++
-			}
-			if r.connected {
-				connected++
-			}
-			if r.grave {
-				grave++
-				times = append(times, r.first)
-			}
-		}
-		if n == 0 {
-			continue
-		}
-		median, longest := "-", "-"
-		if slices.Sort(times); len(times) > 0 {
-			median, longest = times[len(times)/2].Round(time.Millisecond).String(), times[len(times)-1].Round(time.Millisecond).String()
-		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.name, n, caught, unnamed, grave, slow, connected, median, longest)
+// say writes by which command a worm is played again that was not caught, or could
+// not be played.
+func (r *result) say(out io.Writer) {
+	switch w := r.worm; {
+	case r.err != nil:
+		fmt.Fprintf(out, "not played: -campaign %s -seed %d -n 1: %v\n", w.Campaign, w.Seed, r.err)
+	case !r.caught(none):
+		fmt.Fprintf(out, "missed: -campaign %s -seed %d -n 1: wants %v, rang %v\n", w.Campaign, w.Seed, w.Want, r.rang)
+	case !r.has(r.patient, none):
+		fmt.Fprintf(out, "missed over three days: -campaign %s -seed %d -n 1: wants %v, would have rung %v\n", w.Campaign, w.Seed, w.Want, r.patient)
 	}
-	if err := t.Flush(); err != nil {
-		return 0, err
-	}
-	for _, r := range results {
-		if r.err == nil && !r.caught(none) {
-			fmt.Fprintf(out, "missed: -campaign %s -seed %d -n 1: wants %v, rang %v\n", r.worm.Campaign, r.worm.Seed, r.worm.Want, r.rang)
-		}
-	}
-	return missed, errors.Join(broken...)
 }

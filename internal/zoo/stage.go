@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"wormbell"
@@ -51,6 +50,7 @@ func none(string) bool { return false }
 type stage struct {
 	stagePlaces
 	*scratch.Machine
+	spec string // what a package manager is told to install
 }
 
 // play plays a worm before an agent of its own.
@@ -78,87 +78,6 @@ func play(ctx context.Context, w *Worm, o options) (r result) {
 	return r
 }
 
-// set lays out what lies there before the worm runs.
-func (s *stage) set(w *Worm) error {
-	app := filepath.Join(s.Home, "src", "app")
-	s.stagePlaces = stagePlaces{clients: s.clients, home: s.Home, tmp: s.Temp, control: filepath.Join(s.Dir, "control"), registry: s.Registry.URL + "/", token: scratch.Token,
-		pkg: filepath.Join(app, "node_modules", w.Package)}
-	if w.Start == "hand" {
-		s.pkg = filepath.Join(s.Home, "src", w.Package)
-	}
-	if err := os.Mkdir(s.control, 0o755); err != nil {
-		return err
-	}
-	files := map[string]string{"index.js": "module.exports = {}\n"}
-	files[w.File] = source(&w.Script, &s.stagePlaces, func(file, text string) { files[file] = text })
-	for p, text := range w.Files {
-		if rest, ok := strings.CutPrefix(p, "$PKG/"); ok {
-			files[rest] = text
-		} else if err := s.Write(s.real(p), s.text(text)); err != nil {
-			return err
-		}
-	}
-	if w.Start == "hand" {
-		return s.lay(s.pkg, files)
-	}
-	m := map[string]any{"name": w.Package, "version": w.Version}
-	command := interpreter[w.Script.Language] + " " + w.File
-	switch w.Start {
-	case "gyp":
-		files["binding.gyp"] = fmt.Sprintf("{'targets':[{'target_name':'x','type':'none','sources':['<!(%s >/dev/null 2>&1; echo x.c)']}]}\n", command)
-		// What node-gyp looks for, so that it does not fetch it from elsewhere.
-		if err := s.lay(filepath.Join(s.Dir, "node", "include", "node"), map[string]string{
-			"common.gypi": "{}\n", "config.gypi": "{'variables':{}}\n", "node_version.h": "#define NODE_MAJOR_VERSION 20\n"}); err != nil {
-			return err
-		}
-	case "import":
-		m["main"] = w.File
-	default:
-		m["scripts"] = map[string]string{w.Start: command}
-	}
-	if err := s.Registry.Seed(m, files); err != nil {
-		return err
-	}
-	if err := s.lay(s.Home, map[string]string{".yarnrc": fmt.Sprintf("registry %q\ndisable-self-update-check true\n", s.Registry.URL),
-		".yarnrc.yml": fmt.Sprintf("npmRegistryServer: %q\nunsafeHttpWhitelist: [127.0.0.1]\nnpmAuthToken: %q\nenableTelemetry: false\nnpmMinimalAgeGate: 0\n", s.Registry.URL, s.token)}); err != nil {
-		return err
-	}
-	if _, ok := bins(s.clients, w.Client); !ok {
-		w.Client = "npm"
-	}
-	c := clients[w.Client]
-	project := map[string]string{}
-	for name, text := range c.files {
-		project[name] = strings.ReplaceAll(text, "PKG", w.Package)
-	}
-	if err := s.lay(app, project); err != nil {
-		return err
-	}
-	field := strings.ReplaceAll(c.field, "PKG", w.Package)
-	if err := s.lay(app, map[string]string{"package.json": "{\"name\":\"app\",\"version\":\"1.0.0\",\"private\":true" + field + "}\n", "index.js": fmt.Sprintf("require(%q)\n", w.Package)}); err != nil {
-		return err
-	}
-	if w.Start != "import" {
-		return nil
-	}
-	cmd := exec.Command("npm", "install", w.Package+"@"+w.Version)
-	cmd.Dir, cmd.Env = app, s.Env()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("install what is imported: %w: %s", err, out)
-	}
-	return nil
-}
-
-// lay writes files into a folder.
-func (s *stage) lay(dir string, files map[string]string) error {
-	for name, text := range files {
-		if err := s.Write(filepath.Join(dir, name), text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // play has a person at a terminal do what starts the worm, and waits for what
 // the agent says.
 func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error {
@@ -170,35 +89,41 @@ func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error 
 	}
 	seen, stop := s.record(ctx)
 	defer stop()
-	command := map[string]string{
-		"import": "cd ~/src/app && node index.js",
-		"hand":   "cd ~/src/" + w.Package + " && " + interpreter[w.Script.Language] + " " + w.File,
-	}[w.Start]
-	if command == "" {
-		dirs, _ := bins(s.clients, w.Client)
-		command = "cd ~/src/app && PATH=" + strings.Join(append(dirs, "$PATH"), ":") + " " + clients[w.Client].add + " " + w.Package + "@" + w.Version
-	}
-	if err := s.Type(command); err != nil {
+	if err := s.Type(s.command(w)); err != nil {
 		return err
 	}
 	if err := s.listen(ctx, r); err != nil {
 		return err
 	}
-	stop()
-	r.patient = patient(*seen, s.Home)
-	return nil
+	// The events come by a connection of their own, maybe after the alert.
+	for end := time.Now().Add(time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if r.patient = patient(seen(), s.Home); r.has(r.patient, none) || time.Now().After(end) {
+			return nil
+		}
+	}
 }
 
-// record gathers what the agent sees until stop is called.
-func (s *stage) record(ctx context.Context) (seen *[]wormbell.Event, stop func()) {
+// record gathers what the agent sees until stop is called, and returns what it
+// has got so far.
+func (s *stage) record(ctx context.Context) (seen func() []wormbell.Event, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	seen, done := new([]wormbell.Event), make(chan struct{})
+	var mu sync.Mutex
+	var events []wormbell.Event
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		// It ends with an error when it is told to end, and what is missing shows.
-		s.Events(ctx, func(e wormbell.Event) { *seen = append(*seen, e) })
+		s.Events(ctx, func(e wormbell.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, e)
+		})
 	}()
-	return seen, func() { cancel(); <-done }
+	return func() []wormbell.Event {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(events)
+	}, func() { cancel(); <-done }
 }
 
 // listen gathers what rings until all has rung that should, or some time after

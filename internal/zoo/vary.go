@@ -16,6 +16,9 @@ func breed(c campaign, seed uint64) *Worm {
 		w.Files[p] = text
 	}
 	c.make(r, w)
+	if w.Start == "import" {
+		w.Form = "main"
+	}
 	if seed != 0 { // the campaign as it was seen
 		for _, m := range mutators {
 			m(r, w)
@@ -28,7 +31,7 @@ func breed(c campaign, seed uint64) *Worm {
 }
 
 // mutators change a worm as its author would, each by chance, in this order.
-var mutators = []func(*rand.Rand, *Worm){renames, rehooks, respells, shuffles, spreads, rereads, paces, nests, translates, wanders, installs, republishes}
+var mutators = []func(*rand.Rand, *Worm){renames, rehooks, respells, shuffles, spreads, rereads, paces, nests, translates, wanders, installs, republishes, reforms, packs}
 
 // pick returns one of a list.
 func pick(r *rand.Rand, list ...string) string { return list[r.IntN(len(list))] }
@@ -71,9 +74,41 @@ func renames(r *rand.Rand, w *Worm) {
 
 // rehooks has another lifecycle script start it.
 func rehooks(r *rand.Rand, w *Worm) {
-	if slices.Contains(starts[:3], w.Start) && r.IntN(2) == 0 {
-		w.Start = pick(r, starts[:3]...)
+	if !slices.Contains(starts[:3], w.Start) || r.IntN(2) == 0 {
+		return
 	}
+	if w.Start = pick(r, starts[:4]...); takes(w, "~/.npmrc") && r.IntN(4) == 0 { // what a project's own scripts may not read, either
+		w.Start = pick(r, "own", "workspace")
+	}
+}
+
+// takes reports whether all that is wanted of a worm is a read, and it reads a file.
+func takes(w *Worm, p string) (does bool) {
+	each(&w.Script, func(s *Step) { does = does || s.Read != nil && s.Read.Path == p })
+	return does && len(w.Want) == 1 && w.Want[0][0] == "credential-read"
+}
+
+// reforms has another form of import or binding.gyp bring it.
+func reforms(r *rand.Rand, w *Worm) {
+	switch {
+	case r.IntN(4) == 0:
+	case w.Start == "import":
+		w.Form = pick(r, keys(forms)...)
+		if forms[w.Form].inside && !takes(w, "~/.config/gh/hosts.yml") && !takes(w, "~/.git-credentials") && !takes(w, "~/.netrc") {
+			w.Form = "main" // a package manager that reads its own files alone does what it always does
+		}
+	case w.Start == "gyp":
+		w.Form = pick(r, keys(gypFiles)...)
+	}
+}
+
+// packs publishes tarballs instead of folders.
+func packs(r *rand.Rand, w *Worm) {
+	each(&w.Script, func(s *Step) {
+		if s.Run != nil && s.Run.As == "" && s.Run.Args[0] == "npm" && slices.Contains(s.Run.Args, "publish") && !slices.Contains(s.Run.Args, ".") && r.IntN(6) == 0 {
+			s.Run.Tar = pick(r, keys(tarballs)...)
+		}
+	})
 }
 
 // respells publishes with another command line.
@@ -127,7 +162,9 @@ func rereads(r *rand.Rand, w *Worm) {
 	}
 	each(&w.Script, func(s *Step) {
 		if s.Read != nil && r.IntN(2) == 0 {
-			s.Read.How = pick(r, keys(readers)...)
+			if s.Read.How = pick(r, keys(readers)...); strings.HasPrefix(s.Read.How, "npm ") && s.Read.Path == "~/.npmrc" {
+				s.Read.How = "cat" // npm may read its own file, whoever starts it
+			}
 		}
 	})
 }
@@ -184,7 +221,7 @@ func wanders(r *rand.Rand, w *Worm) {
 		if s.Play == nil || r.IntN(2) == 0 {
 			return
 		}
-		via := pick(r, keys(ways)...)
+		via := pick(r, waysOf(s.Play)...)
 		if via == "home" && runs(&s.Play.Script) || via == "later" && w.Start == "hand" {
 			return // it would ask another registry; a person sees their prompt first
 		}
@@ -195,8 +232,8 @@ func wanders(r *rand.Rand, w *Worm) {
 // installs has another client install it. What is imported is there before, and
 // node-gyp comes with npm.
 func installs(r *rand.Rand, w *Worm) {
-	if slices.Contains(starts[:3], w.Start) && r.IntN(2) == 0 {
-		w.Client = pick(r, "npm-12", "pnpm-10", "pnpm-12", "yarn-1", "yarn-4", "bun-1")
+	if contains(starts[:3], w.Start) && r.IntN(2) == 0 {
+		w.Client = pick(r, "npm-12", "pnpm-10", "pnpm-12", "yarn-1", "yarn-4", "bun-1", "deno-2")
 	}
 }
 
@@ -206,7 +243,7 @@ func republishes(r *rand.Rand, w *Worm) {
 		if s.Run == nil || s.Run.Args[0] != "npm" || !slices.ContainsFunc(s.Run.Args, func(a string) bool { return a == "publish" || a == "pub" }) {
 			return
 		}
-		switch r.IntN(8) {
+		switch r.IntN(9) {
 		case 0:
 			s.Run.Args = []string{"pnpm-10", "publish", "--no-git-checks"}
 		case 1:
@@ -214,6 +251,8 @@ func republishes(r *rand.Rand, w *Worm) {
 		case 2:
 			s.Run.Args = []string{"bun-1", "publish"}
 		case 3:
+			s.Run.Args = []string{"yarn-4", "npm", "publish"}
+		case 4:
 			s.Run.As = pick(r, "vim", "node", "-bash", "npm install")
 		}
 	})

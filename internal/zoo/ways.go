@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"path"
+	"path/filepath"
 )
 
 // readers are ways to have a file read: the command for a file, with a folder
@@ -23,7 +24,45 @@ var readers = map[string]func(p, tmp string) []string{
 	"find": func(p, _ string) []string {
 		return []string{"find", path.Dir(p), "-maxdepth", "1", "-name", path.Base(p), "-exec", "cat", "{}", ";"}
 	},
-	"tar": func(p, tmp string) []string { return shell(`tar cf "$2/x$$" "$1"; rm -f "$2/x$$"`, p, tmp) },
+	"tar":        func(p, tmp string) []string { return shell(`tar cf "$2/x$$" "$1"; rm -f "$2/x$$"`, p, tmp) },
+	"head":       func(p, _ string) []string { return []string{"head", "-c", "9999", p} },
+	"diff":       func(p, _ string) []string { return []string{"diff", p, "/dev/null"} },
+	"jq":         func(p, _ string) []string { return []string{"jq", "-R", ".", p} },
+	"busybox":    func(p, _ string) []string { return []string{"busybox", "cat", p} },
+	"openssl":    func(p, _ string) []string { return []string{"openssl", "base64", "-in", p} },
+	"ssh-keygen": func(p, _ string) []string { return []string{"ssh-keygen", "-y", "-P", "", "-f", p} },
+	"xargs":      func(p, _ string) []string { return []string{"xargs", "-a", p, "true"} },
+	"make":       func(p, _ string) []string { return []string{"make", "-n", "-f", p} },
+	"strace":     func(p, _ string) []string { return []string{"strace", "-f", "-o", "/dev/null", "cat", p} },
+	"vim": func(p, _ string) []string {
+		return []string{"vim", "-es", "-u", "NONE", "-i", "NONE", "-n", "-c", "q!", p}
+	},
+	"emacs": func(p, _ string) []string {
+		return []string{"emacs", "-Q", "--batch", "--eval", "(insert-file-contents (pop command-line-args-left))", p}
+	},
+	"ed":         func(p, _ string) []string { return shell(`echo q | ed -s "$1"`, p) },
+	"source":     func(p, _ string) []string { return shell(`. "$1"`, p) },
+	"bash":       func(p, _ string) []string { return []string{"bash", "-c", `mapfile -t x <"$0"`, p} },
+	"git config": func(p, _ string) []string { return []string{"git", "config", "--file", p, "--list"} },
+	"git include": func(p, _ string) []string {
+		return []string{"git", "-c", "include.path=" + p, "config", "--list"}
+	},
+	"curl config": func(p, _ string) []string { return []string{"curl", "-s", "-K", p, "file:///dev/null"} },
+	"curl data": func(p, _ string) []string {
+		return []string{"curl", "-s", "-m", "1", "--data-binary", "@" + p, "http://127.0.0.1:9/"}
+	},
+	"node env": func(p, _ string) []string { return []string{"node", "--env-file=" + p, "-e", "0"} },
+	"rsync":    func(p, tmp string) []string { return shell(`rsync "$1" "$2/r$$"; rm -f "$2/r$$"`, p, tmp) },
+	"install":  func(p, tmp string) []string { return shell(`install -m 600 "$1" "$2/i$$"; rm -f "$2/i$$"`, p, tmp) },
+	"zip":      func(p, tmp string) []string { return shell(`zip -q "$2/z$$.zip" "$1"; rm -f "$2/z$$.zip"`, p, tmp) },
+	"ld.so": func(p, _ string) []string {
+		return shell(`exec "$(ls /lib64/ld-linux-* /lib/ld-linux-* 2>/dev/null | head -n 1)" "$(command -v cat)" "$1"`, p)
+	},
+	// npm, made to read what is not its own.
+	"npm config": func(p, _ string) []string { return []string{"npm", "--userconfig=" + p, "config", "ls", "-l"} },
+	"npm pack": func(p, tmp string) []string {
+		return shell(`d="$2/p$$"; mkdir "$d"; echo '{"name":"x","version":"1.0.0"}' >"$d/package.json"; ln "$1" "$d/x" && cd "$d" && npm pack --silent; rm -rf "$d"`, p, tmp)
+	},
 	// Other names of it.
 	"link": func(p, tmp string) []string { return shell(`ln "$1" "$2/l$$" && cat "$2/l$$"; rm -f "$2/l$$"`, p, tmp) },
 	"symlink": func(p, tmp string) []string {
@@ -106,9 +145,100 @@ var ways = map[string]func(args []string, tmp string) []string{
 	"later": func(a []string, _ string) []string {
 		return shell(`(setsid sh -c 'sleep 4; exec "$@"' sh "$@" & ) & wait`, a...)
 	},
+	"script-shell": func(a []string, tmp string) []string {
+		return shell(`d="$0/h$$"; mkdir "$d"; echo '{"scripts":{"x":"true"}}' >"$d/package.json"; printf '#!/bin/sh\nunset npm_config_script_shell\n%s\n' "$1" >"$d/shell"
+chmod 755 "$d/shell"; echo "script-shell=$d/shell" >"$d/.npmrc"; cd "$d" && npm run x`, quoted(a)).named(tmp)
+	},
+	"memfd": func(a []string, _ string) []string {
+		return python(`import shutil; f = os.memfd_create("x"); p = shutil.which(sys.argv[1]); os.write(f, b"") or shutil.copyfileobj(open(p, "rb"), os.fdopen(f, "wb", closefd=False)); os.execv("/proc/self/fd/%d" % f, sys.argv[1:])`, a...)
+	},
 	"copied": func(a []string, tmp string) []string {
 		return shell(`x="$1"; shift; d="$0/i$$"; mkdir "$d"; cp "$(readlink -f "$(command -v "$x")")" "$d/tool"; exec "$d/tool" "$@"`, a...).named(tmp)
 	},
+}
+
+// scriptWay is how a script is started that must be known as such: there is no
+// shell between.
+type scriptWay struct {
+	languages []string // of the script
+	client    string   // that must be there
+	start     func(script string, s *stagePlaces) []string
+}
+
+var scriptWays = map[string]scriptWay{
+	"bun --compile": {[]string{"node", "bun"}, "bun-1", func(script string, s *stagePlaces) []string {
+		return shell(`d="$2/c$$"; mkdir "$d"; cp "$1" "$d/x.js"; "$3" build --compile "$d/x.js" --outfile "$d/tool" >/dev/null; exec "$d/tool"`, script, s.tmp, s.program("bun-1"))
+	}},
+	"single executable": {[]string{"node"}, "postject", func(script string, s *stagePlaces) []string {
+		return shell(`d="$2/e$$"; mkdir "$d"; cp "$1" "$d/x.js"; (cd "$d" && echo '{"main":"x.js","output":"x.blob","disableExperimentalSEAWarning":true}' >x.json && node --experimental-sea-config x.json &&
+cp "$(readlink -f "$(command -v node)")" tool && "$3" tool NODE_SEA_BLOB x.blob --sentinel-fuse NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2) >/dev/null 2>&1; exec "$d/tool"`,
+			script, s.tmp, filepath.Join(s.clients, "postject", "bin", "postject"))
+	}},
+	"electron": {[]string{"node"}, "", func(script string, s *stagePlaces) []string {
+		return shell(`d="$2/v$$"; mkdir "$d"; cp "$(readlink -f "$(command -v node)")" "$d/electron"; ELECTRON_RUN_AS_NODE=1 exec "$d/electron" "$1"`, script, s.tmp)
+	}},
+	"data": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string {
+		return []string{"node", "--import", "data:text/javascript,await import('file://" + script + "')", "-e", "0"}
+	}},
+	"eval": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string {
+		return []string{"node", "-e", "require(process.argv[1])", script}
+	}},
+	"pipe": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string { return shell(`cat "$1" | node`, script) }},
+	"in npm": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string {
+		return []string{"env", "NODE_OPTIONS=--import data:text/javascript,delete%20process.env.NODE_OPTIONS;await%20import('file://" + script + "')", "npm", "--version"}
+	}},
+	"venv": {[]string{"python"}, "", func(script string, s *stagePlaces) []string {
+		return shell(`/usr/bin/python3 -m venv --without-pip "$2/v$$" >/dev/null; exec "$2/v$$/bin/python" "$1"`, script, s.tmp)
+	}},
+	"venv copy": {[]string{"python"}, "", func(script string, s *stagePlaces) []string {
+		return shell(`/usr/bin/python3 -m venv --copies --without-pip "$2/v$$" >/dev/null; exec "$2/v$$/bin/python" "$1"`, script, s.tmp)
+	}},
+}
+
+// sharedMemory starts a script from a file in memory, whatever its language.
+func sharedMemory(script string, interpreter []string) []string {
+	return shell(`f="$(mktemp /dev/shm/wormbell-zoo-XXXXXX)"; cp "$1" "$f"; shift; "$@" "$f"; rm -f "$f"`, append([]string{script}, interpreter...)...)
+}
+
+// via returns the command that starts a script in a way.
+func (s *stagePlaces) via(p *Play, args []string) []string {
+	way, ok := scriptWays[p.Via]
+	switch {
+	case p.Via == "shared memory":
+		return sharedMemory(s.real(p.File), args[:len(args)-1])
+	case !ok:
+		return ways[p.Via](args, s.tmp)
+	}
+	if way.client != "" {
+		if _, ok := bins(s.clients, way.client); !ok {
+			return args
+		}
+	}
+	return way.start(s.real(p.File), s)
+}
+
+// waysOf are the ways in which a script can be started.
+func waysOf(p *Play) []string {
+	list := keys(ways)
+	if p.Shell {
+		return list
+	}
+	list = append(list, "shared memory")
+	for _, name := range keys(scriptWays) {
+		if contains(scriptWays[name].languages, p.Script.Language) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// tarballs are places for the tarball of a publish: a shell's text, which gets a
+// folder and then the command that publishes.
+var tarballs = map[string]string{
+	"folder":        `d="$1/t$$"; shift; mkdir "$d"; npm pack --silent --pack-destination "$d" >/dev/null; exec "$@" "$d"/*.tgz`,
+	"shared memory": `d="$(mktemp -d /dev/shm/wormbell-zoo-XXXXXX)"; shift; npm pack --silent --pack-destination "$d" >/dev/null; "$@" "$d"/*.tgz; rm -rf "$d"`,
+	"memfd": `d="$1/t$$"; shift; mkdir "$d"; npm pack --silent --pack-destination "$d" >/dev/null; exec /usr/bin/python3 -c 'import os, subprocess, sys
+f = os.memfd_create("x"); t = sys.argv[1]; os.write(f, open(t, "rb").read()); os.remove(t); os.symlink("/proc/%d/fd/%d" % (os.getpid(), f), t); subprocess.run(sys.argv[2:] + [t])' "$d"/*.tgz "$@"`,
 }
 
 type command []string

@@ -72,24 +72,60 @@ func TestWays(t *testing.T) {
 		t.Run(via, func(t *testing.T) {
 			t.Parallel()
 			tmp := t.TempDir()
-			script, said := filepath.Join(tmp, "script.sh"), filepath.Join(tmp, "said")
+			script, out := filepath.Join(tmp, "script.sh"), filepath.Join(tmp, "said")
 			if err := os.WriteFile(script, []byte("printf %s \"$2\" >\"$1\"\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			a := way([]string{"sh", script, said, "it's \"this\" $HOME"}, tmp)
-			if _, err := exec.LookPath(a[0]); err != nil {
-				t.Skipf("needs %s", a[0])
-			}
-			cmd := exec.Command(a[0], a[1:]...)
-			cmd.Dir = tmp
-			cmd.Env = append(os.Environ(), "HOME="+tmp, "npm_config_cache="+filepath.Join(tmp, "cache"), "npm_config_update_notifier=false")
-			out, err := cmd.CombinedOutput()
-			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-				if b, _ := os.ReadFile(said); string(b) == "it's \"this\" $HOME" {
-					return
-				}
-			}
-			t.Errorf("%q: nothing was said: %v\n%s", a, err, out)
+			said(t, way([]string{"sh", script, out, "it's \"this\" $HOME"}, tmp), tmp, out, "it's \"this\" $HOME")
 		})
 	}
+}
+
+// TestScriptWays: a script runs in every way that its language has.
+func TestScriptWays(t *testing.T) {
+	for _, language := range languages {
+		for _, via := range waysOf(&Play{Script: Script{Language: language}}) {
+			if ways[via] != nil {
+				continue
+			}
+			t.Run(language+" "+via, func(t *testing.T) {
+				t.Parallel()
+				if _, ok := bins(testClients, scriptWays[via].client); scriptWays[via].client != "" && !ok {
+					t.Skipf("needs %s", scriptWays[via].client)
+				}
+				dir := t.TempDir()
+				places := &stagePlaces{home: dir, tmp: filepath.Join(dir, "tmp"), control: filepath.Join(dir, "control"), clients: testClients}
+				for _, d := range []string{places.tmp, places.control} {
+					if err := os.Mkdir(d, 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p := &Play{File: "$TMP/script", Via: via, Script: Script{Language: language, Steps: []Step{write("~/said", "it's me")}}}
+				if err := os.WriteFile(places.real(p.File), []byte(source(&p.Script, places, nil)), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				w := &writer{places: places}
+				args, _, _, _ := w.command(&Step{Play: p})
+				said(t, args, places.tmp, filepath.Join(dir, "said"), "it's me")
+			})
+		}
+	}
+}
+
+// said starts a command and waits until a file says what it should.
+func said(t *testing.T, args []string, dir, file, want string) {
+	t.Helper()
+	if _, err := exec.LookPath(args[0]); err != nil {
+		t.Skipf("needs %s", args[0])
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "npm_config_cache="+filepath.Join(dir, "cache"), "npm_config_update_notifier=false")
+	out, err := cmd.CombinedOutput()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if b, _ := os.ReadFile(file); string(b) == want {
+			return
+		}
+	}
+	t.Errorf("%q: nothing was said: %v\n%s", args, err, out)
 }

@@ -17,8 +17,9 @@ import (
 type Worm struct {
 	Campaign string            `json:"campaign"`
 	Seed     uint64            `json:"seed"`
-	Start    string            `json:"start"`   // how the first script comes to run: one of starts
-	Package  string            `json:"package"` // its name
+	Start    string            `json:"start"`          // how the first script comes to run: one of starts
+	Form     string            `json:"form,omitempty"` // of an import: one of forms; of gyp: one of gypFiles
+	Package  string            `json:"package"`        // its name
 	Version  string            `json:"version"`
 	Client   string            `json:"client"` // that installs it: one of clients
 	File     string            `json:"file"`   // of the first script, in the package
@@ -62,6 +63,7 @@ type Run struct {
 	Dir  string            `json:"dir,omitempty"`
 	Env  map[string]string `json:"env,omitempty"` // beside its own
 	As   string            `json:"as,omitempty"`  // what it calls itself: its first argument
+	Tar  string            `json:"tar,omitempty"` // a publish of the folder's tarball, which lies here: one of tarballs
 }
 
 // Put publishes a package as npm's API takes it, without npm.
@@ -82,12 +84,15 @@ type Play struct {
 // How a worm's first script comes to run.
 var starts = []string{
 	"preinstall", "install", "postinstall", // of a dependency that npm installs
-	"gyp",    // a command that node-gyp expands, without a word under "scripts"
-	"import", // the person's own program imports the dependency
-	"hand",   // the person starts it, in a project of theirs
+	"prepare",   // of a dependency from git, which is built where it is installed
+	"own",       // the install script of a project that the person has cloned
+	"workspace", // the same, of one of its workspaces
+	"gyp",       // a command that node-gyp expands, without a word under "scripts"
+	"import",    // the person's own program imports the dependency
+	"hand",      // the person starts it, in a project of theirs
 }
 
-var languages = []string{"node", "sh", "python", "perl"}
+var languages = []string{"node", "sh", "python", "perl", "bun", "deno"}
 
 // limits of a worm from outside.
 const (
@@ -99,6 +104,12 @@ const (
 func (w *Worm) check() error {
 	if !contains(starts, w.Start) {
 		return fmt.Errorf("no start %q", w.Start)
+	}
+	if _, ok := forms[w.Form]; w.Start == "import" && !ok {
+		return fmt.Errorf("no form of an import %q", w.Form)
+	}
+	if _, ok := gypFiles[w.Form]; w.Start == "gyp" && !ok {
+		return fmt.Errorf("no form of a binding.gyp %q", w.Form)
 	}
 	if w.Package == "" || strings.ContainsAny(w.Package, "/\\ '\"$") || strings.HasPrefix(w.Package, ".") {
 		return fmt.Errorf("no name for a package: %q", w.Package)
@@ -162,8 +173,11 @@ func (s *Step) check(depth int, left *int) error {
 		if len(s.Run.Args) == 0 {
 			return fmt.Errorf("a run of nothing")
 		}
+		if s.Run.Tar != "" && tarballs[s.Run.Tar] == "" {
+			return fmt.Errorf("no place of a tarball %q", s.Run.Tar)
+		}
 		// What is run is npm, or a program that the worm has written.
-		if a := s.Run.Args[0]; !contains(mayRun, a) && clients[a].add == "" && a != "npm-7" {
+		if a := s.Run.Args[0]; !contains(mayRun, a) && !known(a) {
 			if err := place(a); err != nil {
 				return fmt.Errorf("may not run %q", a)
 			}
@@ -175,7 +189,7 @@ func (s *Step) check(depth int, left *int) error {
 		if err := place(s.Play.File); err != nil {
 			return err
 		}
-		if s.Play.Via != "" && ways[s.Play.Via] == nil {
+		if s.Play.Via != "" && !contains(waysOf(s.Play), s.Play.Via) {
 			return fmt.Errorf("no way %q", s.Play.Via)
 		}
 		if s.Play.Via == "home" && runs(&s.Play.Script) {
@@ -194,7 +208,7 @@ func runs(s *Script) (does bool) {
 
 // mayRun are the programs that a worm may run beside its own: they speak to the
 // registry that the stage gives them, or to nobody. What is not there is not run.
-var mayRun = []string{"npm", "gh", "true", "git", "id", "hostname", "uname"}
+var mayRun = []string{"npm", "gh", "true", "git", "id", "hostname", "uname", "ssh-keygen"}
 
 // place finds fault with a path outside the stage.
 func place(p string) error {
@@ -204,6 +218,8 @@ func place(p string) error {
 	}
 	return nil
 }
+
+func known(client string) bool { _, ok := clients[client]; return ok }
 
 func contains(list []string, s string) bool {
 	for _, l := range list {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,9 +12,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"wormbell/internal/executable"
 )
+
+// testClients is where .ci/deps puts the package managers.
+const testClients = "/opt/wormbell-test/clients"
 
 // TestBreed: a seed stands for one worm, and different ones for different worms.
 func TestBreed(t *testing.T) {
@@ -86,12 +91,8 @@ func TestLanguages(t *testing.T) {
 	for _, language := range languages {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			program := interpreter[language]
-			if _, err := exec.LookPath(program); err != nil {
-				t.Skipf("needs %s", program)
-			}
 			dir := t.TempDir()
-			places := &stagePlaces{home: filepath.Join(dir, "it's home"), tmp: filepath.Join(dir, "tmp"), control: filepath.Join(dir, "control"), token: `a'b"c$d`}
+			places := &stagePlaces{clients: testClients, home: filepath.Join(dir, "it's home"), tmp: filepath.Join(dir, "tmp"), control: filepath.Join(dir, "control"), token: `a'b"c$d`}
 			s := Script{Language: language, Steps: []Step{
 				write("~/a/b.txt", "one 'two' \"three\" \\ $HOME\nfour $TOKEN\n"),
 				{Write: &Write{Path: "$TMP/tool", Text: "#!/bin/sh\npwd >\"$1\"\nprintf %s \"$KEY\" >>\"$1\"\n", Mode: "755"}},
@@ -102,6 +103,10 @@ func TestLanguages(t *testing.T) {
 				{Play: &Play{File: "$TMP/inner", Shell: true, Script: Script{Language: "sh", Steps: []Step{write("~/inner", "x")}}}},
 				{Sleep: 1},
 			}}
+			program := places.interpreter(language)
+			if _, err := exec.LookPath(program[0]); err != nil {
+				t.Skipf("needs %s", program[0])
+			}
 			for _, d := range []string{places.home, places.tmp, places.control} {
 				if err := os.Mkdir(d, 0o755); err != nil {
 					t.Fatal(err)
@@ -111,7 +116,7 @@ func TestLanguages(t *testing.T) {
 			if err := os.WriteFile(file, []byte(source(&s, places, nil)), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command(program, file).CombinedOutput()
+			out, err := exec.Command(program[0], append(program[1:], file)...).CombinedOutput()
 			if err != nil || len(out) > 0 {
 				t.Fatalf("%v\n%s", err, out)
 			}
@@ -149,6 +154,41 @@ func TestMutators(t *testing.T) {
 	}
 }
 
+// TestTell: the table, what was missed and the sum; what could not be played is
+// neither caught nor missed.
+func TestTell(t *testing.T) {
+	worm := func(name string, seed uint64) *Worm {
+		return &Worm{Campaign: name, Seed: seed, Want: [][]string{{"worm-command", "credential-read"}}}
+	}
+	named, unnamed := []string{"worm-command"}, []string{"credential-read"}
+	results := []result{
+		{worm: worm("nx", 1), rang: unnamed, patient: unnamed, grave: true, first: 84 * time.Millisecond},
+		{worm: worm("nx", 2), rang: named, patient: unnamed, grave: true, connected: true, first: 4100 * time.Millisecond},
+		{worm: worm("gyp", 3), rang: unnamed},
+		{worm: worm("gyp", 4), rang: []string{"publish-loop"}},
+		{worm: worm("gyp", 5), rang: unnamed, err: errors.New("no terminal")},
+	}
+	var out strings.Builder
+	missed, err := tell(results, &out)
+	if missed != 1 || err == nil || err.Error() != "gyp, seed 5: no terminal" {
+		t.Errorf("%d missed, %v", missed, err)
+	}
+	want := `
+| campaign | worms | caught | without names | over three days | connections told | median | longest |
+|----------|-------|--------|---------------|-----------------|------------------|--------|---------|
+| ` + "`nx`" + `     | 2     | 2      | 1             | 2               | 1                | 4.1 s  | 4.1 s   |
+| ` + "`gyp`" + `    | 3     | 1      | 1             | 0               | –                | –      | –       |
+| all      | 5     | 3      | 2             | 2               | 1                | 4.1 s  | 4.1 s   |
+missed over three days: -campaign gyp -seed 3 -n 1: wants [[worm-command credential-read]], would have rung []
+missed: -campaign gyp -seed 4 -n 1: wants [[worm-command credential-read]], rang [publish-loop]
+not played: -campaign gyp -seed 5 -n 1: no terminal
+3 of 4 caught, 2 without the detectors that go by names, 2 with their acts spread over three days; 1 could not be played
+`
+	if got := "\n" + out.String(); got != want {
+		t.Errorf("it says%s", got)
+	}
+}
+
 // TestPlay: worms are caught, and one that does nothing is not.
 func TestPlay(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -163,7 +203,7 @@ func TestPlay(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	o := options{bin: bin, clients: "/opt/wormbell-test/clients"}
+	o := options{bin: bin, clients: testClients}
 	for _, c := range campaigns {
 		for _, seed := range []uint64{0, 1} {
 			t.Run(fmt.Sprint(c.name, "-", seed), func(t *testing.T) {
