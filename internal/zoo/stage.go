@@ -89,13 +89,23 @@ func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error 
 	}
 	seen, stop := s.record(ctx)
 	defer stop()
+	// The events come by a connection of their own, which must be there before the
+	// worm's first act.
+	for end := time.Now().Add(grace); len(seen()) == 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("no event was told of a command")
+		}
+		if err := s.Type("/bin/true"); err != nil {
+			return err
+		}
+	}
 	if err := s.Type(s.command(w)); err != nil {
 		return err
 	}
 	if err := s.listen(ctx, r); err != nil {
 		return err
 	}
-	// The events come by a connection of their own, maybe after the alert.
+	// They may come after the alert.
 	for end := time.Now().Add(time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if r.patient = patient(seen(), s.Home); r.has(r.patient, none) || time.Now().After(end) {
 			return nil
