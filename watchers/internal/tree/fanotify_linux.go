@@ -25,6 +25,9 @@ type names struct {
 	buf    []byte
 	who    map[int32]*wormbell.Process // of this batch
 	table  string                      // the mount table that is covered
+	// Of this batch: whether it matters who writes, and who is a suspect.
+	matters  bool
+	suspects map[int32]func(path string, content bool)
 }
 
 // group is one marked file system.
@@ -35,6 +38,7 @@ type group struct {
 	// Folders of recent events, by their handle: "" for those outside the homes.
 	// In two generations, so that it is bounded without keeping an order.
 	young, old map[string]string
+	emptied    time.Time // what is in the queue happened since; zero at first
 }
 
 const (
@@ -271,14 +275,20 @@ func (f *Feed) mountsChanged() {
 func (n *names) drain(ctx context.Context, f *Feed, g *group) (events int, err error) {
 	defer g.closeRoots()
 	for ctx.Err() == nil {
+		began := time.Now()
 		size, err := g.Read(n.buf)
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+		if errors.Is(err, unix.EINTR) {
+			return events, nil
+		}
+		if errors.Is(err, unix.EAGAIN) {
+			g.emptied = began
 			return events, nil
 		}
 		if err != nil {
 			return events, fmt.Errorf("read file names: %w", err)
 		}
-		n.who = nil
+		n.who, n.suspects = nil, nil
+		n.matters = f.cfg.Writers != nil && f.cfg.Writers.Matter(g.emptied, time.Now())
 		var e decode.Fanotify
 		for b := n.buf[:size]; len(b) > 0; events++ {
 			if b, err = decode.NextFanotify(b, &e); err != nil {
@@ -287,6 +297,7 @@ func (n *names) drain(ctx context.Context, f *Feed, g *group) (events int, err e
 			n.event(f, g, &e)
 		}
 		if size < len(n.buf)/2 {
+			g.emptied = began
 			return events, nil
 		}
 	}
@@ -302,6 +313,9 @@ func (n *names) event(f *Feed, g *group, e *decode.Fanotify) {
 		return
 	}
 	dir := e.Mask&decode.FanOnDir != 0
+	if n.matters {
+		n.writes(f, g, e)
+	}
 	if dir {
 		if e.Mask&(decode.FanMovedTo|decode.FanMovedFrom) != 0 {
 			g.forget() // paths below it are others now
@@ -328,6 +342,32 @@ func (n *names) event(f *Feed, g *group, e *decode.Fanotify) {
 	}
 	path := filepath.Join(folder, string(e.Name))
 	f.deliver(Change{Op: op, Dir: dir, Home: f.HomeOf(folder), Path: path, Process: n.process(f, e.PID), Time: time.Now().UTC(), Source: "fanotify"})
+}
+
+// writes tells of what a suspect has written. Who it was is asked first: of what
+// is written while packages are installed, nearly all is the package manager's.
+func (n *names) writes(f *Feed, g *group, e *decode.Fanotify) {
+	told := uint64(decode.FanCreate | decode.FanCloseWrite | decode.FanMovedTo)
+	if e.Mask&decode.FanOnDir != 0 {
+		told = decode.FanMovedTo // a new folder is empty
+	}
+	if e.Mask&told == 0 || int(e.PID) == os.Getpid() {
+		return
+	}
+	wrote, known := n.suspects[e.PID]
+	if !known {
+		if n.suspects == nil {
+			n.suspects = make(map[int32]func(string, bool))
+		}
+		wrote = f.cfg.Writers.Suspect(int(e.PID))
+		n.suspects[e.PID] = wrote
+	}
+	if wrote == nil {
+		return
+	}
+	if folder, _ := g.folder(f, e); folder != "" {
+		wrote(filepath.Join(folder, string(e.Name)), e.Mask&decode.FanCloseWrite != 0)
+	}
 }
 
 // opOf picks the operation that leaves the most to look at.

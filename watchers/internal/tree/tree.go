@@ -84,12 +84,28 @@ type Config struct {
 	// Who finds the process with a PID, nil if none is known. It is asked while
 	// changes are read, once a process and batch.
 	Who func(pid int) *wormbell.Process
-	Log *slog.Logger
+	// Writers is told who writes to which names; nil: nobody is. Only fanotify tells.
+	Writers Writers
+	Log     *slog.Logger
 	// Queue is how many changes may wait for one subscriber; 0 means 65,536.
 	Queue int
 	// Watches is how many folders the fsnotify backend may watch; 0 means 5 % of
 	// what the system allows the user: the rest belongs to editors and bundlers.
 	Watches int
+}
+
+// Writers is told who writes. Its methods are called by one goroutine, while changes
+// are read.
+type Writers interface {
+	// Matter reports whether it matters who has written between two times; if not,
+	// nothing that happened then is told.
+	Matter(from, to time.Time) bool
+	// Suspect returns what is to be told when a process writes, makes, links or moves
+	// something to a path: absolute, in a home, no symbolic links in it. content says
+	// that it may have changed what is in a file, and not its name alone. nil: nothing
+	// is to be told of this process. It is asked once a process and batch; pid is 0
+	// for one that the kernel does not name.
+	Suspect(pid int) (wrote func(path string, content bool))
 }
 
 // defaultQueue is room for the largest burst seen, the packages of several
