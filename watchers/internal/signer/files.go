@@ -49,9 +49,10 @@ type Found struct {
 	// way, of the path as given and of every symlink's target, belongs to root
 	// and is writable by root alone, and so is the file itself.
 	Root  bool
-	UID   int  // its owner, -1 where there is none
-	Open  bool // anybody may write it
-	Links int  // names that it has, 0 where that is not known
+	UID   int   // its owner, -1 where there is none
+	Open  bool  // anybody may write it
+	Links int   // names that it has, 0 where that is not known
+	Born  int64 // when it was made, nanoseconds; 0 where that is not known
 	Ident
 }
 
@@ -133,7 +134,7 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 		rest = to + "/" + rest
 	}
 	st := &at.status
-	found.Regular, found.Dir, found.Ident, found.UID, found.Open, found.Links = st.regular(), st.dir(), st.Ident, st.owner(), st.open(), st.names()
+	found.Regular, found.Dir, found.Ident, found.UID, found.Open, found.Links, found.Born = st.regular(), st.dir(), st.Ident, st.owner(), st.open(), st.names(), st.made()
 	return at, found, nil
 }
 

@@ -186,7 +186,7 @@ func (m *mounts) look(dir int, name string, flags int, mount uint64) (spot, erro
 // statx describes a file by what the kernel knows of it, without asking
 // anybody: a program's file system may never answer.
 func statx(dir int, name string, flags int, st *unix.Statx_t) error {
-	return unix.Statx(dir, name, flags|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, st)
+	return unix.Statx(dir, name, flags|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_BTIME|unix.STATX_MNT_ID, st)
 }
 
 // status is the part of a file's status that we judge.
@@ -194,12 +194,17 @@ type status struct {
 	mode  uint32
 	uid   uint32
 	links uint32
+	born  int64 // 0 where that is not known
 	Ident
 }
 
 func statusOf(st *unix.Statx_t) status {
 	nano := func(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
-	return status{uint32(st.Mode), st.Uid, st.Nlink, Ident{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, int64(st.Size), nano(st.Mtime), nano(st.Ctime)}}
+	born := int64(0)
+	if st.Mask&unix.STATX_BTIME != 0 {
+		born = nano(st.Btime)
+	}
+	return status{uint32(st.Mode), st.Uid, st.Nlink, born, Ident{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, int64(st.Size), nano(st.Mtime), nano(st.Ctime)}}
 }
 
 func (s *status) kind() uint32  { return s.mode & unix.S_IFMT }
@@ -210,6 +215,7 @@ func (s *status) root() bool    { return s.uid == 0 }
 func (s *status) owner() int    { return int(s.uid) }
 func (s *status) open() bool    { return s.mode&unix.S_IWOTH != 0 }
 func (s *status) names() int    { return int(s.links) }
+func (s *status) made() int64   { return s.born }
 
 // rootOnly: a sticky folder is not enough, everybody may put files there. With
 // an access list the group's bits are its mask, so it shows as well.

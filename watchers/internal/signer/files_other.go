@@ -57,4 +57,5 @@ func (*status) root() bool      { return false }
 func (*status) owner() int      { return -1 }
 func (*status) open() bool      { return true }
 func (*status) names() int      { return 0 }
+func (*status) made() int64     { return 0 }
 func (*status) rootOnly() bool  { return false }

@@ -182,7 +182,22 @@ func (s *Signer) installedAt(dir string, at time.Time) bool {
 // a package in dir, or was there before the agent was. s.mu is held.
 func (s *Signer) mine(found Found, dir string) bool {
 	changed := time.Unix(0, found.Ctime)
-	return !found.Open && s.ownerIsFine(found) && (!changed.After(s.born) || s.installedAt(dir, changed))
+	if found.Open || !s.ownerIsFine(found) {
+		return false
+	}
+	return !changed.After(s.born) || s.installedAt(dir, changed) && !s.written.byAnother(dir, found.Dev, found.Ino, found.Born)
+}
+
+// ownTimes is what [glance] asks of the times of a package's files.
+func (s *Signer) ownTimes(t *tool) func(time.Time) bool {
+	return func(at time.Time) bool { return s.installedAt(t.Dir, at) }
+}
+
+// others is what it asks of who wrote them. It may be called without s.mu.
+func (s *Signer) others(t *tool) func(*status) bool {
+	return func(f *status) bool {
+		return f.regular() && s.written.byAnother(t.Dir, f.Dev, f.Ino, f.made())
+	}
 }
 
 // unchanged reports whether a folder or a file beside a held package is as a vouched
@@ -195,7 +210,7 @@ func (s *Signer) unchanged(t *tool, name string) bool {
 	if !found.Dir {
 		return s.mine(found, t.Dir)
 	}
-	now, err := s.files.look(found.Path, glance{since: s.born, fine: func(at time.Time) bool { return s.installedAt(t.Dir, at) }, until: time.Now().Add(s.cfg.patience)})
+	now, err := s.files.look(found.Path, glance{since: s.born, fine: s.ownTimes(t), other: s.others(t), until: time.Now().Add(s.cfg.patience)})
 	return err == nil && now.open == "" && now.wrong == ""
 }
 
@@ -205,7 +220,7 @@ func (s *Signer) renew(t *tool) bool {
 	if t.FellAt.IsZero() {
 		return false // a person took it back
 	}
-	now, err := s.files.look(t.Dir, glance{since: t.FellAt, fine: func(at time.Time) bool { return s.installedAt(t.Dir, at) }, until: time.Now().Add(firstPatience)})
+	now, err := s.files.look(t.Dir, glance{since: t.FellAt, fine: s.ownTimes(t), other: s.others(t), until: time.Now().Add(firstPatience)})
 	if err != nil || now.open != "" || now.wrong != "" || !now.oldest.After(t.FellAt) || !s.fromRegistry(inPackage{t.Dir, t.pkg}) {
 		return false
 	}

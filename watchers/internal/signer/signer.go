@@ -56,6 +56,8 @@ type Signer struct {
 	// not know. A service manager gives a service that it restricts a copy of it.
 	machine string
 
+	written written
+
 	mu      sync.Mutex       // guards the rest
 	started bool             // what was there at the start is enrolled
 	known   map[string]known // what a path was vouched for by root or a package

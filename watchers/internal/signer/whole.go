@@ -28,6 +28,7 @@ type glance struct {
 	until time.Time               // give up then; zero for never
 	since time.Time               // what changed after this
 	fine  func(at time.Time) bool // must have changed at a time that is fine
+	other func(s *status) bool    // and not be another's; nil: nobody's is
 }
 
 // add takes in one file.
@@ -42,7 +43,7 @@ func (w *whole) add(name []byte, s *status, g glance) {
 	if w.open == "" && s.open() && !s.symlink() {
 		w.open = "./" + string(name)
 	}
-	if w.wrong == "" && changed.After(g.since) && !g.fine(changed) {
+	if w.wrong == "" && changed.After(g.since) && (!g.fine(changed) || g.other != nil && g.other(s)) {
 		w.wrong, w.when = "./"+string(name), changed
 	}
 }
@@ -141,7 +142,7 @@ func (s *Signer) intact(t *tool, rel string) bool {
 func (s *Signer) glance(t *tool, dir string, within time.Duration) glance {
 	g := glance{since: t.Base, fine: func(at time.Time) bool { return s.cfg.Quiet(at, at) }}
 	if was, seen := t.Wholes[dir]; t.pkg != "" {
-		g.fine = func(at time.Time) bool { return s.installedAt(t.Dir, at) }
+		g.fine, g.other = s.ownTimes(t), s.others(t)
 		if seen {
 			g.since = was.Newest
 		}
