@@ -268,7 +268,7 @@ func (a *agent) stopped(e wormbell.Event, alerts []string) {
 }
 
 func (a *agent) newTree(list []watchers.Home) (*watchers.Tree, error) {
-	return watchers.NewTree(watchers.TreeConfig{Homes: list, Who: a.host.Lineage.At, Refuse: a.config.Refuse, Log: a.log})
+	return watchers.NewTree(watchers.TreeConfig{Homes: list, Who: a.host.Lineage.At, Lineage: a.host.Lineage, Refuse: a.config.Refuse, Log: a.log})
 }
 
 // runTree runs the file-tree feed, again and again if it fails.

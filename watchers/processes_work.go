@@ -123,6 +123,16 @@ func (w *work) installed(from, to time.Time) bool {
 	return slices.ContainsFunc(w.begun, func(d *doing) bool { return d.installs.covers(from, to) })
 }
 
+// matters reports whether it counts who wrote between two times: a package manager
+// was at work, or a script was alive, which may have prepared something.
+func (w *work) matters(from, to time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stray.free("", from, to) || slices.ContainsFunc(w.begun, func(d *doing) bool {
+		return d.installs.covers(from, to) || !d.free("", from, to)
+	})
+}
+
 // quietBut reports whether a package manager was at work between two times while
 // no script that it had started was alive, but for those of the package in a
 // folder; nor one that another package manager had left behind. What the scripts of

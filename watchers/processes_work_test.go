@@ -38,3 +38,27 @@ func TestQuietBut(t *testing.T) {
 		t.Error("what a script wrote is vouched for by who began to install 35 ms later")
 	}
 }
+
+// TestMatters: who writes counts while a package manager is at work, and while a
+// script is alive that one has started or left behind.
+func TestMatters(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
+	w := newWork(begin)
+	w.stamp = 0
+	one := w.begin()
+	one.installs.more(at(100))
+	one.scripts.more(at(150))
+	one.installs.less(at(200))
+	one.scripts.less(at(300)) // it outlives its package manager
+	w.stray.scripts.more(at(500))
+	w.stray.scripts.less(at(600))
+	for _, tt := range []struct {
+		from, to int
+		want     bool
+	}{{0, 50, false}, {0, 120, true}, {190, 220, true}, {250, 260, true}, {350, 400, false}, {450, 550, true}, {610, 700, false}, {350, 1000, true}} {
+		if got := w.matters(at(tt.from), at(tt.to)); got != tt.want {
+			t.Errorf("from %d to %d ms: %v", tt.from, tt.to, got)
+		}
+	}
+}

@@ -16,8 +16,10 @@ type TreeConfig struct {
 	Homes  []Home
 	Refuse []string                        // as in Host
 	Who    func(pid int) *wormbell.Process // [Lineage.At]; nil: who is never known
-	Log    *slog.Logger
-	Queue  int // changes that may wait for one watcher; 0 for the default
+	// Lineage is told who writes to packages while packages are installed; nil: nobody is.
+	Lineage *Lineage
+	Log     *slog.Logger
+	Queue   int // changes that may wait for one watcher; 0 for the default
 }
 
 // Tree is the one feed of what happens to files below the homes, shared by the
@@ -34,6 +36,9 @@ type Tree struct {
 // that subscribe before Run.
 func NewTree(cfg TreeConfig) (*Tree, error) {
 	c := tree.Config{Refuse: cfg.Refuse, Who: cfg.Who, Log: cfg.Log, Queue: cfg.Queue}
+	if cfg.Lineage != nil {
+		c.Writers = writers{cfg.Lineage}
+	}
 	for _, h := range cfg.Homes {
 		c.Homes = append(c.Homes, h.Dir)
 	}

@@ -96,6 +96,54 @@ func TestPackagedClients(t *testing.T) {
 	m.t = t
 }
 
+// TestPackageWriters: who may write to a package manager among packages while it is
+// installed. The times of the files say nothing here: no script of the same install
+// is alive when they are written, or what a script wrote is moved there afterwards.
+func TestPackageWriters(t *testing.T) {
+	needRoot(t)
+	needNPM(t)
+	m := start(t, options{})
+	files := map[string]string{"bin/pnpm.cjs": packaged}
+	m.seed(pkg{name: "pnpm", version: "10.1.0", bin: "bin/pnpm.cjs", files: files})
+	m.seed(pkg{name: "@oven/bun-linux-x64", version: "1.0.0", files: map[string]string{"bin/bun": packaged}})
+	m.seed(pkg{name: "bun", version: "1.0.0", bin: "bin/bun.exe", files: map[string]string{"bin/bun.exe": "#!/bin/sh\n"},
+		scripts: map[string]any{"postinstall": "mv -f ../@oven/bun-linux-x64/bin/bun bin/bun.exe; chmod 755 bin/bun.exe"}})
+	m.seed(pkg{name: "early", version: "1.0.0", scripts: map[string]any{"preinstall": "echo '// more' >>../@oven/bun-linux-x64/bin/bun"}})
+	// It waits until its victim's folder is there, for at most a minute, and writes by the way that it is told.
+	waits := func(name, how string) {
+		m.seed(pkg{name: name, version: "1.0.0", scripts: map[string]any{"postinstall": `v=$HOME/` + name + `-victim/node_modules/pnpm; touch $HOME/` + name + `-ready; ` +
+			`i=0; while [ ! -s $v/bin/pnpm.cjs ] && [ $i -lt 6000 ]; do sleep .01; i=$((i+1)); done; ` + how}})
+	}
+	waits("appends", "echo '// more' >>$v/bin/pnpm.cjs")
+	waits("links", "ln $v/bin/pnpm.cjs mine && echo '// more' >>mine")
+	waits("detaches", "(setsid sh -c \"sleep .05; echo '// more' >>$v/bin/pnpm.cjs\" >/dev/null 2>&1 &)")
+	project := func(name, dependencies, scripts string) {
+		m.write("~/"+name+"/package.json", `{"name":"app","version":"1.0.0","private":true,"scripts":{`+scripts+`},"dependencies":{`+dependencies+`}}`)
+	}
+	for _, name := range []string{"appends", "links", "detaches"} {
+		t.Run(name, func(t *testing.T) {
+			m.t = t
+			project(name, `"`+name+`":"1.0.0"`, "")
+			// The project's own script keeps npm at work until the other one has written.
+			project(name+"-victim", `"pnpm":"10.1.0"`, `"postinstall":"sleep 2"`)
+			worm := m.background("sh", "-c", "cd ~/"+name+" && exec npm install")
+			m.until("the script waits", 60*time.Second, func() bool { _, err := os.Stat(m.path("~/" + name + "-ready")); return err == nil })
+			m.must("~/"+name+"-victim", "npm", "install")
+			<-worm.done
+			m.must("~/"+name+"-victim", "npx", "pnpm", "install")
+			m.readsIn(name + "-victim")
+		})
+	}
+	t.Run("prepared", func(t *testing.T) {
+		m.t = t
+		project("prepared", `"bun":"1.0.0","@oven/bun-linux-x64":"1.0.0","early":"1.0.0"`, "")
+		m.must("~/prepared", "npm", "install")
+		m.must("~/prepared", "npx", "bun", "install")
+		m.readsIn("prepared")
+	})
+	m.t = t
+}
+
 // crowded reports whether another agent than the test's runs, with its watchdog: then
 // somebody else tests on this machine, and what dependencies' scripts there leave
 // behind counts here, as it should.
