@@ -109,7 +109,7 @@ func Run(ctx context.Context, c Config, o Options) error {
 		sensors: newSensors(o.Log), feed: newFeed(), calls: make(chan func())}
 	a.pulse, a.budget, a.gaps = newPulse(o.Heart, o.Log), newBudget(o.Log), newGaps(o.Log)
 	self := append([]int{os.Getpid()}, o.Self...)
-	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: a.pulse.alive, Spare: a.budget.over, State: c.State,
+	a.host = watchers.Host{Homes: list, Log: o.Log, Refuse: c.Refuse, Stores: c.Stores, Alive: a.pulse.alive, Rest: a.pulse.rest, Watch: o.Heart.Watch, Spare: a.budget.over, State: c.State,
 		Lineage: watchers.NewLineage(watchers.LineageConfig{Log: o.Log, Homes: list, Refuse: c.Refuse, Self: self, State: filepath.Join(c.State, "enrolled-tools.json")})}
 	defer a.host.Lineage.Close()
 	a.decoys = newDecoys(c.State, list, o.Log)

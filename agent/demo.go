@@ -94,7 +94,7 @@ func (a *agent) runDemo(d *demo, tree *watchers.Tree, run []watchers.Watcher) {
 	host.Homes = []watchers.Home{d.home}
 	host.Decoys = nil
 	host.Protect = nil // it shows what an alert is, and has to come to its end
-	host.Alive = nil
+	host.Alive, host.Rest, host.Watch = nil, nil, nil
 	host.Tree = tree
 	var wait sync.WaitGroup
 	wait.Go(func() { a.runTree(ctx, host.Tree) })

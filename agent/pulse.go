@@ -28,9 +28,13 @@ const (
 // Heart is how the agent shows its watchdog that it lives. Its methods never
 // block. nil fields are left out.
 type Heart struct {
-	Beat  func() // the path that answers openers has gone round, and the engine does: within every 400 ms, once the path is there
+	Beat  func() // the path that answers openers has gone round, and the engine does: within every 400 ms, once the path is there and does not rest
+	Rest  func() // the same, and nobody waits: Beat comes before an opener is taken, and Rest every few seconds until then
 	Idle  func() // the engine goes round, and no path answers openers: every few seconds
 	Stuck func() // the engine does not go round any more
+	// Watch has the watchdog see who queues at a descriptor, and reports whether it
+	// will: without, there is no Rest.
+	Watch func(fd int) bool
 }
 
 // pulse watches over the engine's goroutine. Who asks is the path that answers
@@ -54,14 +58,20 @@ func newPulse(h Heart, log *slog.Logger) *pulse {
 func (p *pulse) now() int64 { return max(int64(time.Since(p.began)), 1) }
 
 // alive is called by the path that answers openers when it has gone round.
-func (p *pulse) alive() {
+func (p *pulse) alive() { p.say(p.heart.Beat) }
+
+// rest is called by that path, instead of alive, when it has gone round and nobody
+// waits; it goes round again when somebody does, or in a few seconds.
+func (p *pulse) rest() { p.say(p.heart.Rest) }
+
+func (p *pulse) say(what func()) {
 	p.beat.Store(p.now())
-	if p.round() && p.heart.Beat != nil {
-		p.heart.Beat()
+	if p.round() && what != nil {
+		what()
 	}
 }
 
-// run beats while nobody answers openers, until ctx is done.
+// run beats until somebody answers openers, or ctx is done.
 func (p *pulse) run(ctx context.Context) {
 	tick := time.NewTicker(idleBeat)
 	defer tick.Stop()
@@ -71,7 +81,10 @@ func (p *pulse) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if p.beat.Load() == 0 && p.round() && p.heart.Idle != nil {
+		if p.beat.Load() != 0 {
+			return
+		}
+		if p.round() && p.heart.Idle != nil {
 			p.heart.Idle()
 		}
 	}

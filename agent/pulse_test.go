@@ -18,15 +18,16 @@ import (
 // beating is an engine's goroutine with a pulse, in a bubble of its own time,
 // and what its watchdog hears.
 type beating struct {
-	a                  *agent
-	log                *bytes.Buffer
-	beats, idle, stuck atomic.Int64
+	a            *agent
+	log          *bytes.Buffer
+	beats, rests atomic.Int64
+	idle, stuck  atomic.Int64
 }
 
 func beat(t *testing.T, ctx context.Context) *beating {
 	b := &beating{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	h := Heart{Beat: func() { b.beats.Add(1) }, Idle: func() { b.idle.Add(1) }, Stuck: func() { b.stuck.Add(1) }}
+	h := Heart{Beat: func() { b.beats.Add(1) }, Rest: func() { b.rests.Add(1) }, Idle: func() { b.idle.Add(1) }, Stuck: func() { b.stuck.Add(1) }}
 	b.a = &agent{ctx: ctx, log: log, queue: newQueue(100), calls: make(chan func()), pulse: newPulse(h, log)}
 	return b
 }
@@ -156,6 +157,37 @@ func TestPulseWithoutOpeners(t *testing.T) {
 		time.Sleep(2 * engineBound)
 		if b.stuck.Load() != 1 {
 			t.Errorf("a deadlocked engine was said to be stuck %d times", b.stuck.Load())
+		}
+		cancel()
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// While nobody waits the agent shows itself seldom, and that its engine goes round
+// all the same.
+func TestPulseAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := beat(t, ctx)
+		go b.a.observe(ctx)
+		go b.a.pulse.run(ctx)
+		go func() {
+			for ctx.Err() == nil {
+				b.a.pulse.rest()
+				time.Sleep(5 * time.Second)
+			}
+		}()
+		time.Sleep(time.Minute - time.Second)
+		if b.rests.Load() != 12 || b.beats.Load() != 0 || b.idle.Load() != 0 {
+			t.Errorf("in a minute %d rests, %d beats and %d signs that nobody answers openers", b.rests.Load(), b.beats.Load(), b.idle.Load())
+		}
+		go b.a.ask(func() { time.Sleep(time.Hour) })
+		began := time.Now()
+		for b.stuck.Load() == 0 && time.Since(began) < 2*engineBound {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if took := time.Since(began); b.stuck.Load() != 1 || took > engineBound+15*time.Second {
+			t.Errorf("a deadlocked engine was said to be stuck %d times, after %v", b.stuck.Load(), took)
 		}
 		cancel()
 		time.Sleep(2 * time.Hour)

@@ -70,6 +70,8 @@ func (c *credentials) hold(ctx context.Context, folders bool, armed func()) erro
 			}
 		},
 		Alive: c.host.Alive,
+		Rest:  c.host.Rest,
+		Watch: c.host.Watch,
 	})
 	if fanotify.Refused(err) {
 		return fmt.Errorf("%w: %w", errRefused, err)

@@ -144,6 +144,8 @@ func TestCredentialsAlive(t *testing.T) {
 			default:
 			}
 		}
+		c.host.Watch = func(int) bool { return false }
+		c.host.Rest = func() { t.Error("it rests, and nobody would see an opener") }
 	})
 	var gaps []time.Duration
 	for last := (time.Time{}); len(gaps) < cap(beats)-1; {
@@ -161,6 +163,38 @@ func TestCredentialsAlive(t *testing.T) {
 	slices.Sort(gaps)
 	if d := gaps[len(gaps)/2]; d > 800*time.Millisecond || d < 80*time.Millisecond {
 		t.Errorf("beats are %v apart", gaps)
+	}
+}
+
+// With nothing to do it rests, and the watchdog, which sees who waits, hears of each
+// end of a rest before the opener is off the queue.
+func TestCredentialsRest(t *testing.T) {
+	t.Parallel()
+	var queue, rests, roused, late atomic.Int64
+	var resting atomic.Bool
+	r := guardHome(t, newHome(t), func(c *credentials) {
+		c.host.Watch = func(fd int) bool { queue.Store(int64(fd)); return true }
+		c.host.Rest = func() { resting.Store(true); rests.Add(1) }
+		c.host.Alive = func() {
+			if !resting.Swap(false) {
+				return
+			}
+			fds := []unix.PollFd{{Fd: int32(queue.Load()), Events: unix.POLLIN}}
+			if n, err := unix.Poll(fds, 0); n != 1 || err != nil {
+				late.Add(1)
+			}
+			roused.Add(1)
+		}
+	})
+	for n := int64(1); n <= 3; n++ {
+		before := rests.Load()
+		r.until("a rest", func() bool { return rests.Load() > before })
+		r.sh("cat .npmrc")
+		r.until("the end of the rest", func() bool { return roused.Load() == n })
+	}
+	r.exactly("~/.npmrc", 3)
+	if n := late.Load(); n != 0 {
+		t.Errorf("%d of %d times the opener was off the queue before the watchdog heard of it", n, roused.Load())
 	}
 }
 

@@ -59,6 +59,13 @@ type Host struct {
 	// the credentials watcher calls it, and only when it holds permission marks;
 	// the watchdog ends the agent when it falls silent.
 	Alive func()
+	// Rest is called instead when nobody waits and nobody has for a moment. From
+	// then on it is enough to call it every five seconds, and Alive again before an
+	// opener is taken: the watchdog sees by Watch that one waits. nil: never.
+	Rest func()
+	// Watch has the watchdog see who queues at a descriptor, and reports whether it
+	// will. nil: it does not, and Rest is not called.
+	Watch func(fd int) bool
 	// Protect decides about readers of guarded files while they wait; nil if none
 	// is ever turned away. Only the credentials watcher asks it, and only when it
 	// holds permission marks.

@@ -5,10 +5,15 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Heart is the child's end of the heartbeat. It is safe for concurrent use.
-type Heart struct{ fd int }
+type Heart struct {
+	fd      int
+	openers int // a descriptor that the parent listens to; -1 if it listens to none
+}
 
 // Child returns the heart of a process that [Run] started, and a context that
 // ends when the parent does: an agent nobody watches must not hold openers.
@@ -21,16 +26,33 @@ func Child(ctx context.Context) (*Heart, context.Context) {
 	// then a beat is dropped.
 	syscall.SetNonblock(beatFD, true)
 	offer() // else the parent may be ended first; then the service manager starts both
+	h := &Heart{beatFD, -1}
+	if os.Getenv(openersVariable) != "" {
+		h.openers = openersFD
+		syscall.CloseOnExec(openersFD)
+	}
 	parent := os.NewFile(parentFD, "parent")
 	go func() { // ends with the process: the read returns only when the parent is gone
 		parent.Read(make([]byte, 1))
 		cancel()
 	}()
-	return &Heart{beatFD}, ctx
+	return h, ctx
 }
 
 // Beat says that the answering path has gone round. It never blocks.
 func (h *Heart) Beat() { h.say(beat) }
+
+// Watch has the parent see openers that queue at fd, a descriptor that can be read
+// while one does, also while this process stands still. It reports whether it will;
+// only then may the child rest. That ends when fd is closed, and keeps nothing open.
+func (h *Heart) Watch(fd int) bool {
+	return h.openers >= 0 && unix.EpollCtl(h.openers, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}) == nil
+}
+
+// Rest says that the answering path has gone round and that nobody waits: until
+// the next Beat, which is to come before an opener is taken off its queue, the
+// child needs to say something only every few seconds. It never blocks.
+func (h *Heart) Rest() { h.say(rest) }
 
 // Idle says that the child lives although nothing answers openers. It never
 // blocks.

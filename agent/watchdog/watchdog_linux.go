@@ -20,11 +20,12 @@ import (
 
 const (
 	// Silence is how long the child's heart may stand still. Openers must go
-	// on within one second of a stall; a beat is due every 400 ms (each
-	// costs an idle machine a wake-up), so this bears with one that is lost and
-	// leaves room for the kill itself.
+	// on within one second of a stall; a beat is due every 400 ms, so this bears
+	// with one that is lost and leaves room for the kill itself. A child that rests
+	// has this long from when somebody comes.
 	Silence = 850 * time.Millisecond
-	// idleSilence is the same for a child that holds nobody up.
+	// idleSilence is the same for a child that holds nobody up: it rests, or
+	// nothing of it answers openers. It gives a sign every five seconds.
 	idleSilence = 20 * time.Second
 	// starting is how long a child may take to give the first sign. It searches
 	// every home before it is ready, but not before it answers openers.
@@ -35,8 +36,9 @@ const (
 	grace = 50 * time.Millisecond
 	// aliveEvery is how often the parent says that it lives itself. The service
 	// manager is told to end it after three seconds of silence (WatchdogSec of
-	// wormbelld.service).
-	aliveEvery = 900 * time.Millisecond
+	// wormbelld.service); more than twice in that time is what sd_watchdog_enabled(3)
+	// advises, and each costs an idle machine a wake-up.
+	aliveEvery = 1200 * time.Millisecond
 	// aliveWith is how much earlier it says so if a beat has just woken it, so
 	// that it need not wake up for that alone.
 	aliveWith = 200 * time.Millisecond
@@ -47,16 +49,24 @@ const (
 // What a child writes to its heartbeat pipe, a byte each.
 const (
 	beat  = 'b' // the path that answers openers has gone round
+	rest  = 'q' // it has, nobody waits, and the parent sees it when somebody does
 	idle  = 'i' // there is no such path, and the rest lives
 	stuck = 's' // it is of no use any more
 	ready = 'r' // everything is armed and the API is served
 )
 
-// The child's descriptors: where it writes beats, and what ends with the parent.
+// The child's descriptors: where it writes beats, what ends with the parent, and
+// where it shows its openers.
 const (
-	beatFD   = 3
-	parentFD = 4
+	beatFD    = 3
+	parentFD  = 4
+	openersFD = 5
 )
+
+// openersVariable is the variable of a child's environment that says that there is
+// openersFD. A program that was replaced while it runs may be of another version
+// than its child.
+const openersVariable = "WORMBELL_OPENERS_SHOW"
 
 // againVariable is the variable of a child's environment that holds Again.
 const againVariable = "WORMBELL_STARTED_AGAIN"
@@ -67,7 +77,7 @@ type Config struct {
 	Args    []string // its arguments
 	Log     *slog.Logger
 	Ready   func()           // called each time a child says that it is ready; may be nil
-	Alive   func()           // called about once a second, but not while a child is silent for too long; may be nil. Two goroutines may call it at a time
+	Alive   func()           // called about once a second, but not while a child is silent for too long; nil if nobody wants to know. Two goroutines may call it at a time
 	Again   func(why string) // called when a child is to be started again; may be nil
 }
 
@@ -190,27 +200,29 @@ func why(err error, memory bool) string {
 
 // once runs one child to its end.
 func (c Config) once(ctx context.Context, again string) error {
-	beats, beatsChild, err := os.Pipe()
+	hear, child, err := newEar()
 	if err != nil {
-		return fmt.Errorf("make heartbeat pipe: %w", err)
+		return err
 	}
-	defer beats.Close()
+	defer hear.release()
 	aliveChild, alive, err := os.Pipe() // its end tells the child that the parent is gone
 	if err != nil {
-		beatsChild.Close()
+		child[0].Close()
+		child[1].Close()
 		return fmt.Errorf("make heartbeat pipe: %w", err)
 	}
 	defer alive.Close()
 	cmd := exec.Command(c.Program, c.Args...)
-	cmd.Env = append(os.Environ(), againVariable+"="+again)
+	cmd.Env = append(os.Environ(), againVariable+"="+again, openersVariable+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{beatsChild, aliveChild} // beatFD, parentFD
+	cmd.ExtraFiles = []*os.File{child[0], aliveChild, child[1]} // beatFD, parentFD, openersFD
 	// A process group of its own, so that a terminal's Ctrl-Z or a SIGSTOP to
 	// the parent's group does not stop both.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()
-	beatsChild.Close()
-	aliveChild.Close()
+	for _, f := range cmd.ExtraFiles {
+		f.Close()
+	}
 	if err != nil {
 		return fmt.Errorf("start agent: %w", err)
 	}
@@ -218,8 +230,8 @@ func (c Config) once(ctx context.Context, again string) error {
 	go func() { ended <- cmd.Wait() }()
 	gone := make(chan stalled, 1) // holds the one verdict
 	listening := make(chan struct{})
-	go func() { defer close(listening); c.listen(beats, gone) }()
-	defer func() { beats.Close(); <-listening }()
+	go func() { defer close(listening); c.listen(hear, gone) }()
+	defer func() { hear.close(); <-listening }()
 
 	select {
 	case err = <-ended:
@@ -265,11 +277,12 @@ func (c Config) await(ended <-chan error, within time.Duration) (err error, over
 }
 
 // listen reads the heartbeat and says so on gone when it falls silent.
-func (c Config) listen(beats *os.File, gone chan<- stalled) {
+func (c Config) listen(hear *ear, gone chan<- stalled) {
 	buf := make([]byte, 64)
 	// Before the first beat the child holds no marks, so nobody waits for it.
 	patience, verdict, last := starting, whySlow, time.Now()
 	late := false
+	called := false    // by an opener that waits for a child at rest, which has said nothing since
 	var told time.Time // when the parent last said that it lives
 	woken := false     // by a beat
 	for {
@@ -279,31 +292,47 @@ func (c Config) listen(beats *os.File, gone chan<- stalled) {
 		if woken {
 			every -= aliveWith
 		}
-		if !late && now.Before(end) && now.Sub(told) >= every {
+		if c.Alive != nil && !late && now.Before(end) && now.Sub(told) >= every {
 			c.alive()
 			told = now
 		}
-		if late {
-			beats.SetReadDeadline(end)
-		} else {
-			beats.SetReadDeadline(earlier(end, told.Add(aliveEvery)))
+		until := end
+		if c.Alive != nil && !late {
+			until = earlier(end, told.Add(aliveEvery))
 		}
-		n, err := beats.Read(buf)
-		woken = err == nil
+		n, opener, err := hear.wait(until, buf)
+		woken = n > 0
+		if opener && patience != Silence { // first: what the child has said is later
+			patience, verdict, called = Silence, whySilent, true
+			late, last = false, time.Now()
+		}
 		switch {
+		case err == nil && n == 0:
+			continue
 		case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end):
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
 			late = true
 			last = time.Now().Add(grace - patience)
 			continue
+		case errors.Is(err, os.ErrDeadlineExceeded) && called && !hear.waiting():
+			// Nobody waits any more. The child beats before it takes an opener, so
+			// either that is there to be read, or the opener was killed.
+			if n, err = hear.said(buf); err != nil {
+				return
+			} else if n == 0 {
+				patience, verdict, called = idleSilence, whyIdle, false
+				late, last = false, time.Now()
+			}
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			gone <- verdict
 			return
 		case err != nil:
 			return // the child has ended, or once has
 		}
-		late, last = false, time.Now()
+		if n > 0 {
+			late, called, last = false, false, time.Now()
+		}
 		for _, b := range buf[:n] {
 			switch b {
 			case ready:
@@ -312,10 +341,16 @@ func (c Config) listen(beats *os.File, gone chan<- stalled) {
 				}
 			case beat:
 				patience, verdict = Silence, whySilent
-			case idle:
+			case idle, rest:
 				patience, verdict = idleSilence, whyIdle
 			case stuck:
 				gone <- whyStuck
+				return
+			}
+		}
+		if patience == idleSilence {
+			if err := hear.listen(); err != nil { // cannot happen; then nobody would see an opener
+				gone <- stalled("its openers could not be seen: " + err.Error())
 				return
 			}
 		}

@@ -31,6 +31,9 @@ func child(how, notes string) int {
 	heart, ctx := Child(context.Background())
 	note(notes, "run "+strconv.Itoa(os.Getpid()))
 	note(notes, "again:"+Again()+";")
+	if strings.HasPrefix(how, "rest") {
+		return restingChild(how, notes, heart, terminated)
+	}
 	if how == "idle" {
 		heart.Idle()
 	} else {
@@ -105,11 +108,14 @@ func runs(file string) int {
 	return strings.Count(string(b), "run ")
 }
 
-// start runs the watchdog over a child that behaves as how says.
-func start(t *testing.T, how string) (notes string, readies chan struct{}, stop func() error, done chan error) {
+// start runs the watchdog over a child that behaves as how says, after prepare.
+func start(t *testing.T, how string, prepare ...func(notes string)) (notes string, readies chan struct{}, stop func() error, done chan error) {
 	notes = t.TempDir() + "/notes"
 	t.Setenv("WORMBELL_TEST_CHILD", how)
 	t.Setenv("WORMBELL_TEST_NOTES", notes)
+	for _, p := range prepare {
+		p(notes)
+	}
 	readies = make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	done = make(chan error, 1)
@@ -206,7 +212,7 @@ func TestIdleChild(t *testing.T) {
 	go func() {
 		done <- Run(ctx, Config{Program: os.Args[0], Log: slog.New(slog.DiscardHandler), Alive: func() { alive <- time.Now() }})
 	}()
-	for range 5 { // about four seconds: longer than Silence
+	for range 5 { // about five seconds: longer than Silence
 		<-alive
 	}
 	cancel()

@@ -30,7 +30,7 @@ func start(ctx context.Context, f flags, c agent.Config, o agent.Options) error 
 	if f.supervised {
 		heart, ctx := watchdog.Child(ctx)
 		o.Ready, o.Self, o.Again = heart.Ready, []int{os.Getppid()}, watchdog.Again()
-		o.Heart = agent.Heart{Beat: heart.Beat, Idle: heart.Idle, Stuck: heart.Stuck}
+		o.Heart = agent.Heart{Beat: heart.Beat, Rest: heart.Rest, Idle: heart.Idle, Stuck: heart.Stuck, Watch: heart.Watch}
 		return runAgent(ctx, c, o)
 	}
 	program, err := os.Executable()
@@ -39,12 +39,16 @@ func start(ctx context.Context, f flags, c agent.Config, o agent.Options) error 
 	}
 	m := manager{started: time.Now()}
 	m.say("STATUS=Starting")
+	var alive func()
+	if os.Getenv("NOTIFY_SOCKET") != "" { // else nobody wants to know, and each time costs a wake-up
+		alive = func() { m.say("WATCHDOG=1") }
+	}
 	err = watchdog.Run(ctx, watchdog.Config{
 		Program: program,
 		Args:    append(os.Args[1:], "--supervised"),
 		Log:     o.Log,
 		Ready:   m.ready,
-		Alive:   func() { m.say("WATCHDOG=1") },
+		Alive:   alive,
 		Again:   m.again,
 	})
 	if errors.Is(err, watchdog.ErrFatal) {

@@ -39,10 +39,18 @@ func (m *machine) answering() int {
 }
 
 // TestStoppedAgent: SIGSTOP to the process that answers holds openers for a
-// second at the most, and the agent is back after it.
+// second at the most, and the agent is back after it; also when nothing has
+// happened for a while, and it shows only every few seconds that it lives.
 func TestStoppedAgent(t *testing.T) {
+	for name, idle := range map[string]time.Duration{"busy": 0, "at rest": 4 * time.Second} {
+		t.Run(name, func(t *testing.T) { testStoppedAgent(t, idle) })
+	}
+}
+
+func testStoppedAgent(t *testing.T, idle time.Duration) {
 	needRoot(t)
 	m := start(t, options{})
+	<-time.After(idle)
 	stopped := m.answering()
 	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,6 +64,20 @@ func (g *Group) Read(buf []byte) (int, error) {
 		return 0, unix.EBADF
 	}
 	return unix.Read(g.fd, buf)
+}
+
+// waiting reports whether there is something to read, or an error. It does not
+// wait, and so needs nothing of the runtime, which would wake a thread of its own
+// to watch over it.
+func (g *Group) waiting() bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.fd < 0 {
+		return true
+	}
+	fd, now := unix.PollFd{Fd: int32(g.fd), Events: unix.POLLIN}, unix.Timespec{}
+	n, _, err := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return n != 0 || err != 0
 }
 
 // Close ends the group. The kernel lets every opener go on that it held.

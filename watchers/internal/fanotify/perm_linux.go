@@ -25,9 +25,13 @@ var ErrNoFiles = errors.New("out of file descriptors")
 var ErrDenied = errors.New("an opened file may not be opened by the agent")
 
 const (
-	// idleTurn is how often the reader goes round when nothing happens: as
-	// seldom as the watchdog allows while it bears with one beat that is lost.
+	// idleTurn is how often the reader goes round: as seldom as the watchdog
+	// allows while it bears with one beat that is lost.
 	idleTurn = 400 * time.Millisecond
+	// restTurn is the same while it rests, as it does when nobody has come for
+	// restAfter: an idle machine is to be woken for little.
+	restTurn  = 5 * time.Second
+	restAfter = 2 * time.Second
 	// stuckAfter is how long a worker may be busy with one opener before the
 	// agent counts as deadlocked. The opener itself went on at its deadline.
 	stuckAfter = 3 * time.Second
@@ -54,6 +58,11 @@ type PermConfig struct {
 	Failed func(o *Open, why any, stack []byte)
 	// Alive is called about every 400 ms or oftener while all of this works.
 	Alive func()
+	// Rest is called instead, every five seconds, while nobody waits and Watch has
+	// agreed; Alive is called before the next opener is taken. Watch gets the
+	// descriptor at which openers queue. nil: Alive alone is called.
+	Rest  func()
+	Watch func(fd int) bool
 
 	Deadline time.Duration // the longest an opener waits; 0: 100 ms
 	Queue    int           // openers that may wait; 0: 1024, or less when descriptors are few
@@ -74,10 +83,13 @@ type Perm struct {
 
 	holding sync.WaitGroup // goroutines of Hold
 	longer  atomic.Int64   // how many openers are held for longer
+	watched bool           // Watch has agreed
 
 	// Of the reader alone.
-	held  []*Open // in order of time
-	late  []*Open // of these, those that are held for longer
+	rests bool      // nobody waits, and whoever watches sees it when somebody does
+	came  time.Time // when events were last read
+	held  []*Open   // in order of time
+	late  []*Open   // of these, those that are held for longer
 	alive time.Time
 	fds   fdBudget
 	hot   siblings
@@ -199,13 +211,15 @@ func NewPerm(cfg PermConfig) (*Perm, error) {
 		cfg.Queue = min(1024, int(limits().Max/8))
 	}
 	return &Perm{
-		cfg:   cfg,
-		group: group,
-		self:  int32(os.Getpid()),
-		start: time.Now(),
-		jobs:  make(chan *Open, cfg.Queue),
-		busy:  make([]atomic.Int64, cfg.Workers),
-		hot:   siblings{evictable: true},
+		cfg:     cfg,
+		group:   group,
+		self:    int32(os.Getpid()),
+		start:   time.Now(),
+		jobs:    make(chan *Open, cfg.Queue),
+		busy:    make([]atomic.Int64, cfg.Workers),
+		hot:     siblings{evictable: true},
+		came:    time.Now(),
+		watched: cfg.Rest != nil && cfg.Watch != nil && cfg.Watch(group.fd),
 	}, nil
 }
 
@@ -268,6 +282,9 @@ func (p *Perm) read(ctx context.Context, file *os.File) error {
 	var scarce bool
 	read := func() { n, errRead = p.group.Read(buf[:]) }
 	ready := func(uintptr) bool {
+		if p.rests && !p.rouse() {
+			return false
+		}
 		scarce = !p.fds.read(time.Now(), read)
 		return scarce || !errors.Is(errRead, unix.EAGAIN)
 	}
@@ -291,6 +308,7 @@ func (p *Perm) read(ctx context.Context, file *os.File) error {
 		case err != nil:
 			return fmt.Errorf("wait for fanotify events: %w", err)
 		case errRead == nil:
+			p.came = now
 			if err := p.take(buf[:n], now); err != nil {
 				return err
 			}
@@ -305,18 +323,6 @@ func (p *Perm) read(ctx context.Context, file *os.File) error {
 		p.sweep(now)
 		p.beat(now)
 	}
-}
-
-// patience returns how long the reader may sleep.
-func (p *Perm) patience(now time.Time) time.Duration {
-	left := idleTurn
-	if len(p.held) > 0 {
-		left = min(left, p.held[0].due().Sub(now))
-	}
-	for _, o := range p.late {
-		left = min(left, o.due().Sub(now))
-	}
-	return max(left, time.Millisecond)
 }
 
 // sweep lets those go on whose deadline has come. held is in order of time, and
@@ -346,21 +352,6 @@ func (p *Perm) sweep(now time.Time) {
 		}
 		return o.answered.Load()
 	})
-}
-
-// beat tells the watchdog that openers are answered and looked at.
-func (p *Perm) beat(now time.Time) {
-	if now.Sub(p.alive) < idleTurn/5 {
-		return
-	}
-	since := int64(now.Sub(p.start))
-	for i := range p.busy {
-		if b := p.busy[i].Load(); b != 0 && since-b > int64(stuckAfter) {
-			return
-		}
-	}
-	p.alive = now
-	p.cfg.Alive()
 }
 
 // take answers or hands on every event in b.
