@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -54,6 +55,25 @@ func WatchNames(mountPoint string) (*Names, error) {
 		return nil, fmt.Errorf("mark the file system of %q: %w", mountPoint, err)
 	}
 	return n, nil
+}
+
+// Read is [Group.Read] for names alone. Nothing is opened for them, so it takes no
+// longer than to copy what is there: the runtime need not watch this thread
+// meanwhile, for which it would wake another one each time.
+func (n *Names) Read(buf []byte) (int, error) {
+	if len(buf) == 0 {
+		return 0, unix.EINVAL
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.fd < 0 {
+		return 0, unix.EBADF
+	}
+	size, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(n.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+	if err != 0 {
+		return 0, err
+	}
+	return int(size), nil
 }
 
 // ErrGone says that the folder of an event is no more.

@@ -42,14 +42,14 @@ type group struct {
 }
 
 const (
-	maxFolders = 4096      // in each generation of the cache: more than the folders of one project
-	bufSize    = 256 << 10 // some 3,000 events
+	maxFolders = 4096     // in each generation of the cache: more than the folders of one project
+	bufSize    = 32 << 10 // some 350 events: so many are read in a tenth of a millisecond, in which nothing else has this processor
 	// A storm of events is read in gulps: while a package manager unpacks, a
 	// wake-up for each event costs far more than the event. As long as there are
 	// no more than perSecond, each is read at once, also a hundred edits a
 	// second; then one in the middle of a storm waits for the next gulp.
-	perSecond = 1000
-	burst     = 500
+	perSecond = 300
+	burst     = 300
 	nap       = 10 * time.Millisecond
 	maxArming = time.Second
 )
