@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,11 +37,17 @@ func (h *home) startAgent(ctx context.Context, args ...string) (*agent, error) {
 	a.cmd = h.command(context.WithoutCancel(ctx), "~", append([]string{filepath.Join(h.bench.bin, "wormbelld"),
 		"--state", filepath.Join(h.dir, fmt.Sprintf("state-%d", h.agents)), "--socket", h.socket, "--home", h.path}, args...)...)
 	a.cmd.Stdout, a.cmd.Stderr = a.log, a.log
+	manager, err := h.manager()
+	if err != nil {
+		return nil, err
+	}
+	a.cmd.Env = append(a.cmd.Env, "NOTIFY_SOCKET="+manager.LocalAddr().String())
 	a.began = time.Now()
 	if err := a.cmd.Start(); err != nil {
+		manager.Close()
 		return nil, fmt.Errorf("start the agent: %w", err)
 	}
-	go func() { a.cmd.Wait(); close(a.ended) }() // its exit status is nobody's concern: the log says why
+	go func() { a.cmd.Wait(); manager.Close(); close(a.ended) }() // its exit status is nobody's concern: the log says why
 	over := false
 	ready := until(ctx, 30*time.Second, func() bool {
 		select {
@@ -54,6 +62,18 @@ func (h *home) startAgent(ctx context.Context, args ...string) (*agent, error) {
 		return nil, fmt.Errorf("the agent did not become ready: %s", tail(a.log.String()))
 	}
 	return a, nil
+}
+
+// manager stands in for the service manager, to which a service says about once a
+// second that it lives: that costs it something, too. It ends when it is closed.
+func (h *home) manager() (*net.UnixConn, error) {
+	name := filepath.Join(h.dir, fmt.Sprintf("notify-%d", h.agents))
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		return nil, fmt.Errorf("listen as the service manager: %w", err)
+	}
+	go io.Copy(io.Discard, conn) // ends with conn
+	return conn, nil
 }
 
 // toReady is how long the agent took from its start to saying that it is ready.

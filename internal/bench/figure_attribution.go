@@ -64,8 +64,8 @@ func measureAttribution(ctx context.Context, b *bench) ([]row, error) {
 	if err := heard.stop(); err != nil {
 		return nil, err
 	}
-	return []row{{what: "readers that exit right after the read, attributed to their package and script", reach: "100 %",
-		reached: fmt.Sprintf("%d of %d", len(right), count), met: len(right) == count && len(wrong) == 0,
-		note: fmt.Sprintf("below npm install, two at a time, %.0f a second; %d named with another package or none, %d not seen with their arguments, %d events lost on the way",
+	return []row{{What: "readers that exit right after the read, attributed to their package and script", Reach: "100 %",
+		Reached: fmt.Sprintf("%d of %d", len(right), count), Met: len(right) == count && len(wrong) == 0,
+		Note: fmt.Sprintf("below npm install, two at a time, %.0f a second; %d named with another package or none, %d not seen with their arguments, %d events lost on the way",
 			float64(count)/took.Seconds(), len(wrong), max(0, count-len(right)-len(wrong)), gaps)}}, nil
 }

@@ -45,9 +45,9 @@ func measureCopy(ctx context.Context, b *bench) ([]row, error) {
 	}
 	ratio := on.ratios(off)
 	return []row{
-		{what: "processor time of cp -a of a node_modules of 40,000 files, on / off", reach: "≤ ×1.10", reached: fmt.Sprintf("×%.3f", ratio.median()), met: ratio.median() <= 1.10,
-			note: fmt.Sprintf("median of %d pairs, %d files: on %.2f s, off %.2f s; ratios %s", len(ratio), files, on.median(), off.median(), ratio.spread("×%.3f"))},
-		{what: "the agent's own processor time for that copy", reached: fmt.Sprintf("%.2f s", own.median()), note: own.spread("%.2f") + " s"},
+		{What: "processor time of cp -a of a node_modules of 40,000 files, on / off", Reach: "≤ ×1.10", Reached: fmt.Sprintf("×%.3f", ratio.median()), Met: ratio.median() <= 1.10,
+			Note: fmt.Sprintf("median of %d pairs, %d files: on %.2f s, off %.2f s; ratios %s", len(ratio), files, on.median(), off.median(), ratio.spread("×%.3f"))},
+		{What: "the agent's own processor time for that copy", Reached: fmt.Sprintf("%.2f s", own.median()), Note: own.spread("%.2f") + " s"},
 	}, nil
 }
 

@@ -90,13 +90,13 @@ type delays struct {
 func (d delays) rows(which string, count int) []row {
 	note := fmt.Sprintf("%d readers of ~/.npmrc, %s; %d seen in %d alerts, %s ms", count, which, len(d.took), d.alerts, d.took.spread("%.1f"))
 	if len(d.took) == 0 {
-		return []row{{what: "credential read → alert visible, " + which, reach: "≤ 10 ms", reached: "none seen", note: note}}
+		return []row{{What: "credential read → alert visible, " + which, Reach: "≤ 10 ms", Reached: "none seen", Note: note}}
 	}
 	p50, p99 := d.took.quantile(0.5), d.took.quantile(0.99)
 	all := len(d.took) == count
 	return []row{
-		{what: "credential read → alert visible, p50, " + which, reach: "≤ 10 ms", reached: fmt.Sprintf("%.1f ms", p50), met: all && p50 <= 10, note: note},
-		{what: "credential read → alert visible, p99, " + which, reach: "≤ 50 ms", reached: fmt.Sprintf("%.1f ms", p99), met: all && p99 <= 50},
+		{What: "credential read → alert visible, p50, " + which, Reach: "≤ 10 ms", Reached: fmt.Sprintf("%.1f ms", p50), Met: all && p50 <= 10, Note: note},
+		{What: "credential read → alert visible, p99, " + which, Reach: "≤ 50 ms", Reached: fmt.Sprintf("%.1f ms", p99), Met: all && p99 <= 50},
 	}
 }
 

@@ -108,11 +108,11 @@ func measureDashboard(ctx context.Context, b *bench) ([]row, error) {
 	note := fmt.Sprintf("of which the agent keeps %d, in headless Chromium; %d visits of the open ones and of all in turn, %s ms, %.0f ms in the median, of which %.0f ms until the answer was there. A page of one letter, from no server, takes %.0f ms in the same browser, %s ms",
 		kept, len(paints), paints.spread("%.0f"), paints.median(), answers.median(), least.median(), least.spread("%.0f"))
 	return []row{
-		{what: scale + ", p95", reach: "≤ 200 ms", reached: fmt.Sprintf("%.0f ms", paints.quantile(0.95)), met: paints.quantile(0.95) <= 200, note: note},
-		{what: scale + ", the first time", reach: "≤ 200 ms", reached: fmt.Sprintf("%.0f ms", cold.Paint), met: cold.Paint <= 200,
-			note: fmt.Sprintf("once: by the link, in a browser that knows nothing of the page, from a dashboard that has just started; %d rows, %.0f ms until the answer was there", cold.Rows, cold.Answer)},
-		{what: "dashboard: weight of that page", reach: "≤ 150 kB", reached: fmt.Sprintf("%.1f kB", cold.Bytes/1000), met: cold.Bytes <= 150_000,
-			note: fmt.Sprintf("with its style and its script, uncompressed and with all headers, of %d rows; nothing is asked of any other host", cold.Rows)},
+		{What: scale + ", p95", Reach: "≤ 200 ms", Reached: fmt.Sprintf("%.0f ms", paints.quantile(0.95)), Met: paints.quantile(0.95) <= 200, Note: note},
+		{What: scale + ", the first time", Reach: "≤ 200 ms", Reached: fmt.Sprintf("%.0f ms", cold.Paint), Met: cold.Paint <= 200,
+			Note: fmt.Sprintf("once: by the link, in a browser that knows nothing of the page, from a dashboard that has just started; %d rows, %.0f ms until the answer was there", cold.Rows, cold.Answer)},
+		{What: "dashboard: weight of that page", Reach: "≤ 150 kB", Reached: fmt.Sprintf("%.1f kB", cold.Bytes/1000), Met: cold.Bytes <= 150_000,
+			Note: fmt.Sprintf("with its style and its script, uncompressed and with all headers, of %d rows; nothing is asked of any other host", cold.Rows)},
 	}, nil
 }
 

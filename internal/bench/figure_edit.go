@@ -59,13 +59,13 @@ func measureEdit(ctx context.Context, b *bench) ([]row, error) {
 	note := fmt.Sprintf(`"private" removed from %d projects by a script, one per 40 ms, %d of them found; from just before close() until a client that follows the alerts has it; %s ms, of which %.2f ms (p50) until the agent knows of the edit`,
 		count, len(took), took.spread("%.2f"), known.median())
 	if len(took) == 0 {
-		return []row{{what: "edit of a manifest → finding", reach: "≤ 2 ms", reached: "none seen", note: note}}, nil
+		return []row{{What: "edit of a manifest → finding", Reach: "≤ 2 ms", Reached: "none seen", Note: note}}, nil
 	}
 	p50, p99 := took.quantile(0.5), took.quantile(0.99)
 	all := len(took) == count
 	return []row{
-		{what: "edit of a manifest → finding visible, p50", reach: "≤ 2 ms", reached: fmt.Sprintf("%.2f ms", p50), met: all && p50 <= 2, note: note},
-		{what: "edit of a manifest → finding visible, p99", reach: "≤ 20 ms", reached: fmt.Sprintf("%.2f ms", p99), met: all && p99 <= 20},
+		{What: "edit of a manifest → finding visible, p50", Reach: "≤ 2 ms", Reached: fmt.Sprintf("%.2f ms", p50), Met: all && p50 <= 2, Note: note},
+		{What: "edit of a manifest → finding visible, p99", Reach: "≤ 20 ms", Reached: fmt.Sprintf("%.2f ms", p99), Met: all && p99 <= 20},
 	}, nil
 }
 

@@ -52,11 +52,11 @@ func measureExecs(ctx context.Context, b *bench) ([]row, error) {
 	}
 	ratio := on.ratios(off)
 	return []row{
-		{what: "processes that end at once, whose command line is known", reach: "100 %", reached: fmt.Sprintf("%d of %d", seen, count), met: seen == count, note: note},
-		{what: "to start such a process, on / off", reach: "≤ ×1.20", reached: fmt.Sprintf("×%.3f", ratio.median()), met: ratio.median() <= 1.20,
-			note: fmt.Sprintf("median of %d pairs of %d: on %.0f µs, off %.0f µs each; ratios %s", len(ratio), count, on.median(), off.median(), ratio.spread("×%.3f"))},
-		{what: "the agent's own processor time for each", reach: "≤ 20 µs", reached: fmt.Sprintf("%.1f µs", own.median()), met: own.median() <= 20,
-			note: fmt.Sprintf("fork, exec and exit, both processes, less what they used in two seconds before; %s µs", own.spread("%.1f"))},
+		{What: "processes that end at once, whose command line is known", Reach: "100 %", Reached: fmt.Sprintf("%d of %d", seen, count), Met: seen == count, Note: note},
+		{What: "to start such a process, on / off", Reach: "≤ ×1.20", Reached: fmt.Sprintf("×%.3f", ratio.median()), Met: ratio.median() <= 1.20,
+			Note: fmt.Sprintf("median of %d pairs of %d: on %.0f µs, off %.0f µs each; ratios %s", len(ratio), count, on.median(), off.median(), ratio.spread("×%.3f"))},
+		{What: "the agent's own processor time for each", Reach: "≤ 20 µs", Reached: fmt.Sprintf("%.1f µs", own.median()), Met: own.median() <= 20,
+			Note: fmt.Sprintf("fork, exec and exit, both processes, less what they used in two seconds before; %s µs", own.spread("%.1f"))},
 	}, nil
 }
 

@@ -70,13 +70,13 @@ func measureIdle(ctx context.Context, b *bench) ([]row, error) {
 	}
 	scale := fmt.Sprintf("%d projects, %d files", projects, files)
 	return []row{
-		{what: "start until ready, " + scale, reach: "< 2 s", reached: fmt.Sprintf("%.2f s", ready.median()), met: ready.quantile(1) < 2,
-			note: fmt.Sprintf("median of %d starts, %s s; met if all are below", starts, ready.spread("%.2f"))},
-		{what: "idle: processor time", reach: "≤ 0.05 % of a core", reached: fmt.Sprintf("%.3f %%", shares.mean()), met: shares.mean() <= 0.05,
-			note: fmt.Sprintf("both processes, over %.0f s; %s %% in windows of %.0f s, in which %s processes were started elsewhere on this machine: the agent looks at each. "+
+		{What: "start until ready, " + scale, Reach: "< 2 s", Reached: fmt.Sprintf("%.2f s", ready.median()), Met: ready.quantile(1) < 2,
+			Note: fmt.Sprintf("median of %d starts, %s s; met if all are below", starts, ready.spread("%.2f"))},
+		{What: "idle: processor time", Reach: "≤ 0.05 % of a core", Reached: fmt.Sprintf("%.3f %%", shares.mean()), Met: shares.mean() <= 0.05,
+			Note: fmt.Sprintf("both processes, over %.0f s; %s %% in windows of %.0f s, in which %s processes were started elsewhere on this machine: the agent looks at each. "+
 				"In the same run a Go program that wakes up every %v and does nothing used %.3f %%",
 				idleWindow.Seconds()*float64(windows), shares.spread("%.3f"), idleWindow.Seconds(), strings.Join(others, ", "), idleTick, least.mean())},
-		{what: "idle: memory resident, watchdog included", reach: "≤ 30 MB", reached: fmt.Sprintf("%.1f MB", mem.rss), met: mem.rss <= 30, note: mem.text},
+		{What: "idle: memory resident, watchdog included", Reach: "≤ 30 MB", Reached: fmt.Sprintf("%.1f MB", mem.rss), Met: mem.rss <= 30, Note: mem.text},
 	}, nil
 }
 

@@ -51,10 +51,10 @@ func measureInstall(ctx context.Context, b *bench) ([]row, error) {
 		seen = append(seen, fmt.Sprintf("%d/%d", got, want))
 	}
 	return []row{
-		{what: "edits of manifests seen after npm ci of 410 packages", reach: fmt.Sprintf("all, in %d rounds", rounds), reached: strings.Join(seen, ", "), met: whole,
-			note: "every package.json of the project is written again, in place and with the same text, once the agent is calm after the install"},
-		{what: "the agent's own processor time for npm ci of 410 packages", reach: "≤ 0.3 s", reached: fmt.Sprintf("%.2f s", own.median()), met: own.median() <= 0.3,
-			note: fmt.Sprintf("median of %d installs, %s s, both processes; npm itself used %.1f s", len(own), own.spread("%.2f"), npm.median())},
+		{What: "edits of manifests seen after npm ci of 410 packages", Reach: fmt.Sprintf("all, in %d rounds", rounds), Reached: strings.Join(seen, ", "), Met: whole,
+			Note: "every package.json of the project is written again, in place and with the same text, once the agent is calm after the install"},
+		{What: "the agent's own processor time for npm ci of 410 packages", Reach: "≤ 0.3 s", Reached: fmt.Sprintf("%.2f s", own.median()), Met: own.median() <= 0.3,
+			Note: fmt.Sprintf("median of %d installs, %s s, both processes; npm itself used %.1f s", len(own), own.spread("%.2f"), npm.median())},
 	}, nil
 }
 

@@ -64,9 +64,9 @@ func measureNotify(ctx context.Context, b *bench) ([]row, error) {
 		len(told), told.spread("%.1f"), fromRead.quantile(0.5), fromRead.quantile(0.95), bare.quantile(0.5), bare.quantile(0.95), bare.spread("%.1f"))
 	p50, p95 := told.quantile(0.5), told.quantile(0.95)
 	rows := []row{
-		{what: "alert → notification on screen, p50", reached: fmt.Sprintf("%.1f ms", p50), note: note},
-		{what: "alert → notification on screen, p95", reach: "≤ 300 ms", reached: fmt.Sprintf("%.1f ms", p95), met: p95 <= 300},
-		{what: "the same, relative to a bare notification, p50", reached: fmt.Sprintf("×%.1f", p50/bare.quantile(0.5))},
+		{What: "alert → notification on screen, p50", Reached: fmt.Sprintf("%.1f ms", p50), Note: note},
+		{What: "alert → notification on screen, p95", Reach: "≤ 300 ms", Reached: fmt.Sprintf("%.1f ms", p95), Met: p95 <= 300},
+		{What: "the same, relative to a bare notification, p50", Reached: fmt.Sprintf("×%.1f", p50/bare.quantile(0.5))},
 	}
 	for _, open := range []int{0, openAlerts} {
 		share, rss, err := d.idleTray(ctx, open, span)
@@ -75,9 +75,9 @@ func measureNotify(ctx context.Context, b *bench) ([]row, error) {
 		}
 		with := fmt.Sprintf("with the agent connected and %d open alerts", open)
 		rows = append(rows,
-			row{what: "tray idle: processor time, " + with, reach: "< 0.1 % of a core", reached: fmt.Sprintf("%.4f %%", share), met: share < 0.1,
-				note: fmt.Sprintf("over %.0f s, in the panel of Xfce", span.Seconds())},
-			row{what: "tray idle: memory resident, " + with, reach: "< 60 MB", reached: fmt.Sprintf("%.1f MB", rss), met: rss < 60})
+			row{What: "tray idle: processor time, " + with, Reach: "< 0.1 % of a core", Reached: fmt.Sprintf("%.4f %%", share), Met: share < 0.1,
+				Note: fmt.Sprintf("over %.0f s, in the panel of Xfce", span.Seconds())},
+			row{What: "tray idle: memory resident, " + with, Reach: "< 60 MB", Reached: fmt.Sprintf("%.1f MB", rss), Met: rss < 60})
 	}
 	return rows, nil
 }

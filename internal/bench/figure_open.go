@@ -183,8 +183,8 @@ func openRows(on, off []openRound, opens, files int) []row {
 	cost := func(what, reach string, limit float64, f func(openRound) float64) row {
 		with, without := each(on, f), each(off, f)
 		d := with.differences(without)
-		return row{what: what, reach: reach, reached: fmt.Sprintf("%+.1f µs", d.median()), met: d.median() <= limit,
-			note: fmt.Sprintf("median of %d rounds of %d opens, one per 2 ms, by a program that nobody vouches for: on %.1f µs, off %.1f µs; differences %s µs",
+		return row{What: what, Reach: reach, Reached: fmt.Sprintf("%+.1f µs", d.median()), Met: d.median() <= limit,
+			Note: fmt.Sprintf("median of %d rounds of %d opens, one per 2 ms, by a program that nobody vouches for: on %.1f µs, off %.1f µs; differences %s µs",
 				len(d), opens, with.median(), without.median(), d.spread("%+.1f"))}
 	}
 	least := func(q float64) string {
@@ -197,17 +197,17 @@ func openRows(on, off []openRound, opens, files int) []row {
 		cost("open() of a file beside it, p50, on minus off", "≤ +10 µs", 10, func(r openRound) float64 { return r.beside.quantile(0.5) }),
 	}
 	aside := each(on, func(r openRound) float64 { return r.aside.quantile(0.5) }).differences(each(off, func(r openRound) float64 { return r.aside.quantile(0.5) }))
-	rows[0].note += least(0.5) + fmt.Sprintf("; opened by a thread other than the opener's first, which the agent must look for, %+.1f µs", aside.median())
-	rows[1].note += least(0.99)
+	rows[0].Note += least(0.5) + fmt.Sprintf("; opened by a thread other than the opener's first, which the agent must look for, %+.1f µs", aside.median())
+	rows[1].Note += least(0.99)
 	protected := func(q float64) sample {
 		return each(on, func(r openRound) float64 { return r.protect.quantile(q) }).differences(each(off, func(r openRound) float64 { return r.guarded.quantile(q) }))
 	}
 	d := protected(0.99)
-	rows = append(rows, row{what: "the same with protect on, of an opener that goes on, p99", reach: "≤ 1,000 µs", reached: fmt.Sprintf("%+.1f µs", d.median()), met: d.median() <= 1000,
-		note: fmt.Sprintf("on minus off, median of as many rounds; p50 %+.1f µs; differences %s µs", protected(0.5).median(), d.spread("%+.1f"))})
+	rows = append(rows, row{What: "the same with protect on, of an opener that goes on, p99", Reach: "≤ 1,000 µs", Reached: fmt.Sprintf("%+.1f µs", d.median()), Met: d.median() <= 1000,
+		Note: fmt.Sprintf("on minus off, median of as many rounds; p50 %+.1f µs; differences %s µs", protected(0.5).median(), d.spread("%+.1f"))})
 	with, without := each(on, func(r openRound) float64 { return r.job }), each(off, func(r openRound) float64 { return r.job })
 	ratio := with.ratios(without)
-	return append(rows, row{what: "processor time of a job elsewhere, on / off", reach: "≤ ×1.02", reached: fmt.Sprintf("×%.3f", ratio.median()), met: ratio.median() <= 1.02,
-		note: fmt.Sprintf("median of %d pairs that walk and open %d files outside the homes four times: on %.2f s, off %.2f s; ratios %s",
+	return append(rows, row{What: "processor time of a job elsewhere, on / off", Reach: "≤ ×1.02", Reached: fmt.Sprintf("×%.3f", ratio.median()), Met: ratio.median() <= 1.02,
+		Note: fmt.Sprintf("median of %d pairs that walk and open %d files outside the homes four times: on %.2f s, off %.2f s; ratios %s",
 			len(ratio), files, with.median(), without.median(), ratio.spread("×%.3f"))})
 }

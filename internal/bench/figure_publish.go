@@ -116,13 +116,13 @@ func measurePublish(ctx context.Context, b *bench) ([]row, error) {
 	if err := heard.stop(); err != nil {
 		return nil, err
 	}
-	r := row{what: "publishes begun when the publish-loop alert was visible", reach: "≤ 3",
-		note: fmt.Sprintf("one publish every %.1f s on average, a new name each; the registry had taken %d of %d", pace.Seconds(), len(h.registry.Published()), begun)}
+	r := row{What: "publishes begun when the publish-loop alert was visible", Reach: "≤ 3",
+		Note: fmt.Sprintf("one publish every %.1f s on average, a new name each; the registry had taken %d of %d", pace.Seconds(), len(h.registry.Published()), begun)}
 	if at == 0 {
-		r.reached = fmt.Sprintf("no alert in %d", begun)
+		r.Reached = fmt.Sprintf("no alert in %d", begun)
 		return []row{r}, nil
 	}
-	r.reached, r.met = fmt.Sprint(at), at <= 3
-	r.note += fmt.Sprintf("; the alert came %.2f s after npm was started for the last of them", delay.Seconds())
+	r.Reached, r.Met = fmt.Sprint(at), at <= 3
+	r.Note += fmt.Sprintf("; the alert came %.2f s after npm was started for the last of them", delay.Seconds())
 	return []row{r}, nil
 }

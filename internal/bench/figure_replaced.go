@@ -48,7 +48,7 @@ func measureReplaced(ctx context.Context, b *bench) ([]row, error) {
 	if err := heard.stop(); err != nil {
 		return nil, err
 	}
-	return []row{{what: "opens seen of a file that is replaced by rename and opened at once", reach: fmt.Sprintf("%d of %d", count, count),
-		reached: fmt.Sprintf("%d of %d", seen-1, count), met: seen-1 == count,
-		note: fmt.Sprintf("one replacement and one open in %.2f ms on average, nothing between", millis(took)/count)}}, nil
+	return []row{{What: "opens seen of a file that is replaced by rename and opened at once", Reach: fmt.Sprintf("%d of %d", count, count),
+		Reached: fmt.Sprintf("%d of %d", seen-1, count), Met: seen-1 == count,
+		Note: fmt.Sprintf("one replacement and one open in %.2f ms on average, nothing between", millis(took)/count)}}, nil
 }

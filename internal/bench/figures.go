@@ -55,20 +55,20 @@ func choose(only []string) ([]figure, error) {
 
 // row is one line of the table.
 type row struct {
-	what    string
-	reach   string // what is to be reached; "" for a value that is only told
-	reached string // what was; "" when it could not be measured
-	met     bool
-	note    string // the reference from the same run, the spread, or why it was not measured
+	What    string `json:"what"`
+	Reach   string `json:"reach,omitempty"`   // what is to be reached; "" for a value that is only told
+	Reached string `json:"reached,omitempty"` // what was; "" when it could not be measured
+	Met     bool   `json:"met,omitempty"`
+	Note    string `json:"note,omitempty"` // the reference from the same run, the spread, or why it was not measured
 }
 
 func (r row) verdict() string {
 	switch {
-	case r.reached == "":
+	case r.Reached == "":
 		return "not measured"
-	case r.reach == "":
+	case r.Reach == "":
 		return "for information"
-	case r.met:
+	case r.Met:
 		return "met"
 	}
 	return "not met"
@@ -76,15 +76,15 @@ func (r row) verdict() string {
 
 // String is the row for a person at a terminal.
 func (r row) String() string {
-	s := fmt.Sprintf("  %-15s  %s", r.verdict(), r.what)
-	if r.reached != "" {
-		s += ": " + r.reached
+	s := fmt.Sprintf("  %-15s  %s", r.verdict(), r.What)
+	if r.Reached != "" {
+		s += ": " + r.Reached
 	}
-	if r.reach != "" {
-		s += ", to reach " + r.reach
+	if r.Reach != "" {
+		s += ", to reach " + r.Reach
 	}
-	if r.note != "" {
-		s += "\n                   " + r.note
+	if r.Note != "" {
+		s += "\n                   " + r.Note
 	}
 	return s
 }
@@ -92,6 +92,7 @@ func (r row) String() string {
 // measured is a figure and what came of it.
 type measured struct {
 	figure figure
+	load   string // of the minute before
 	rows   []row
 }
 
@@ -103,7 +104,7 @@ func summary(done []measured) string {
 		for _, r := range m.rows {
 			count[r.verdict()]++
 			if v := r.verdict(); v == "not met" || v == "not measured" {
-				short = append(short, fmt.Sprintf("  %s: %s: %s: %s", v, m.figure.name, r.what, or(r.reached, r.note)))
+				short = append(short, fmt.Sprintf("  %s: %s: %s: %s", v, m.figure.name, r.What, or(r.Reached, r.Note)))
 			}
 		}
 	}

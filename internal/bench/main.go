@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -39,7 +38,7 @@ func main() {
 	var only string
 	flag.StringVar(&only, "only", "", "measure these figures alone, by `NAME,...`: "+strings.Join(names(), ", "))
 	flag.BoolVar(&o.quick, "quick", false, "fewer rounds, some minutes altogether")
-	flag.BoolVar(&o.update, "update", false, "write what was measured to docs/benchmarks.md")
+	flag.BoolVar(&o.update, "update", false, "write what was measured to docs/benchmarks.md; figures that were not stay as they are")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` with the programs to measure")
 	flag.StringVar(&o.dir, "dir", "", "make scratch files in `DIR`, of the file system that is of interest, instead of the temporary folder")
 	flag.Parse()
@@ -59,6 +58,12 @@ func main() {
 	}
 }
 
+// Where the figures are kept, from the root of the repository.
+const (
+	resultsFile = "internal/bench/results.json"
+	pageFile    = "docs/benchmarks.md"
+)
+
 type options struct {
 	only          []string // names of figures; none means all
 	quick, update bool
@@ -77,8 +82,9 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.update && len(chosen) != len(figures) {
-		return fmt.Errorf("%w: -update writes the whole table, so it goes without -only", errUsage)
+	before, err := readResults(resultsFile)
+	if o.update && err != nil {
+		return err
 	}
 	b, err := newBench(o)
 	if err != nil {
@@ -87,7 +93,7 @@ func run(ctx context.Context, o options) (err error) {
 	defer func() { err = errors.Join(err, b.close()) }()
 	began := time.Now()
 	m := thisMachine(ctx, b.dir)
-	fmt.Printf("wormbell figures, %s\n%s\n\n", began.UTC().Format("2006-01-02 15:04 MST"), m)
+	fmt.Printf("wormbell figures, %s\n%s; load %s\n\n", began.UTC().Format("2006-01-02 15:04 MST"), m, or(load(), "unknown"))
 	var done []measured
 	var failed []error
 	for _, f := range chosen {
@@ -95,13 +101,13 @@ func run(ctx context.Context, o options) (err error) {
 			return fmt.Errorf("stopped: %w", context.Cause(ctx))
 		}
 		fmt.Printf("%s: %s\n", f.name, f.about)
-		t0 := time.Now()
+		t0, busy := time.Now(), load()
 		rows, err := f.run(ctx, b)
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("stopped: %w", context.Cause(ctx))
 		}
 		if err != nil {
-			rows = append(rows, row{what: f.about, note: err.Error()})
+			rows = append(rows, row{What: f.about, Note: err.Error()})
 			if !errors.Is(err, errRoot) {
 				failed = append(failed, fmt.Errorf("%s: %w", f.name, err))
 			}
@@ -110,16 +116,19 @@ func run(ctx context.Context, o options) (err error) {
 			fmt.Println(r)
 		}
 		fmt.Printf("  (%.0f s)\n\n", time.Since(t0).Seconds())
-		done = append(done, measured{f, rows})
+		done = append(done, measured{f, busy, rows})
 	}
 	fmt.Print(summary(done))
 	fmt.Printf("took %.0f s; removing the scratch files\n", time.Since(began).Seconds())
 	if o.update && len(failed) == 0 {
-		file := filepath.Join("docs", "benchmarks.md")
-		if err := os.WriteFile(file, []byte(page(began, m, o.quick, done)), 0o644); err != nil {
+		after := before.with(began, m, o.quick, done)
+		if err := after.write(resultsFile); err != nil {
+			return err
+		}
+		if err := os.WriteFile(pageFile, []byte(page(after)), 0o644); err != nil {
 			return fmt.Errorf("write the figures: %w", err)
 		}
-		fmt.Println("wrote", file)
+		fmt.Println("wrote", pageFile)
 	}
 	return errors.Join(failed...)
 }
