@@ -38,7 +38,11 @@ func (t *table) at(pid int) *wormbell.Process {
 			t.resample(p, &st)
 		}
 	}
-	return t.snapshot(n.run)
+	p := t.snapshot(n.run)
+	if t.lead(n.run) {
+		p = t.snapshot(n.run)
+	}
+	return p
 }
 
 // reexecuted notices an exec that nobody reported.
@@ -92,7 +96,7 @@ func (t *table) snapshot(r *run) *wormbell.Process {
 	}
 	r.snapParent, r.snapDepth = parent, depth
 	id := t.id(r.node)
-	p := &wormbell.Process{PID: id.PID, Start: id.Start, Exe: r.img.exe, Script: r.img.script, Args: r.img.args, Cwd: r.img.cwd,
+	p := &wormbell.Process{PID: id.PID, Start: id.Start, Exe: r.img.exe, Script: r.img.script, ScriptFile: r.led, Args: r.img.args, Cwd: r.img.cwd,
 		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign, Unjudged: r.img.unjudged,
 		Secrets: r.img.secrets, Tool: r.img.tool, Replaced: r.replaced, Parent: parent}
 	if r.uid >= 0 {

@@ -41,6 +41,7 @@ type voucher interface {
 	Corepack(script string) bool
 	Foreign(signer.Query) bool
 	Files() *signer.Files
+	Led(pid int, name string, age time.Duration) string
 	Updating(label string, from time.Time)
 	Updated(label string, from, to time.Time)
 	Tool(signer.Query) string
@@ -91,7 +92,8 @@ type run struct {
 	replaced  string // the first that nobody vouches for of what the process ran before
 	scripts   []*run
 
-	told       bool // process.start was told
+	led        string // img.led, as long as that is certain
+	told       bool   // process.start was told
 	snap       *wormbell.Process
 	snapParent *wormbell.Process // the parent that snap was built on
 	snapDepth  int
@@ -106,6 +108,7 @@ type image struct {
 	secrets                  []string     // names of variables that seem to hold one; shared
 	tool                     string       // the registry tool that it is, signer.Tool
 	foreign                  bool         // it loads what nobody vouches for, besides what it runs
+	led                      string       // the file that script leads to, if that is another path; to be asked again before it counts
 	unjudged                 bool         // all that is known of it is what the kernel said
 	file                     signer.Ident // what script led to then, if nobody vouches for it; zero if that is not known
 	kind                     procs.Kind
@@ -449,6 +452,9 @@ func (t *table) take(r *run, info *procs.Info) {
 		if files := t.sign.Files(); files != nil && does.Script != "" {
 			if found, err := files.Lookup(does.Script); err == nil {
 				r.img.file = found.Ident
+				if found.Regular && found.Path != does.Script {
+					r.img.led = found.Path
+				}
 			}
 		}
 		st, err := t.reader.Stat(r.node.pid)

@@ -21,6 +21,7 @@ type fakeMachine struct {
 	reads int
 	up    time.Duration
 	ended []string // labels of tools that were updated
+	led   map[string]string
 }
 
 func newFakeMachine(t *testing.T) *fakeMachine {
@@ -49,8 +50,11 @@ func (m *fakeMachine) Read(pid int) (procs.Info, error) {
 	return i, nil
 }
 
-func (m *fakeMachine) LastPid() (int, error)      { return 0, nil }
-func (m *fakeMachine) Close()                     {}
+func (m *fakeMachine) LastPid() (int, error) { return 0, nil }
+func (m *fakeMachine) Close()                {}
+func (m *fakeMachine) Led(_ int, name string, _ time.Duration) string {
+	return m.led[name]
+}
 func (m *fakeMachine) Files() *signer.Files       { return m.files }
 func (m *fakeMachine) Updating(string, time.Time) {}
 func (m *fakeMachine) Tool(signer.Query) string   { return "" }

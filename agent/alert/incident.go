@@ -455,7 +455,7 @@ func slimProcess(p *wormbell.Process, args, size, depth int) *wormbell.Process {
 		return nil
 	}
 	c := *p
-	c.Exe, c.Script, c.Cwd = cut(p.Exe, 1024), cut(p.Script, 1024), cut(p.Cwd, 1024)
+	c.Exe, c.Script, c.ScriptFile, c.Cwd = cut(p.Exe, 1024), cut(p.Script, 1024), cut(p.ScriptFile, 1024), cut(p.Cwd, 1024)
 	c.Args = slices.Clone(p.Args[:min(len(p.Args), args)])
 	for i := range c.Args {
 		c.Args[i] = cut(c.Args[i], size)
@@ -472,7 +472,7 @@ func weigh(e wormbell.Event) int {
 		n += len(s)
 	}
 	for p := range e.Process.Chain {
-		n += 160 + len(p.Exe) + len(p.Script) + len(p.Cwd) + len(p.TTY) + len(p.Signer)
+		n += 160 + len(p.Exe) + len(p.Script) + len(p.ScriptFile) + len(p.Cwd) + len(p.TTY) + len(p.Signer)
 		for _, words := range [][]string{p.Args, p.Secrets} {
 			for _, w := range words {
 				n += 3 + len(w)

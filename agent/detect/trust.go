@@ -218,7 +218,7 @@ func (r reader) is(who Who) bool {
 	case Reader:
 		return named && p.Signer != "" && !ancestry.LoadsCode(p)
 	case ReaderAtPlace:
-		return !ancestry.LoadsCode(p) && slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.Contains(code(p), place) }) && r.t.inHome(code(p))
+		return !ancestry.LoadsCode(p) && r.atPlace()
 	case NativeReader:
 		return native && named && !strings.Contains(p.Exe, "/node_modules/") && (r.t.inHome(p.Exe) || r.t.sandboxed(p))
 	case AnySigned:
@@ -293,6 +293,15 @@ func code(p *wormbell.Process) string {
 		return p.Script
 	}
 	return p.Exe
+}
+
+// atPlace reports whether what runs lies in a home and in one of the folders
+// where the store's programs live: by its name, or by the file that the name led
+// to when it began. npm's bin/ holds nothing but links.
+func (r reader) atPlace() bool {
+	return slices.ContainsFunc([]string{code(r.p), r.p.ScriptFile}, func(file string) bool {
+		return slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.Contains(file, place) }) && r.t.inHome(file)
+	})
 }
 
 // module reports whether p runs a module of Python's: `python -m twine`.

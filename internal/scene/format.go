@@ -49,7 +49,7 @@ func (c *caster) cast(p *wormbell.Process, depth int) *wormbell.Process {
 	q := *p
 	q.Parent = c.cast(p.Parent, depth+1)
 	q.Start = p.Start.Add(c.shift).Round(0)
-	q.Exe, q.Script, q.Cwd = c.move(p.Exe), c.move(p.Script), c.move(p.Cwd)
+	q.Exe, q.Script, q.ScriptFile, q.Cwd = c.move(p.Exe), c.move(p.Script), c.move(p.ScriptFile), c.move(p.Cwd)
 	q.Args = nil
 	for _, a := range p.Args {
 		q.Args = append(q.Args, c.move(a))
@@ -143,6 +143,7 @@ func formatProcess(r Role, ids map[*wormbell.Process]string) string {
 	probe := *p
 	probe.Exe, probe.Args = exe, append([]string{exe}, args...)
 	add(scriptOf(&probe) != p.Script, "script="+tilde(p.Script))
+	add(p.ScriptFile != "", "file="+tilde(p.ScriptFile))
 	for i, w := range words {
 		words[i] = quote(w)
 	}

@@ -24,6 +24,7 @@
 //	script=FILE     what an interpreter runs; taken from the arguments unless given
 //	pkg=NAME@VERSION:SCRIPT   the dependency and its lifecycle script; the parent's where it has one, whatever is said here
 //	start=DURATION  when it started, from the scene's beginning; may be negative
+//	file=FILE        what script leads to, if it is a link
 //	tool=LABEL      the registry tool that it is, "tool:~/app/node_modules/lerna"
 //	dry             npm_config_dry_run is set
 //
@@ -225,6 +226,8 @@ func parseProcess(words []string, byID map[string]*wormbell.Process) (Role, erro
 			p.User = value
 		case "script":
 			script, given = home(value), true
+		case "file":
+			p.ScriptFile = home(value)
 		case "pkg":
 			if p.Package == nil {
 				spec, lifecycle, _ := strings.Cut(value, ":")

@@ -53,6 +53,11 @@ type Found struct {
 	Open  bool  // anybody may write it
 	Links int   // names that it has, 0 where that is not known
 	Born  int64 // when it was made, nanoseconds; 0 where that is not known
+	// Moved is the last ctime, in nanoseconds, of all on the way that lies in a
+	// folder where others than root may put something else in its place: of
+	// folders, of symlinks and of the file itself. Before that the path may have
+	// led elsewhere. 0 if root alone could make it do so.
+	Moved int64
 	Ident
 }
 
@@ -104,6 +109,9 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 		if err != nil {
 			at.close()
 			return spot{}, Found{}, err
+		}
+		if !at.status.rootOnly() {
+			found.Moved = max(found.Moved, next.status.Ctime)
 		}
 		if !next.status.symlink() {
 			at.close()
