@@ -2,6 +2,9 @@ package main
 
 import (
 	_ "embed"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -11,14 +14,35 @@ import (
 //go:embed most-used.txt
 var mostUsed string
 
-// most is it as words of a command line. A few versions are named: of what brings
-// a program for each system, a copy of the registry may lack the newest for some,
-// and yarn wants them all.
+// most is it as words of a command line.
 var most = strings.Join(strings.Fields(mostUsed), " ")
 
-// agreed is a project in which also what comes along is of such versions.
-const agreed = `{"name":"app","version":"1.0.0","private":true,"resolutions":{"rollup":"4.50.0","next":"15.5.4","@swc/core":"1.13.5","unrs-resolver":"1.11.1",` +
-	`"lightningcss":"1.30.1","@tailwindcss/oxide":"4.1.13","esbuild":"0.25.9","@parcel/watcher":"2.5.1"}}` + "\n"
+// agreed are versions of what brings a program for each system. Yarn wants all of
+// those, and a copy of the registry may lack the newest for a system of others.
+var agreed = map[string]string{
+	"next": "15.5.4", "rollup": "4.50.0", "esbuild": "0.25.9", "@swc/core": "1.13.5", "unrs-resolver": "1.11.1",
+	"lightningcss": "1.30.1", "@tailwindcss/oxide": "4.1.13", "@parcel/watcher": "2.5.1",
+}
+
+// mostAgreed is most with those versions.
+var mostAgreed = func() string {
+	words := strings.Fields(mostUsed)
+	for i, name := range words {
+		if v, ok := agreed[name]; ok {
+			words[i] += "@" + v
+		}
+	}
+	return strings.Join(words, " ")
+}()
+
+// agreedProject is a project in which also what comes along is of those versions.
+var agreedProject = func() string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(agreed)) {
+		list = append(list, fmt.Sprintf("%q:%q", name, agreed[name]))
+	}
+	return `{"name":"app","version":"1.0.0","private":true,"resolutions":{` + strings.Join(list, ",") + "}}\n"
+}()
 
 // installs are the most used packages and what they bring along, by every
 // client, with their scripts run. Each client is one that a person installed for
@@ -34,16 +58,16 @@ npm install -g --registry $UPSTREAM --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tool
 export npm_config_store_dir=$CACHE/pnpm/store npm_config_cache_dir=$CACHE/pnpm/cache
 pnpm add --config.dangerouslyAllowAllBuilds=true ` + most + `
 test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path`},
-	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": agreed}, types: `set -e
+	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": agreedProject}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
 export YARN_CACHE_FOLDER=$CACHE/yarn
-yarn add --mutex file:$CACHE/yarn.mutex --non-interactive --ignore-engines ` + most + `
+yarn add --mutex file:$CACHE/yarn.mutex --non-interactive --ignore-engines ` + mostAgreed + `
 test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null`},
 	{name: "most-yarn-berry", net: true, files: map[string]string{
 		".yarnrc.yml": "npmRegistryServer: \"$UPSTREAM\"\nenableTelemetry: false\nenableScripts: true\nnodeLinker: node-modules\n", ".npmrc": upstream,
-		"package.json": agreed, "yarn.lock": ""}, types: `set -e
+		"package.json": agreedProject, "yarn.lock": ""}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH; export YARN_GLOBAL_FOLDER=$CACHE/berry
-yarn add ` + most + `
+yarn add ` + mostAgreed + `
 test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version`},
 	{name: "most-bun", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH; export BUN_INSTALL_CACHE_DIR=$CACHE/bun
