@@ -234,6 +234,9 @@ func wanders(r *rand.Rand, w *Worm) {
 func installs(r *rand.Rand, w *Worm) {
 	if contains(starts[:3], w.Start) && r.IntN(2) == 0 {
 		w.Client = pick(r, "npm-12", "pnpm-10", "pnpm-12", "yarn-1", "yarn-4", "bun-1", "deno-2")
+		if w.Client == "deno-2" && (len(w.Want) > 1 || w.Want[0][0] != "credential-read") {
+			w.Client = "npm" // the agent does not know what deno runs for a dependency's script: docs/limits.md
+		}
 	}
 }
 
