@@ -106,7 +106,7 @@ func (s *stage) play(ctx context.Context, w *Worm, bin string, r *result) error 
 		return err
 	}
 	// They may come after the alert.
-	for end := time.Now().Add(time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(grace); ; time.Sleep(50 * time.Millisecond) {
 		if r.patient = patient(seen(), s.Home); r.has(r.patient, none) || time.Now().After(end) {
 			return nil
 		}
