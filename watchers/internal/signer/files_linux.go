@@ -1,13 +1,18 @@
 package signer
 
 import (
+	"errors"
 	"io"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"wormbell/watchers/internal/fanotify"
+	"wormbell/watchers/internal/tree"
 )
 
 // mounts knows which mounts are of file systems whose answers may never come:
@@ -20,6 +25,8 @@ type mounts struct {
 	mu    sync.Mutex      // guards the rest
 	watch *os.File        // list, kept open as it tells of changes; nil for none
 	slows map[uint64]bool // by the mount's ID
+	// points are the places of mounts, and whether what is mounted there, last, is slow.
+	points map[string]bool
 	// overlays are the devices of the overlays. One asks the file systems that
 	// it is made of, and in a mount namespace of their own anybody may make one.
 	overlays map[string]bool
@@ -94,7 +101,7 @@ func (m *mounts) refresh() {
 const tableMax = 8 << 20
 
 func (m *mounts) read() {
-	m.slows, m.overlays = map[uint64]bool{}, map[string]bool{}
+	m.slows, m.points, m.overlays = map[uint64]bool{}, map[string]bool{}, map[string]bool{}
 	f, err := os.Open(m.list)
 	if err != nil {
 		return
@@ -112,12 +119,12 @@ func (m *mounts) read() {
 			}
 			if id, err := strconv.ParseUint(f[0], 10, 64); err == nil {
 				kind := f[i+1]
-				m.slows[id] = slowTypes[kind] || strings.HasPrefix(kind, "fuse")
-				if kind != "overlay" {
-					break
+				slow := slowTypes[kind] || strings.HasPrefix(kind, "fuse")
+				if kind == "overlay" {
+					m.overlays[f[2]] = true
+					slow = m.outer != nil && !m.outer.overlay(f[2])
 				}
-				m.overlays[f[2]] = true
-				m.slows[id] = m.outer != nil && !m.outer.overlay(f[2])
+				m.slows[id], m.points[tree.Unescape(f[4])] = slow, slow
 			}
 			break
 		}
@@ -157,10 +164,36 @@ func (m *mounts) top() (spot, error) {
 	return m.look(unix.AT_FDCWD, m.root, unix.O_DIRECTORY, 0)
 }
 
-// enter takes one step. It asks no file system that is slow: O_PATH opens
-// nothing (open(2)), and the root of a mount is known to the kernel.
+// enter takes one step. It asks no file system that is slow: O_PATH opens nothing
+// (open(2)), but of the root of a mount NFS asks its server even so whether it is still
+// the same. So a step to another mount is taken only if the table does not call it slow.
 func (m *mounts) enter(at spot, component string) (spot, error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV}
+	fd, err := unix.Openat2(at.fd, component, &how)
+	switch {
+	case err == nil:
+		return m.stand(fd, at.mount)
+	case errors.Is(err, unix.EXDEV):
+		if dir, err := os.Readlink(fanotify.ProcFD(at.fd)); err != nil || m.slowAt(path.Join(dir, component)) {
+			return spot{}, ErrSlow
+		}
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM): // an old kernel, or a filter that does not know the call
+	default:
+		return spot{}, err
+	}
 	return m.look(at.fd, component, unix.O_NOFOLLOW, at.mount)
+}
+
+// slowAt reports whether the table has a slow file system mounted at a path.
+func (m *mounts) slowAt(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refresh()
+	slow, known := m.points[name]
+	if !known && m.outer != nil {
+		return m.outer.slowAt(name)
+	}
+	return slow
 }
 
 func (m *mounts) look(dir int, name string, flags int, mount uint64) (spot, error) {
@@ -168,8 +201,15 @@ func (m *mounts) look(dir int, name string, flags int, mount uint64) (spot, erro
 	if err != nil {
 		return spot{}, err
 	}
+	return m.stand(fd, mount)
+}
+
+// stand makes a spot of what was opened; mount is that of the spot before. It
+// closes fd if there is an error.
+func (m *mounts) stand(fd int, mount uint64) (spot, error) {
 	s := spot{fd: fd}
 	var st unix.Statx_t
+	var err error
 	if err = statx(fd, "", unix.AT_EMPTY_PATH, &st); err == nil {
 		s.mount, s.status = st.Mnt_id, statusOf(&st)
 		if st.Mask&unix.STATX_MNT_ID == 0 || s.mount != mount && m.slow(s.mount) {
