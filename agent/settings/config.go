@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Homes  []string `toml:"homes" doc:"Home folders to guard, absolute. Default: the homes of root and of every person in the system's user list; for an agent that runs as a user, that user's."`
 	Stores []string `toml:"stores" doc:"Which credential stores are guarded, by their ID (see 「wormbell credentials」), where that is not as by default: with a minus one that is not to be guarded, such as 「-history」; without one that is, though its readers are not known well enough. All are guarded by default."`
-	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: 「fanotify」, 「ebpf」, 「procconn」. The agent falls back to weaker ones and says so in 「wormbell status」."`
+	Refuse []string `toml:"refuse_backends" doc:"Sensors that must not be used, as if the system had refused them: 「fanotify」, 「ebpf」, 「procconn」, 「fsnotify」. The agent falls back to weaker ones and says so in 「wormbell status」. Without 「ebpf」, process starts come from the proc connector, which tells no command lines: those of processes that live for a moment are missed. Without 「procconn」 nothing changes as long as eBPF works; without both, /proc is polled, and such processes are missed altogether. Without 「fanotify」 nobody knows who reads a credential or changes a file for certain, and protect does not work. 「fsnotify」 is what follows files then; without it they are polled."`
 
 	State    string `toml:"state" doc:"Folder of the alert store. Default: /var/lib/wormbell for root, $XDG_STATE_HOME/wormbell for a user."`
 	Socket   string `toml:"socket" doc:"Unix socket of the local API. Default: /run/wormbell/wormbell.sock for root, $XDG_RUNTIME_DIR/wormbell/wormbell.sock for a user."`
