@@ -114,6 +114,7 @@ type Alert struct {
 	Last     time.Time `json:"last"`           // last finding
 	Count    int       `json:"count"`          // findings recorded, always growing
 	Demo     bool      `json:"demo,omitempty"` // raised by a demonstration
+	Over     bool      `json:"over,omitempty"` // when it was asked for, none of its processes ran any more: there is nothing to freeze
 	Findings []Finding `json:"findings"`       // one per detector and subject, in order of arrival
 	Actions  []Action  `json:"actions"`        // what was done about it, in order
 }

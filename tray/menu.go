@@ -244,6 +244,8 @@ func alert(m Model, a wormbell.Alert, place string) Item {
 	line("respond", words.TrayRespond, Respond, m.mute())
 	if frozen {
 		line("freeze", words.TrayResume, Resume, false)
+	} else if a.Over {
+		line("freeze", words.TrayOver, Freeze, true)
 	} else {
 		line("freeze", words.TrayFreeze, Freeze, !living(a))
 	}

@@ -96,6 +96,10 @@ func models() []struct {
 		m.Status.PausedUntil, m.Status.Settings = &soon, []wormbell.Setting{{Key: "pause", Locked: true, LockedBy: "/etc/wormbell/a.toml"}}
 	})
 	add("an alert", func(m *tray.Model) { m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil_pkg"))} })
+	add("an alert whose processes have ended", func(m *tray.Model) {
+		m.Alerts = []wormbell.Alert{theft("abcd2345", dependency("evil_pkg"))}
+		m.Alerts[0].Over = true
+	})
 	add("an alert, frozen", func(m *tray.Model) {
 		a := theft("abcd2345", dependency("evil_pkg"))
 		a.Actions = []wormbell.Action{{What: "freeze"}, {What: "resume"}, {Time: a.Last, What: "freeze"}}

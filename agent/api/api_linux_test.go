@@ -101,6 +101,7 @@ func send(socket, method, path, body string, headers map[string]string) (int, st
 // rig is a server in a test.
 type rig struct {
 	t      *testing.T
+	ended  atomic.Bool // nothing runs any more
 	socket string
 	exe    string
 	now    func() time.Time // nil: the real one
@@ -224,7 +225,12 @@ func rigAt(t *testing.T, exe string, now func() time.Time) *rig {
 
 func (r *rig) config() api.Config {
 	return api.Config{Socket: r.socket, Exe: r.exe, Now: r.now, System: true, Store: r.store, At: r.at, Log: slog.New(slog.NewTextHandler(r.log, nil)),
-		Living: func(id wormbell.ProcessID) []wormbell.ProcessID { return []wormbell.ProcessID{id} },
+		Living: func(id wormbell.ProcessID) []wormbell.ProcessID {
+			if r.ended.Load() {
+				return nil
+			}
+			return []wormbell.ProcessID{id}
+		},
 		Backend: api.Backend{
 			Status: func() wormbell.Status {
 				r.mu.Lock()

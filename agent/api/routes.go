@@ -82,7 +82,7 @@ func (s *Server) alerts(c *call) (any, error) {
 		if n++; n > 1 {
 			c.w.Write([]byte(","))
 		}
-		if enc.Encode(brief(a, most)) != nil {
+		if a.Over = s.over(a); enc.Encode(brief(a, most)) != nil {
 			return nil, nil
 		}
 	}
@@ -122,6 +122,7 @@ func (s *Server) alert(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.Over = s.over(a)
 	return a, nil
 }
 

@@ -450,3 +450,19 @@ func TestDemonstration(t *testing.T) {
 		}
 	}
 }
+
+// TestOverSaid: what has ended cannot be frozen, and the page says so.
+func TestOverSaid(t *testing.T) {
+	t.Parallel()
+	for _, over := range []bool{false, true} {
+		_, s := record(t, language.English, func(r *recorder) {
+			for i := range r.list {
+				r.list[i].Over = over
+			}
+		}, nil)
+		page := visit(t, s, "/").get("/alerts/backup23", nil).body
+		if button, said := strings.Contains(page, `/backup23/freeze"`), strings.Contains(page, "its processes have ended"); button == over || said != over {
+			t.Errorf("ended: %v; can be frozen: %v, said: %v", over, button, said)
+		}
+	}
+}

@@ -170,6 +170,7 @@ var dashboardTexts = map[Key]text{
 	"dash-next":            {En: "What to do:", Ja: "対処方法："},
 	"dash-actions":         {En: "What you can do", Ja: "できること"},
 	"dash-respond":         {En: "Respond…", Ja: "対処する…"},
+	"dash-over":            {En: "There is nothing to freeze: its processes have ended.", Ja: "一時停止するものはありません：プロセスはすでに終了しています。"},
 	"dash-freeze":          {En: "Freeze it", Ja: "一時停止する"},
 	"dash-it-was-me":       {En: "It was me…", Ja: "自分の操作です…"},
 	"dash-close":           {En: "Close…", Ja: "対応済みにする…"},

@@ -38,6 +38,7 @@ const (
 	TrayRespond   Key = "tray-respond"   //
 	TrayFreeze    Key = "tray-freeze"    //
 	TrayResume    Key = "tray-resume"    //
+	TrayOver      Key = "tray-over"      // instead of TrayFreeze
 	TrayItWasMe   Key = "tray-it-was-me" //
 	TrayClose     Key = "tray-close"     //
 	TrayCloseAsk  Key = "tray-close-ask" //
@@ -125,6 +126,7 @@ var trayTexts = map[Key]text{
 	TrayShow:      {En: "Show", Ja: "表示"},
 	TrayRespond:   {En: "Respond…", Ja: "対処する…"},
 	TrayFreeze:    {En: "Freeze it", Ja: "一時停止する"},
+	TrayOver:      {En: "Nothing to freeze: it has ended", Ja: "一時停止できません：すでに終了しています"},
 	TrayResume:    {En: "Let it go on", Ja: "プロセスを再開する"},
 	TrayItWasMe:   {En: "It was me…", Ja: "自分の操作です…"},
 	TrayClose:     {En: "Close: it is dealt with", Ja: "対応済みにする"},
