@@ -235,9 +235,9 @@ func (d *day) do(ctx context.Context, m *scratch.Machine, c chore, line string) 
 		// As cron does it: a session without a terminal, below the first process.
 		out, status, err = m.Alone(ctx, dir, line)
 	} else {
-		// What is given up at the first error has a shell of its own.
+		// What is given up at the first error, and what ends its servers when it ends, has a shell of its own.
 		form := "cd %s\n%s"
-		if strings.HasPrefix(line, "set -e") {
+		if strings.HasPrefix(line, "set -e") || strings.Contains(line, "EXIT\n") {
 			form = "cd %s\n(%s)"
 		}
 		out, status, err = m.Do(ctx, fmt.Sprintf(form, dir, line))
