@@ -86,6 +86,20 @@ npm run dev -- --port 0 --strictPort=false >dev.log 2>&1 & dev=$!
 for i in $(seq 300); do url=$(grep -om1 'http://localhost:[0-9]*' dev.log) && break; sleep .2; done
 curl -sf "$url/src/main.tsx" >/dev/null
 kill $dev; wait $dev || true`},
+	{name: "project-angular", slow: true, net: true, types: `set -e
+export npm_config_registry=$UPSTREAM NG_CLI_ANALYTICS=false
+npx --yes @angular/cli@20.0.0 new site --defaults --skip-git --ssr=false </dev/null
+cd site
+npx ng build; ls dist/site/browser/index.html
+npx ng update`},
+	{name: "askers", net: true, types: `set -e
+export npm_config_registry=$UPSTREAM WRANGLER_SEND_METRICS=false TURBO_TELEMETRY_DISABLED=1
+npx --yes create-turbo@2 mono -m npm --skip-install </dev/null || true # it has its template from elsewhere
+npm install -g --no-fund --no-audit --prefix ~/.tools-askers serve@14 wrangler@4
+echo hello >index.html; ~/.tools-askers/bin/serve -l tcp://127.0.0.1:0 . >serve.log 2>&1 & serve=$!
+for i in $(seq 300); do url=$(grep -om1 'http://127.0.0.1:[0-9]*' serve.log) && break; sleep .2; done
+curl -sf "$url/" | grep -q hello; kill $serve; wait $serve || true
+~/.tools-askers/bin/wrangler whoami </dev/null || true`},
 	{name: "project-next", net: true, types: `set -e
 export npm_config_registry=$UPSTREAM NEXT_TELEMETRY_DISABLED=1
 npx --yes create-next-app@15 site --ts --no-eslint --no-tailwind --app --no-src-dir --turbopack --use-npm --yes --disable-git --import-alias '@/*' </dev/null
