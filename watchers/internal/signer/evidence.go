@@ -34,6 +34,14 @@ func (s *Signer) fromRegistry(p inPackage) bool {
 	if s.isGlobal(root) {
 		return s.mineAt(p.dir, p.dir)
 	}
+	if in := packagesOf(p.dir); len(in) > 1 {
+		// What a registry tool that lies there needs, and npm has put into it.
+		tool := in[len(in)-1]
+		above := strings.TrimSuffix(tool.dir, "/node_modules/"+tool.name)
+		if root == tool.dir && s.isGlobal(above) {
+			return s.mineAt(p.dir, p.dir)
+		}
+	}
 	// npm writes down of nested packages and of workspaces', too, in the root's.
 	for top := path.Dir(p.dir); s.inHome(top); top = path.Dir(top) {
 		if outside(top) && s.npmSays(top, p, v) {

@@ -103,6 +103,16 @@ func packagesOf(name string) (in []inPackage) {
 	}
 }
 
+// has reports whether a path in the package's folder is the package's own. What lies in
+// the node_modules of a registry tool came with others, as it does beside it, and
+// their scripts may change it; npm puts all of a tool's there for `npm install -g`.
+func (p inPackage) has(name string) bool {
+	return clients[p.name] || !strings.HasPrefix(name, p.dir+"/"+modules+"/")
+}
+
+// modules is the folder of the packages that a package brings or needs.
+const modules = "node_modules"
+
 func segment(s string) int {
 	if i := strings.IndexByte(s, '/'); i >= 0 {
 		return i
@@ -130,7 +140,7 @@ func (s *Signer) packageLabelOf(p inPackage) string {
 func (s *Signer) packageTool(name string) *tool {
 	for _, p := range packagesOf(name) {
 		label := s.packageLabelOf(p)
-		if label == "" {
+		if label == "" || !p.has(name) {
 			continue
 		}
 		i := slices.IndexFunc(s.tools, func(t *tool) bool { return t.Dir == p.dir })
@@ -220,7 +230,7 @@ func (s *Signer) renew(t *tool) bool {
 	if t.FellAt.IsZero() {
 		return false // a person took it back
 	}
-	now, err := s.files.look(t.Dir, glance{since: t.FellAt, fine: s.ownTimes(t), other: s.others(t), until: time.Now().Add(firstPatience)})
+	now, err := s.files.look(t.Dir, glance{own: !clients[t.pkg], since: t.FellAt, fine: s.ownTimes(t), other: s.others(t), until: time.Now().Add(firstPatience)})
 	if err != nil || now.open != "" || now.wrong != "" || !now.oldest.After(t.FellAt) || !s.fromRegistry(inPackage{t.Dir, t.pkg}) {
 		return false
 	}

@@ -86,14 +86,21 @@ func site(t testing.TB) (home string, want map[string]string) {
 		"five/node_modules/bun/package.json":   manifest("bun", "1.0.0"),
 		"five/node_modules/bun/bin/bun.exe":    "evil",
 		// by npm install -g, into nvm's node and a prefix
-		".nvm/versions/node/v22.1.0/bin/node":                                             "node",
-		".nvm/versions/node/v22.1.0/lib/node_modules/pnpm/package.json":                   manifest("pnpm", "10.1.0"),
-		".nvm/versions/node/v22.1.0/lib/node_modules/pnpm/bin/pnpm.cjs":                   "pnpm",
-		".nvm/versions/node/v22.1.0/lib/node_modules/evil/package.json":                   manifest("evil", "1.0.0"),
-		".nvm/versions/node/v22.1.0/lib/node_modules/evil/node_modules/yarn/package.json": manifest("yarn", "1.22.22"),
-		".nvm/versions/node/v22.1.0/lib/node_modules/evil/node_modules/yarn/bin/yarn.js":  "evil",
-		"src/lib/node_modules/pnpm/package.json":                                          manifest("pnpm", "10.1.0"), // no bin beside it
-		"src/lib/node_modules/pnpm/bin/pnpm.cjs":                                          "evil",
+		".nvm/versions/node/v22.1.0/bin/node":                                                                         "node",
+		".nvm/versions/node/v22.1.0/lib/node_modules/pnpm/package.json":                                               manifest("pnpm", "10.1.0"),
+		".nvm/versions/node/v22.1.0/lib/node_modules/pnpm/bin/pnpm.cjs":                                               "pnpm",
+		".nvm/versions/node/v22.1.0/lib/node_modules/evil/package.json":                                               manifest("evil", "1.0.0"),
+		".nvm/versions/node/v22.1.0/lib/node_modules/evil/node_modules/yarn/package.json":                             manifest("yarn", "1.22.22"),
+		".nvm/versions/node/v22.1.0/lib/node_modules/evil/node_modules/yarn/bin/yarn.js":                              "evil",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/package.json":                                     manifest("firebase-tools", "15.0.0"),
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/lib/bin/firebase.js":                              "firebase",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/evil/index.js":                       "evil",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/update-notifier-cjs/package.json":    manifest("update-notifier-cjs", "5.1.6"),
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/update-notifier-cjs/check.js":        "check",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/evil/node_modules/yarn/package.json": manifest("yarn", "1.22.22"),
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/evil/node_modules/yarn/bin/yarn.js":  "evil",
+		"src/lib/node_modules/pnpm/package.json":                                                                      manifest("pnpm", "10.1.0"), // no bin beside it
+		"src/lib/node_modules/pnpm/bin/pnpm.cjs":                                                                      "evil",
 	} {
 		lay(t, filepath.Join(home, name), text)
 	}
@@ -101,31 +108,35 @@ func site(t testing.TB) (home string, want map[string]string) {
 		t.Fatal(err)
 	}
 	return home, map[string]string{
-		".npm/_npx/1/node_modules/pnpm/bin/pnpm.cjs":                                                           "package:~/.npm/_npx/1/node_modules/pnpm",
-		"app/node_modules/bun/bin/bun.exe":                                                                     "package:~/app/node_modules/bun",
-		"app/node_modules/lerna/dist/cli.js":                                                                   "tool:~/app/node_modules/lerna",
-		"app/node_modules/lerna/node_modules/npm/bin/npm-cli.js":                                               "package:~/app/node_modules/lerna/node_modules/npm",
-		"app/packages/a/node_modules/npm/bin/npm-cli.js":                                                       "package:~/app/packages/a/node_modules/npm",
-		"app/node_modules/yarn/bin/yarn.js":                                                                    "",
-		"app/node_modules/pnpm/bin/pnpm.cjs":                                                                   "",
-		"app/node_modules/evil/node_modules/pnpm/bin/pnpm.cjs":                                                 "",
-		"app/node_modules/np/cli.js":                                                                           "",
-		"app/node_modules/corepack/dist/corepack.js":                                                           "",
-		"two/node_modules/.pnpm/pnpm@10.1.0/node_modules/pnpm/bin/pnpm.cjs":                                    "package:~/two/node_modules/.pnpm/pnpm@10.1.0/node_modules/pnpm",
-		"two/node_modules/.pnpm/@changesets+cli@2.0.0_x@1/node_modules/@changesets/cli/bin.js":                 "tool:~/two/node_modules/.pnpm/@changesets+cli@2.0.0_x@1/node_modules/@changesets/cli",
-		"two/node_modules/.pnpm/yarn@https+++evil.example.com+yarn.tgz/node_modules/yarn/bin/yarn.js":          "",
-		"two/node_modules/.pnpm/evil@1.0.0/node_modules/evil/node_modules/bun/bin/bun.exe":                     "",
-		"two/node_modules/evil/node_modules/.pnpm/pnpm@10.1.0/node_modules/pnpm/bin/pnpm.cjs":                  "",
-		".cache/pnpm/dlx/1/2/node_modules/.pnpm/npm-check-updates@1.0.0/node_modules/npm-check-updates/cli.js": "tool:~/.cache/pnpm/dlx/1/2/node_modules/.pnpm/npm-check-updates@1.0.0/node_modules/npm-check-updates",
-		"three/node_modules/pnpm/bin/pnpm.cjs":                                                                 "package:~/three/node_modules/pnpm",
-		"three/node_modules/np/cli.js":                                                                         "",
-		"four/node_modules/pnpm/bin/pnpm.cjs":                                                                  "package:~/four/node_modules/pnpm",
-		"four/node_modules/bun/bin/bun.exe":                                                                    "",
-		"five/node_modules/pnpm/bin/pnpm.cjs":                                                                  "package:~/five/node_modules/pnpm",
-		"five/node_modules/bun/bin/bun.exe":                                                                    "",
-		".nvm/versions/node/v22.1.0/lib/node_modules/pnpm/bin/pnpm.cjs":                                        "package:~/.nvm/versions/node/v22.1.0/lib/node_modules/pnpm",
-		".nvm/versions/node/v22.1.0/lib/node_modules/evil/node_modules/yarn/bin/yarn.js":                       "",
-		"src/lib/node_modules/pnpm/bin/pnpm.cjs":                                                               "",
+		".npm/_npx/1/node_modules/pnpm/bin/pnpm.cjs":                                                                 "package:~/.npm/_npx/1/node_modules/pnpm",
+		"app/node_modules/bun/bin/bun.exe":                                                                           "package:~/app/node_modules/bun",
+		"app/node_modules/lerna/dist/cli.js":                                                                         "tool:~/app/node_modules/lerna",
+		"app/node_modules/lerna/node_modules/npm/bin/npm-cli.js":                                                     "package:~/app/node_modules/lerna/node_modules/npm",
+		"app/packages/a/node_modules/npm/bin/npm-cli.js":                                                             "package:~/app/packages/a/node_modules/npm",
+		"app/node_modules/yarn/bin/yarn.js":                                                                          "",
+		"app/node_modules/pnpm/bin/pnpm.cjs":                                                                         "",
+		"app/node_modules/evil/node_modules/pnpm/bin/pnpm.cjs":                                                       "",
+		"app/node_modules/np/cli.js":                                                                                 "",
+		"app/node_modules/corepack/dist/corepack.js":                                                                 "",
+		"two/node_modules/.pnpm/pnpm@10.1.0/node_modules/pnpm/bin/pnpm.cjs":                                          "package:~/two/node_modules/.pnpm/pnpm@10.1.0/node_modules/pnpm",
+		"two/node_modules/.pnpm/@changesets+cli@2.0.0_x@1/node_modules/@changesets/cli/bin.js":                       "tool:~/two/node_modules/.pnpm/@changesets+cli@2.0.0_x@1/node_modules/@changesets/cli",
+		"two/node_modules/.pnpm/yarn@https+++evil.example.com+yarn.tgz/node_modules/yarn/bin/yarn.js":                "",
+		"two/node_modules/.pnpm/evil@1.0.0/node_modules/evil/node_modules/bun/bin/bun.exe":                           "",
+		"two/node_modules/evil/node_modules/.pnpm/pnpm@10.1.0/node_modules/pnpm/bin/pnpm.cjs":                        "",
+		".cache/pnpm/dlx/1/2/node_modules/.pnpm/npm-check-updates@1.0.0/node_modules/npm-check-updates/cli.js":       "tool:~/.cache/pnpm/dlx/1/2/node_modules/.pnpm/npm-check-updates@1.0.0/node_modules/npm-check-updates",
+		"three/node_modules/pnpm/bin/pnpm.cjs":                                                                       "package:~/three/node_modules/pnpm",
+		"three/node_modules/np/cli.js":                                                                               "",
+		"four/node_modules/pnpm/bin/pnpm.cjs":                                                                        "package:~/four/node_modules/pnpm",
+		"four/node_modules/bun/bin/bun.exe":                                                                          "",
+		"five/node_modules/pnpm/bin/pnpm.cjs":                                                                        "package:~/five/node_modules/pnpm",
+		"five/node_modules/bun/bin/bun.exe":                                                                          "",
+		".nvm/versions/node/v22.1.0/lib/node_modules/pnpm/bin/pnpm.cjs":                                              "package:~/.nvm/versions/node/v22.1.0/lib/node_modules/pnpm",
+		".nvm/versions/node/v22.1.0/lib/node_modules/evil/node_modules/yarn/bin/yarn.js":                             "",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/lib/bin/firebase.js":                             "tool:~/.nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/evil/index.js":                      "",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/update-notifier-cjs/check.js":       "tool:~/.nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/update-notifier-cjs",
+		".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools/node_modules/evil/node_modules/yarn/bin/yarn.js": "",
+		"src/lib/node_modules/pnpm/bin/pnpm.cjs":                                                                     "",
 	}
 }
 
@@ -254,6 +265,31 @@ func TestPackageIsHeld(t *testing.T) {
 				if got := vouchFile(s, dir+"/bin/pnpm.cjs"); (got != "") != tc.want {
 					t.Errorf("%s (used before: %v): vouched for by %q", tc.name, used, got)
 				}
+			}
+		}
+	}
+}
+
+// TestToolsPackages: what lies in the node_modules of a registry tool is other
+// packages', which change themselves when they are installed; its own files are held.
+func TestToolsPackages(t *testing.T) {
+	t.Parallel()
+	const tool = ".nvm/versions/node/v22.1.0/lib/node_modules/firebase-tools"
+	for name, want := range map[string]bool{"node_modules/evil/index.js": true, "node_modules/new.js": true, "lib/bin/firebase.js": false, "lib/node_modules/x.js": false} {
+		for _, told := range []bool{false, true} {
+			home, _ := site(t)
+			s := new(world).signer(t, home, "")
+			if held(t, s, home+"/"+tool+"/lib/bin/firebase.js") == "" {
+				t.Fatal("the tool is not held")
+			}
+			time.Sleep(tick) // so that the times of files are after those from before
+			if told {
+				s.Wrote(home+"/"+tool+"/"+name, home+"/"+tool+"/node_modules/evil", true, true)
+			} else {
+				lay(t, home+"/"+tool+"/"+name, "other")
+			}
+			if got := held(t, s, home+"/"+tool+"/lib/bin/firebase.js"); (got != "") != want {
+				t.Errorf("%s was written (told %v): held as %q", name, told, got)
 			}
 		}
 	}

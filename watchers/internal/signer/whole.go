@@ -26,6 +26,7 @@ type whole struct {
 // glance is how a folder is to be looked at.
 type glance struct {
 	until time.Time               // give up then; zero for never
+	own   bool                    // without the packages in it
 	since time.Time               // what changed after this
 	fine  func(at time.Time) bool // must have changed at a time that is fine
 	other func(s *status) bool    // and not be another's; nil: nobody's is
@@ -142,7 +143,7 @@ func (s *Signer) intact(t *tool, rel string) bool {
 func (s *Signer) glance(t *tool, dir string, within time.Duration) glance {
 	g := glance{since: t.Base, fine: func(at time.Time) bool { return s.cfg.Quiet(at, at) }}
 	if was, seen := t.Wholes[dir]; t.pkg != "" {
-		g.fine, g.other = s.ownTimes(t), s.others(t)
+		g.fine, g.other, g.own = s.ownTimes(t), s.others(t), !clients[t.pkg]
 		if seen {
 			g.since = was.Newest
 		}

@@ -66,7 +66,7 @@ func (l *looker) folder(fd, depth int) error {
 	dir := len(l.path)
 	defer func() { l.path = l.path[:dir] }()
 	for _, name := range names {
-		if aside(string(l.path[:dir]), name) {
+		if aside(string(l.path[:dir]), name) || l.own && dir == 0 && name == modules {
 			continue
 		}
 		if l.files++; l.files > wholeMax {

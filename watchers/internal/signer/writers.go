@@ -26,7 +26,7 @@ func (s *Signer) Wrote(name, own string, script, content bool) {
 		}
 	}
 	for _, p := range touchedPackages(name) {
-		if p.dir != own && !besideCode(strings.TrimPrefix(name, p.dir+"/")) {
+		if p.dir != own && p.has(name) && !besideCode(strings.TrimPrefix(name, p.dir+"/")) {
 			s.touched(p, name)
 		}
 	}
