@@ -95,7 +95,7 @@ npx ng update`},
 	{name: "askers", net: true, types: `set -e
 export npm_config_registry=$UPSTREAM WRANGLER_SEND_METRICS=false TURBO_TELEMETRY_DISABLED=1
 npx --yes create-turbo@2 mono -m npm --skip-install </dev/null || true # it has its template from elsewhere
-npm install -g --no-fund --no-audit --prefix ~/.tools-askers serve@14 wrangler@4
+npm install -g --no-fund --no-audit --prefix ~/.tools-askers serve@14; npm install -g --no-fund --no-audit --prefix ~/.tools-askers wrangler@4
 echo hello >index.html; ~/.tools-askers/bin/serve -l tcp://127.0.0.1:0 . >serve.log 2>&1 & serve=$!
 for i in $(seq 300); do url=$(grep -om1 'http://127.0.0.1:[0-9]*' serve.log) && break; sleep .2; done
 curl -sf "$url/" | grep -q hello; kill $serve; wait $serve || true
