@@ -19,19 +19,37 @@ func TestUnitLeftOut(t *testing.T) {
 	if !ok || !slices.Contains(full, "knows the reader") || !slices.Contains(full, "freezes") || !slices.Contains(full, "guards /home/dev") {
 		t.Fatalf("as it is, it is not whole: %q\n%s", full, u.log())
 	}
-	for _, c := range []struct{ name, line string }{
-		{"sysadmin", "CapabilityBoundingSet=~CAP_SYS_ADMIN"},
-		{"ptrace", "CapabilityBoundingSet=~CAP_SYS_PTRACE"},
-		{"search", "CapabilityBoundingSet=~CAP_DAC_READ_SEARCH"},
-		{"netadmin", "CapabilityBoundingSet=~CAP_NET_ADMIN"},
-		{"kill", "CapabilityBoundingSet=~CAP_KILL"},
-		{"network", "PrivateNetwork=yes"},
-		{"users", "PrivateUsers=yes"},
-		{"home", "ProtectHome=yes"},
-		{"proc", "ProcSubset=pid"},
+	// Two are for the proc connector alone, which is there for kernels that refuse eBPF.
+	const config = "/etc/wormbell/config.toml"
+	u.root("mkdir -p /etc/wormbell")
+	u.Write(t.Context(), config, "refuse_backends = [\"ebpf\"]\n")
+	u.root("systemctl restart wormbelld")
+	older, ok := u.whole("older")
+	if !ok || slices.Equal(older, full) || !slices.ContainsFunc(older, func(s string) bool { return strings.HasPrefix(s, "processes by procconn") }) {
+		t.Fatalf("without eBPF it is not whole: %q\n%s", older, u.log())
+	}
+	u.root("rm " + config + " && systemctl restart wormbelld")
+	for _, c := range []struct {
+		name, line string
+		older      bool
+	}{
+		{"sysadmin", "CapabilityBoundingSet=~CAP_SYS_ADMIN", false},
+		{"ptrace", "CapabilityBoundingSet=~CAP_SYS_PTRACE", false},
+		{"search", "CapabilityBoundingSet=~CAP_DAC_READ_SEARCH", false},
+		{"netadmin", "CapabilityBoundingSet=~CAP_NET_ADMIN", true},
+		{"kill", "CapabilityBoundingSet=~CAP_KILL", false},
+		{"network", "PrivateNetwork=yes", true},
+		{"users", "PrivateUsers=yes", false},
+		{"home", "ProtectHome=yes", false},
+		{"proc", "ProcSubset=pid", false},
 	} {
 		t.Run(c.line, func(t *testing.T) {
-			u := u.of(t)
+			u, full := u.of(t), full
+			if c.older {
+				full = older
+				u.Write(t.Context(), config, "refuse_backends = [\"ebpf\"]\n")
+				defer u.root("rm " + config)
+			}
 			u.Write(t.Context(), "/etc/systemd/system/wormbelld.service.d/zz.conf", "[Service]\nSystemCallErrorNumber=EPERM\n"+c.line+"\n")
 			defer u.root("rm /etc/systemd/system/wormbelld.service.d/zz.conf && systemctl daemon-reload")
 			u.root("systemctl daemon-reload")
