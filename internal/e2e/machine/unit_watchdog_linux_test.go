@@ -117,8 +117,22 @@ func (u *unit) testKilled() {
 
 // testMemory: the kernel ends the agent when its share of memory is used up.
 func (u *unit) testMemory() {
-	_, child := u.pids()
-	u.root("systemctl set-property --runtime wormbelld MemoryMax=8M")
+	parent, child := u.pids()
+	number := func(format string, args ...any) int {
+		n, err := strconv.Atoi(strings.TrimSpace(u.root(fmt.Sprintf(format, args...))))
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		return n
+	}
+	// What the kernel cannot take away, without half of the agent's own: it ends
+	// the larger of the two, and the watchdog has room. Part is the kernel's, as
+	// the buffer of the eBPF program.
+	const group = "/sys/fs/cgroup/system.slice/wormbelld.service"
+	all := number("cat %s/memory.current", group) - number("awk '$1 == \"file\" {print $2}' %s/memory.stat", group)
+	watchdog, agent := number("awk '/^RssAnon/ {print $2}' /proc/%d/status", parent)*1024, number("awk '/^RssAnon/ {print $2}' /proc/%d/status", child)*1024
+	u.t.Logf("they have %d bytes, the watchdog %d, the agent %d", all, watchdog, agent)
+	u.root(fmt.Sprintf("systemctl set-property --runtime wormbelld MemoryMax=%d", all-agent/2))
 	u.Wait("the kernel to end it", 2*time.Minute, func() bool {
 		return strings.TrimSpace(u.root("journalctl -u wormbelld -o cat --no-pager | grep -c 'it ran out of memory' || true")) != "0"
 	})
