@@ -92,8 +92,8 @@ func source(s *Script, places *stagePlaces, put func(file, text string)) string 
 	}
 	steps = append(steps, Step{Write: &Write{Path: path.Join(places.control, fmt.Sprint("done-", n))}})
 	switch s.Language {
-	case "deno": // takes what it does not know otherwise for a module
-		w.line("import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)")
+	case "deno": // takes a file for a module, but below a package.json that does not say so
+		w.line("var require = typeof require === 'function' ? require : process.getBuiltinModule('node:module').createRequire('file:///')")
 		w.node(steps)
 	case "node", "bun":
 		w.node(steps)
