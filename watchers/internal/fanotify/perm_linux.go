@@ -282,11 +282,15 @@ func (p *Perm) read(ctx context.Context, file *os.File) error {
 	var scarce bool
 	read := func() { n, errRead = p.group.Read(buf[:]) }
 	ready := func(uintptr) bool {
-		if p.rests && !p.rouse() {
+		rests := p.rests
+		if rests && !p.rouse() {
 			return false
 		}
 		scarce = !p.fds.read(time.Now(), read)
-		return scarce || !errors.Is(errRead, unix.EAGAIN)
+		// The kernel says EAGAIN also of an opener whose file it cannot open at once,
+		// as one with a lease that its owner has taken (F_SETLEASE). That one has gone
+		// on; whoever waits behind it makes no new edge for the poller.
+		return scarce || rests || !errors.Is(errRead, unix.EAGAIN) || p.group.waiting()
 	}
 	for {
 		now := time.Now()
