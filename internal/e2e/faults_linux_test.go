@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // openWithin opens a guarded file from a program of its own and says whether
@@ -70,6 +72,34 @@ func testStoppedAgent(t *testing.T, idle time.Duration) {
 	m.write("~/steal.js", "require('fs').readFileSync(process.env.HOME + '/.npmrc')")
 	m.must("~", "node", "steal.js")
 	m.rings("credential-read")
+}
+
+// TestLeased: the kernel cannot open for the agent what has a write lease
+// (F_SETLEASE in fcntl(2)), which anybody may take on a file of his own. That is
+// no reason to end an agent at rest, whose watchdog sees that somebody comes.
+func TestLeased(t *testing.T) {
+	needRoot(t)
+	m := start(t, options{})
+	file, err := os.Open(m.path("~/.npmrc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	agent := m.answering()
+	for range 2 {
+		<-time.After(4 * time.Second) // it rests
+		if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+			t.Fatal(err)
+		}
+		m.openWithin("~/.npmrc", 10*time.Second) // it may be turned away
+		if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_UNLCK); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(2 * time.Second) // the watchdog would have ended it after one
+	if pid := m.answering(); pid != agent {
+		t.Errorf("the agent was ended:\n%s", m.log.String())
+	}
 }
 
 // TestTerminalStops: Ctrl-Z and background reads do not stop the agent.
