@@ -125,17 +125,18 @@ func (u *unit) testMemory() {
 		}
 		return n
 	}
-	// What the kernel cannot take away, without half of the agent's own: it ends
-	// the larger of the two, and the watchdog has room. Part is the kernel's, as
-	// the buffer of the eBPF program.
-	const group = "/sys/fs/cgroup/system.slice/wormbelld.service"
-	all := number("cat %s/memory.current", group) - number("awk '$1 == \"file\" {print $2}' %s/memory.stat", group)
-	watchdog, agent := number("awk '/^RssAnon/ {print $2}' /proc/%d/status", parent)*1024, number("awk '/^RssAnon/ {print $2}' /proc/%d/status", child)*1024
-	u.t.Logf("they have %d bytes, the watchdog %d, the agent %d", all, watchdog, agent)
-	u.root(fmt.Sprintf("systemctl set-property --runtime wormbelld MemoryMax=%d", all-agent/2))
+	// Less and less, until the kernel ends the larger of the two: what it takes
+	// away before, files and its own, differs from machine to machine. All at once
+	// would end the watchdog, too.
+	limit := number("cat /sys/fs/cgroup/system.slice/wormbelld.service/memory.current")
+	watchdog, agent := number("awk '/^RssAnon/ {print $2}' /proc/%d/status", parent), number("awk '/^RssAnon/ {print $2}' /proc/%d/status", child)
+	u.t.Logf("they have %d bytes, of their own the watchdog %d kB and the agent %d kB", limit, watchdog, agent)
 	u.Wait("the kernel to end it", 2*time.Minute, func() bool {
+		limit = max(limit-1<<20, 8<<20)
+		u.root(fmt.Sprintf("systemctl set-property --runtime wormbelld MemoryMax=%d", limit))
 		return strings.TrimSpace(u.root("journalctl -u wormbelld -o cat --no-pager | grep -c 'it ran out of memory' || true")) != "0"
 	})
+	u.t.Logf("it was ended at %d bytes", limit)
 	u.root("systemctl set-property --runtime wormbelld MemoryMax=256M")
 	// With so little the kernel may have ended the watchdog, too, in the end.
 	if why := u.back(child); !strings.Contains(why, "started again") {
