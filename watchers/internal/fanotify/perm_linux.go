@@ -288,8 +288,8 @@ func (p *Perm) read(ctx context.Context, file *os.File) error {
 		}
 		scarce = !p.fds.read(time.Now(), read)
 		// The kernel says EAGAIN also of an opener whose file it cannot open at once,
-		// as one with a lease that its owner has taken (F_SETLEASE). That one has gone
-		// on; whoever waits behind it makes no new edge for the poller.
+		// as one with a lease that its owner has taken (F_SETLEASE). That one the
+		// kernel has turned away; whoever waits behind it makes no new edge for the poller.
 		return scarce || rests || !errors.Is(errRead, unix.EAGAIN) || p.group.waiting()
 	}
 	for {

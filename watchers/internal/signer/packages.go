@@ -147,7 +147,7 @@ func (s *Signer) packageTool(name string) *tool {
 		if i >= 0 {
 			return s.tools[i]
 		}
-		if len(s.tools) >= toolsMax || !s.proven(p) {
+		if !s.room(true) || !s.proven(p) {
 			continue
 		}
 		t := &tool{Dir: p.dir, Label: label, Since: s.cfg.Now().UTC(), Base: s.born, Files: map[string]Ident{}, allow: anyOf, pkg: p.name}

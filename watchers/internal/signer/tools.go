@@ -147,8 +147,21 @@ func (s *Signer) glob(dir string, segments []string) []string {
 	return dirs
 }
 
-// toolsMax bounds what a person's folders can make us keep.
+// toolsMax bounds what a person's folders can make us keep: so many tools in
+// places of their own, and so many packages.
 const toolsMax = 500
+
+// room reports whether one more may be kept. Any script can make folders that have the
+// names of packages and write there, so those take no tool's room. s.mu is held.
+func (s *Signer) room(isPackage bool) bool {
+	n := 0
+	for _, t := range s.tools {
+		if (t.pkg != "") == isPackage {
+			n++
+		}
+	}
+	return n < toolsMax
+}
 
 // toolOf returns the tool that a resolved path belongs to, enrolling it if it
 // is one that came later; nil for none.
@@ -171,7 +184,7 @@ func (s *Signer) toolOf(name string) *tool {
 			return t
 		}
 	}
-	if len(s.tools) >= toolsMax {
+	if !s.room(false) {
 		return nil
 	}
 	now := s.cfg.Now().UTC()
@@ -384,7 +397,7 @@ func (s *Signer) load() {
 		return
 	}
 	for _, t := range st.Tools {
-		if t == nil || len(s.tools) >= toolsMax {
+		if t == nil {
 			continue
 		}
 		if in := packagesOf(t.Dir); len(in) > 0 && in[0].dir == t.Dir && s.packageLabelOf(in[0]) != "" {
@@ -393,6 +406,9 @@ func (s *Signer) load() {
 			t.Label, t.allow = label, allow
 		} else {
 			continue // of a home that is not guarded any more
+		}
+		if !s.room(t.pkg != "") {
+			continue
 		}
 		if st.Version == 1 { // which knew no folders: they are what they are now
 			t.Base, t.Wholes = s.cfg.Now().UTC(), nil

@@ -94,7 +94,7 @@ func (s *Signer) touched(p inPackage, name string) {
 		if t := s.tools[i]; !t.FellAt.IsZero() {
 			t.FellAt, s.dirty = time.Now().UTC(), true
 		}
-	case len(s.tools) < toolsMax: // beyond, none is held at all
+	case s.room(true): // beyond, no other package is held at all
 		t := &tool{Dir: p.dir, Label: label, Since: now, Base: s.born, Files: map[string]Ident{}, allow: anyOf, pkg: p.name}
 		s.tools = append(s.tools, t)
 		s.fall(t, why)

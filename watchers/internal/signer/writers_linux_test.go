@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -122,5 +123,24 @@ func TestWritersAnew(t *testing.T) {
 	install()
 	if got := vouchFile(s, script); got == "" {
 		t.Error("installed anew, and vouched for by nobody")
+	}
+}
+
+// TestWritersRoom: a script that writes to as many folders of packages as may be kept
+// takes no room from a tool in a place of its own, also after a new start.
+func TestWritersRoom(t *testing.T) {
+	t.Parallel()
+	home, state := t.TempDir(), filepath.Join(t.TempDir(), "tools.json")
+	w := new(world)
+	s := w.signer(t, home, state)
+	for i := range toolsMax + 1 {
+		s.Wrote(fmt.Sprintf("%s/%d/node_modules/pnpm/x.js", home, i), "", true, true)
+	}
+	s.Close()
+	script := home + "/.volta/tools/image/npm/11.0.0/bin/npm-cli.js"
+	lay(t, script, "ok")
+	s = w.signer(t, home, state)
+	if got := vouchFile(s, script); got == "" {
+		t.Error("an npm of volta's is vouched for by nobody")
 	}
 }
