@@ -279,7 +279,7 @@ func (s *Signer) takeIn() {
 // is a package that is held and loads what other packages brought; "" for none. It
 // vouches for nothing: see [Signer.Vouch] for what does.
 func (s *Signer) Tool(q Query) string {
-	if !strings.Contains(q.Run.Script, "/node_modules/") || !runs(q) {
+	if !runs(q) || !s.amongPackages(q.Run.Script) {
 		return ""
 	}
 	s.mu.Lock()
@@ -298,6 +298,17 @@ func (s *Signer) Tool(q Query) string {
 		return ""
 	}
 	return label
+}
+
+// amongPackages reports whether a script lies in a node_modules, or is a link to one
+// that does: what npm puts into the bin of a prefix is.
+func (s *Signer) amongPackages(script string) bool {
+	const nm = "/" + modules + "/"
+	if strings.Contains(script, nm) {
+		return true
+	}
+	found, err := s.files.Lookup(script)
+	return err == nil && found.Regular && strings.Contains(found.Path, nm)
 }
 
 // gone reports whether a tool's folder is not there any more. That of one whose

@@ -1,7 +1,9 @@
 package signer
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -456,4 +458,43 @@ func TestModulesBesides(t *testing.T) {
 // queryOf is of a node that runs a script.
 func queryOf(script string) Query {
 	return Query{PID: os.Getpid(), Exe: "/usr/bin/node", Run: procs.Run{Kind: procs.Node, Script: script}, Env: &procs.Env{}}
+}
+
+// TestToolByLink: what npm puts into bin is a link to the tool's script, and that
+// link is what node says that it runs.
+func TestToolByLink(t *testing.T) {
+	t.Parallel()
+	home, _ := site(t)
+	s := new(world).signer(t, home, "")
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), sleep, "60") // somebody whose program the system's packages brought
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const prefix = ".nvm/versions/node/v22.1.0/"
+	for name, want := range map[string]string{
+		"../lib/node_modules/firebase-tools/lib/bin/firebase.js":                "tool:~/" + prefix + "lib/node_modules/firebase-tools",
+		"../lib/node_modules/firebase-tools/node_modules/evil/index.js":         "",
+		"../lib/node_modules/pnpm/bin/pnpm.cjs":                                 "", // which is a package manager
+		"../lib/node_modules/evil/node_modules/yarn/bin/yarn.js":                "",
+		"../lib/node_modules/firebase-tools/lib/bin/there-is-no-such-script.js": "",
+	} {
+		link := filepath.Join(home, prefix, "bin", filepath.Base(name))
+		if err := os.Symlink(name, link); err != nil {
+			t.Fatal(err)
+		}
+		q := queryOf(link)
+		q.PID, q.Exe = cmd.Process.Pid, exe
+		if got := s.Tool(q); got != want {
+			t.Errorf("%s: the tool is %q, want %q", name, got, want)
+		}
+	}
 }
