@@ -294,6 +294,7 @@ func TestSeverityAndTitle(t *testing.T) {
 				f := read(p, "x", time.Duration(i)*time.Second)
 				f.Detector = det
 				f.Severity, _ = wormbell.ParseSeverity(sev)
+				f.Summary = in
 				a = record(t, s, f)
 			}
 			s.Close()
@@ -304,6 +305,11 @@ func TestSeverityAndTitle(t *testing.T) {
 			for _, a := range []wormbell.Alert{a, kept} {
 				if a.Severity != tt.want || a.Title != "title of "+tt.by || a.Advice != "advice of "+tt.by {
 					t.Errorf("%s %q %q, want %s by %s", a.Severity, a.Title, a.Advice, tt.want, tt.by)
+				}
+				for _, f := range a.Findings {
+					if !strings.HasSuffix(f.Summary, f.Severity.String()) {
+						t.Errorf("it is %s by %q, and says %q", f.Severity, f.Detector, f.Summary)
+					}
 				}
 			}
 		})

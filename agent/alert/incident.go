@@ -166,9 +166,11 @@ func (inc *incident) with(c claim) *incident {
 		i = len(v.findings) - 1
 	}
 	f := *v.findings[i]
-	f.summary, f.title, f.advice = c.Summary, c.meta.Title, c.meta.Advice
+	if c.Severity >= f.severity { // else it was worse before, and that is what is said
+		f.summary, f.title, f.advice, f.process = c.Summary, c.meta.Title, c.meta.Advice, c.Process
+	}
 	f.severity = max(f.severity, c.Severity)
-	f.time, f.process = c.Time, c.Process
+	f.time = c.Time
 	f.add(c.Evidence)
 	v.findings[i] = &f
 	v.judge()
