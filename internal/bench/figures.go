@@ -12,22 +12,25 @@ type figure struct {
 	name  string
 	about string
 	run   func(ctx context.Context, b *bench) ([]row, error)
+	hours bool // it takes an hour or more, and is measured only if it is named
 }
 
 // figures lists them all, in the order in which they are measured.
 var figures = []figure{
-	{"publish-loop", "publish-loop at the worm's pace, with the real npm", measurePublish},
-	{"credential-read", "credential read until the alert is visible through the API", measureCredential},
-	{"attribution", "readers that exit right after the read, attributed to the right package", measureAttribution},
-	{"execs", "programs that end at once: known command lines, what a start costs, the agent's own processor time", measureExecs},
-	{"open", "what an open() costs, agent on against off", measureOpen},
-	{"replaced", "a file that is replaced by rename and opened at once", measureReplaced},
-	{"install", "npm ci of 410 packages: later edits that are seen, the agent's own processor time", measureInstall},
-	{"edit", "edit of a manifest until the finding is visible", measureEdit},
-	{"copy", "cp -a of a node_modules of 40,000 files, agent on against off", measureCopy},
-	{"dashboard", "the dashboard of an agent that has had 10,000 alerts, in a browser", measureDashboard},
-	{"notify", "alert until its notification is on a screen; what the tray takes while idle", measureNotify},
-	{"idle", "30 projects, 300,000 files: start, idle, memory", measureIdle},
+	{"publish-loop", "publish-loop at the worm's pace, with the real npm", measurePublish, false},
+	{"credential-read", "credential read until the alert is visible through the API", measureCredential, false},
+	{"attribution", "readers that exit right after the read, attributed to the right package", measureAttribution, false},
+	{"execs", "programs that end at once: known command lines, what a start costs, the agent's own processor time", measureExecs, false},
+	{"open", "what an open() costs, agent on against off", measureOpen, false},
+	{"replaced", "a file that is replaced by rename and opened at once", measureReplaced, false},
+	{"install", "npm ci of 410 packages: later edits that are seen, the agent's own processor time", measureInstall, false},
+	{"edit", "edit of a manifest until the finding is visible", measureEdit, false},
+	{"copy", "cp -a of a node_modules of 40,000 files, agent on against off", measureCopy, false},
+	{"dashboard", "the dashboard of an agent that has had 10,000 alerts, in a browser", measureDashboard, false},
+	{"notify", "alert until its notification is on a screen; what the tray takes while idle", measureNotify, false},
+	{"idle", "30 projects, 300,000 files: start, idle, memory", measureIdle, false},
+	{"zoo", "recall: 504 inert worms in variations", measureZoo, true},
+	{"clean-day", "twenty working days without a worm, in twenty orders", measureDays, true},
 }
 
 func names() (list []string) {
@@ -37,12 +40,17 @@ func names() (list []string) {
 	return list
 }
 
-// choose returns the figures with these names, all if there are none.
+// choose returns the figures with these names; if there are none, all but those that take hours.
 func choose(only []string) ([]figure, error) {
-	if len(only) == 0 {
-		return figures, nil
-	}
 	var chosen []figure
+	if len(only) == 0 {
+		for _, f := range figures {
+			if !f.hours {
+				chosen = append(chosen, f)
+			}
+		}
+		return chosen, nil
+	}
 	for _, n := range only {
 		i := slices.IndexFunc(figures, func(f figure) bool { return f.name == n })
 		if i < 0 {

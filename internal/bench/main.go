@@ -36,7 +36,7 @@ func main() {
 	}
 	var o options
 	var only string
-	flag.StringVar(&only, "only", "", "measure these figures alone, by `NAME,...`: "+strings.Join(names(), ", "))
+	flag.StringVar(&only, "only", "", "measure these figures alone, by `NAME,...`: "+strings.Join(names(), ", ")+"; the last two take an hour, and are measured only so")
 	flag.BoolVar(&o.quick, "quick", false, "fewer rounds, some minutes altogether")
 	flag.BoolVar(&o.update, "update", false, "write what was measured to docs/benchmarks.md; figures that were not stay as they are")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` with the programs to measure")

@@ -98,7 +98,7 @@ taken on the day and under the load that is said below.
 			fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", cell(r.What), cell(or(r.Reach, "–")), cell(or(r.Reached, "–")), r.verdict())
 		}
 	}
-	s.WriteString("\n## How each was taken\n\nAll of them: `make bench`. One of them: `make build`, then as below; with `-update`, its rows on this page are\nwritten anew.\n")
+	s.WriteString("\n## How each was taken\n\nAll but the zoo and the clean day: `make bench`. One of them: `make build`, then as below; with `-update`, its rows on this page are\nwritten anew.\n")
 	for _, d := range r.Results {
 		i := slices.IndexFunc(figures, func(f figure) bool { return f.name == d.Figure })
 		if i < 0 {

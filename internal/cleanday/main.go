@@ -7,7 +7,7 @@
 // terminal, against a registry on loopback; packages come from the registry that
 // this machine's npm uses. It must not know how the agent decides.
 //
-//	go run ./internal/cleanday [-days N] [-together N] [-seed S] [-only NAME,...] [-offline] [-times]
+//	go run ./internal/cleanday [-days N] [-together N] [-seed S] [-only NAME,...] [-offline] [-times] [-json FILE]
 package main
 
 import (
@@ -41,6 +41,7 @@ type options struct {
 	offline bool
 	short   bool // without what is slow
 	bin     string
+	json    string  // a file; "" for none
 	cache   string  // a folder that stays from day to day
 	chores  []chore // to choose from
 
@@ -57,6 +58,7 @@ func main() {
 	flag.BoolVar(&o.offline, "offline", false, "leave out what needs packages from elsewhere")
 	flag.StringVar(&o.cache, "cache", "", "the `FOLDER` where packages are kept for the next day; wormbell-clean-day in the user's cache if it is empty")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
+	flag.StringVar(&o.json, "json", "", "write what came of the days to `FILE`, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := all(ctx, o, os.Stdout)
@@ -70,6 +72,7 @@ func all(ctx context.Context, o options, out io.Writer) (status int) {
 	var mu sync.Mutex // guards status and out
 	var running sync.WaitGroup
 	free := make(chan struct{}, max(o.at, 1))
+	var outcomes []outcome
 	for i := range o.days {
 		free <- struct{}{}
 		if ctx.Err() != nil {
@@ -81,6 +84,7 @@ func all(ctx context.Context, o options, out io.Writer) (status int) {
 			mu.Lock()
 			defer mu.Unlock()
 			d.tell(out, o.times)
+			outcomes = append(outcomes, d.outcome(err))
 			switch {
 			case err != nil:
 				fmt.Fprintf(out, "  day %d proves nothing: %v\n", d.seed, err)
@@ -91,6 +95,10 @@ func all(ctx context.Context, o options, out io.Writer) (status int) {
 		})
 	}
 	running.Wait()
+	if err := write(o.json, outcomes); err != nil {
+		fmt.Fprintln(out, err)
+		status = 2
+	}
 	return status
 }
 
@@ -100,6 +108,7 @@ const chored = 8 * time.Minute
 // live has one day.
 func live(ctx context.Context, o options, seed uint64) (d day, err error) {
 	d = day{seed: seed, began: time.Now(), progress: o.progress}
+	defer func() { d.lasts = time.Since(d.began) }()
 	if os.Geteuid() != 0 {
 		return d, errors.New("needs root: without it nobody sees who reads")
 	}

@@ -85,7 +85,7 @@ var storeChores = []chore{
 	{name: "fzf", needs: []string{"fzf"}, types: `echo true >>~/.bash_history; fzf -f true <~/.bash_history`},
 
 	// all at once
-	{name: "cron-everything", alone: true, needs: []string{"rsync"}, types: `cp -a ~ $TMP/all 2>/dev/null; tar -C ~ --ignore-failed-read -cf $TMP/all.tar . 2>/dev/null; rsync -a ~/ $TMP/all-synced/ 2>/dev/null; true`},
+	{name: "cron-everything", alone: true, needs: []string{"rsync"}, types: `cp -a ~ $TMP/all 2>/dev/null; rm -rf $TMP/all; tar -C ~ --ignore-failed-read -cf $TMP/all.tar . 2>/dev/null; rm $TMP/all.tar; rsync -a ~/ $TMP/all-synced/ 2>/dev/null; rm -rf $TMP/all-synced`}, // one after the other: each is as large as the home
 	{name: "search-everything", types: `grep -rIl decoy ~ >/dev/null 2>&1; find ~ -name '.env*' -not -path '*/node_modules/*' -exec head -c 1 {} + >/dev/null; true`},
 	{name: "borg", needs: []string{"borg"}, types: `export BORG_BASE_DIR=$TMP/borg-base && borg init -e none $TMP/borg && borg create $TMP/borg::a ~ --exclude ~/work`},
 }

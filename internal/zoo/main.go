@@ -6,7 +6,7 @@
 // program, and nothing else. It must not know how the agent decides: it reads
 // what the API says.
 //
-//	go run ./internal/zoo [-n N] [-seed S] [-campaign NAME,...] [-mutators DIR] [-print]
+//	go run ./internal/zoo [-n N] [-seed S] [-campaign NAME,...] [-mutators DIR] [-json FILE] [-print]
 package main
 
 import (
@@ -36,6 +36,7 @@ type options struct {
 	mutators    string
 	clients     string
 	bin         string
+	json        string // a file; "" for none
 	print       bool
 }
 
@@ -48,6 +49,7 @@ func main() {
 	flag.StringVar(&o.clients, "clients", "/opt/wormbell-test/clients", "the `FOLDER` of the package managers beside npm, where .ci/deps puts them")
 	flag.IntVar(&o.parallel, "parallel", 2, "play `N` worms at a time")
 	flag.StringVar(&o.bin, "bin", "bin", "the `FOLDER` of wormbelld")
+	flag.StringVar(&o.json, "json", "", "write the sum to `FILE`, too")
 	flag.BoolVar(&o.print, "print", false, "write the worms as JSON instead, one a line")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -113,7 +115,8 @@ func zoo(ctx context.Context, o options, out io.Writer) (missed int, err error) 
 		results = slices.DeleteFunc(results, func(r result) bool { return r.worm == nil || r.err != nil })
 		fmt.Fprintf(out, "interrupted: %d of %d were played\n", len(results), len(worms))
 	}
-	return tell(results, out)
+	all, missed, err := tell(results, out)
+	return missed, errors.Join(err, all.write(o.json))
 }
 
 // choose breeds the worms.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +18,9 @@ func named(id string) bool { return detect.ByID(id).Named }
 
 // row is what came of the worms of one campaign, or of all.
 type row struct {
-	worms, caught, unnamed, slow, connected int
-	times                                   []time.Duration // from the first act to the first alert of high or above
+	worms, played, caught, unnamed, slow, connected int
+
+	times []time.Duration // from the first act to the first alert of high or above
 }
 
 func (o *row) add(r *result) {
@@ -25,6 +28,7 @@ func (o *row) add(r *result) {
 	if r.err != nil {
 		return
 	}
+	o.played++
 	count := func(n *int, is bool) {
 		if is {
 			*n++
@@ -52,6 +56,25 @@ func (o *row) cells(name string) []string {
 	return []string{name, fmt.Sprint(o.worms), fmt.Sprint(o.caught), fmt.Sprint(o.unnamed), fmt.Sprint(o.slow), connected, median, longest}
 }
 
+// write writes o as JSON to a file; "" is none.
+func (o *row) write(file string) error {
+	if file == "" {
+		return nil
+	}
+	times := []float64{}
+	for _, t := range o.times {
+		times = append(times, float64(t.Microseconds())/1000)
+	}
+	b, err := json.MarshalIndent(map[string]any{"worms": o.worms, "played": o.played, "caught": o.caught, "unnamed": o.unnamed, "slow": o.slow, "ms": times}, "", " ")
+	if err == nil {
+		err = os.WriteFile(file, append(b, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write the sum: %w", err)
+	}
+	return nil
+}
+
 // short writes a time as the documents do: "84 ms", "4.1 s".
 func short(d time.Duration) string {
 	if d < time.Second {
@@ -62,9 +85,8 @@ func short(d time.Duration) string {
 
 // tell prints recall and time of each campaign as a table of a document, what
 // was missed, and the sum.
-func tell(results []result, out io.Writer) (missed int, err error) {
+func tell(results []result, out io.Writer) (all row, missed int, err error) {
 	table := [][]string{{"campaign", "worms", "caught", "without names", "over three days", "connections told", "median", "longest"}}
-	var all row
 	var broken []error
 	for _, c := range campaigns {
 		var o row
@@ -91,8 +113,8 @@ func tell(results []result, out io.Writer) (missed int, err error) {
 		results[i].say(out)
 	}
 	fmt.Fprintf(out, "%d of %d caught, %d without the detectors that go by names, %d with their acts spread over three days; %d could not be played\n",
-		all.caught, all.worms-len(broken), all.unnamed, all.slow, len(broken))
-	return missed, errors.Join(broken...)
+		all.caught, all.played, all.unnamed, all.slow, len(broken))
+	return all, missed, errors.Join(broken...)
 }
 
 // writeTable writes a table in Markdown, its columns in line.

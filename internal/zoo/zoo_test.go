@@ -169,7 +169,7 @@ func TestTell(t *testing.T) {
 		{worm: worm("gyp", 5), rang: unnamed, err: errors.New("no terminal")},
 	}
 	var out strings.Builder
-	missed, err := tell(results, &out)
+	_, missed, err := tell(results, &out)
 	if missed != 1 || err == nil || err.Error() != "gyp, seed 5: no terminal" {
 		t.Errorf("%d missed, %v", missed, err)
 	}
