@@ -57,22 +57,26 @@ npm rebuild esbuild core-js`},
 npm install -g --registry $UPSTREAM --prefix ~/.tools-pnpm pnpm@10; PATH=~/.tools-pnpm/bin:$PATH
 export npm_config_store_dir=$CACHE/pnpm/store npm_config_cache_dir=$CACHE/pnpm/cache
 pnpm add --config.dangerouslyAllowAllBuilds=true ` + most + `
-test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path`},
+test -d node_modules/express; pnpm exec esbuild --version; pnpm list >/dev/null; pnpm why ms >/dev/null; pnpm store path
+rm -rf node_modules`},
 	{name: "most-yarn-classic", net: true, files: map[string]string{".npmrc": upstream, ".yarnrc": "registry \"$UPSTREAM\"\n", "package.json": agreedProject}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-yarn yarn@1; PATH=~/.tools-yarn/bin:$PATH
 export YARN_CACHE_FOLDER=$CACHE/yarn
 yarn add --mutex file:$CACHE/yarn.mutex --non-interactive --ignore-engines ` + mostAgreed + `
-test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null`},
+test -d node_modules/express; yarn -s esbuild --version; yarn why ms >/dev/null
+rm -rf node_modules`},
 	{name: "most-yarn-berry", net: true, files: map[string]string{
 		".yarnrc.yml": "npmRegistryServer: \"$UPSTREAM\"\nenableTelemetry: false\nenableScripts: true\nnodeLinker: node-modules\n", ".npmrc": upstream,
 		"package.json": agreedProject, "yarn.lock": ""}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-berry @yarnpkg/cli-dist@4; PATH=~/.tools-berry/bin:$PATH; export YARN_GLOBAL_FOLDER=$CACHE/berry
 yarn add ` + mostAgreed + `
-test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version`},
+test -d node_modules/express; yarn esbuild --version; yarn npm info ms --fields version
+rm -rf node_modules`},
 	{name: "most-bun", net: true, files: map[string]string{".npmrc": upstream, "package.json": project("")}, types: `set -e
 npm install -g --registry $UPSTREAM --prefix ~/.tools-bun bun@1; PATH=~/.tools-bun/bin:$PATH; export BUN_INSTALL_CACHE_DIR=$CACHE/bun
 bun add --trust ` + most + `
-test -d node_modules/express; bun pm ls >/dev/null; bunx esbuild --version`},
+test -d node_modules/express; bun pm ls >/dev/null; bunx esbuild --version
+rm -rf node_modules`},
 }
 
 // projects are real ones: scaffolded, or a package with its own tests; installed, built and tested.
