@@ -248,11 +248,15 @@ func (l *Lineage) Forget(id string, uid int) error {
 
 // drain takes in what the kernel has reported. l.mu is held.
 func (l *Lineage) drain() {
-	if l.from.kernel == nil || l.draining {
+	if l.draining {
 		return
 	}
 	l.draining = true
 	defer func() { l.draining = false }()
+	defer l.tab.lately()
+	if l.from.kernel == nil {
+		return
+	}
 	before := len(l.tab.news)
 	lost, err := l.from.kernel.Drain(procs.Monotonic(), func(p *decode.Proc, said *decode.Exec) {
 		l.words++

@@ -17,6 +17,7 @@ type fakeMachine struct {
 	procs map[int]procs.Info
 	files *signer.Files
 	reads int
+	late  []procs.Late
 	up    time.Duration
 	ended []string // labels of tools that were updated
 	led   map[string]string
@@ -49,6 +50,7 @@ func (m *fakeMachine) Read(pid int) (procs.Info, error) {
 }
 
 func (m *fakeMachine) LastPid() (int, error)      { return 0, nil }
+func (m *fakeMachine) Late() (all []procs.Late)   { all, m.late = m.late, nil; return all }
 func (m *fakeMachine) Close()                     {}
 func (m *fakeMachine) Files() *signer.Files       { return m.files }
 func (m *fakeMachine) Updating(string, time.Time) {}
@@ -65,7 +67,7 @@ func (m *fakeMachine) id(pid int, start uint64) wormbell.ProcessID {
 
 // Vouch vouches for what lies in /usr, as the signer would.
 func (m *fakeMachine) Vouch(q signer.Query) string {
-	if q.Run.Script != "" && len(q.Run.Script) > 5 && q.Run.Script[:5] != "/usr/" || len(q.Exe) < 5 || q.Exe[:5] != "/usr/" {
+	if q.Env == nil || q.Run.Script != "" && len(q.Run.Script) > 5 && q.Run.Script[:5] != "/usr/" || len(q.Exe) < 5 || q.Exe[:5] != "/usr/" {
 		return ""
 	}
 	if q.Run.Code && q.Run.Kind != procs.Shell {

@@ -1,6 +1,8 @@
 package watchers
 
 import (
+	"slices"
+
 	"wormbell"
 	"wormbell/internal/mask"
 	"wormbell/watchers/internal/procs"
@@ -56,6 +58,9 @@ func (t *table) adoptBelow(pid int, tell bool, depth int) *node {
 func (t *table) take(r *run, info *procs.Info) {
 	if info.Stalled {
 		t.stalled++
+		if info.Ticket != 0 {
+			t.stalls = append(t.stalls[max(0, len(t.stalls)+1-stallsMax):], stall{r, *info})
+		}
 	}
 	r.tty, r.leader, r.foreground = info.TTYPath(), info.Leader(r.node.pid), info.Foreground()
 	if info.UID >= 0 {
@@ -92,6 +97,36 @@ func (t *table) take(r *run, info *procs.Info) {
 		e.NodeOptions, e.BunOptions, e.Preload, e.Audit, e.LibraryPath, e.Around, e.SecretNames = "", "", "", "", "", "", ""
 		if *e == (procs.Env{}) {
 			r.img.env = noEnv
+		}
+	}
+}
+
+// lately takes in what stalled processes have let us read in the end: a program that
+// waits for a slow disk holds on to its memory as well, for a tenth of a second or more.
+// What came of it until then stays as it was told.
+func (t *table) lately() {
+	if len(t.stalls) == 0 {
+		return
+	}
+	for _, l := range t.reader.Late() {
+		i := slices.IndexFunc(t.stalls, func(s stall) bool { return s.info.Ticket == l.Ticket })
+		if i < 0 {
+			continue // it was told before, by the other reader
+		}
+		r, info := t.stalls[i].run, t.stalls[i].info
+		t.stalls = slices.Delete(t.stalls, i, i+1)
+		st, err := t.reader.Stat(r.node.pid)
+		if r.node.run != r || r.node.ended || err != nil || !t.same(r.node, &st) || st.ArgStart != info.ArgStart {
+			continue // it has ended, or executes something else
+		}
+		if len(info.Args) == 0 {
+			info.Args = l.Args
+		}
+		info.Env, info.Stalled = l.Env, false
+		t.take(r, &info)
+		if r.snap = nil; r.settled {
+			t.place(r)
+			t.approach(r)
 		}
 	}
 }

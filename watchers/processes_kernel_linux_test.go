@@ -343,3 +343,44 @@ func TestHalfGone(t *testing.T) {
 		}
 	}
 }
+
+// TestStalled: a process that was kept from us for a moment is known once it lets us
+// read, with what it had started by then, and one that executes something else is not.
+func TestStalled(t *testing.T) {
+	m := newFakeMachine(t)
+	m.installer("/p")
+	stalled := func(parent, pid int, ticket uint64, args string) {
+		m.fork(parent, pid)
+		i := m.procs[pid]
+		i.Exe, i.Cwd, i.UID, i.Env, i.Args, i.Stalled, i.Ticket = "/usr/bin/node", "/p", 1000, nil, nil, true, ticket
+		i.ArgStart += 4096
+		m.procs[pid] = i
+		m.said(&decode.Exec{PID: int32(pid), UID: 1000, Exe: i.Exe, Cwd: "/p", ArgStart: i.ArgStart, Args: []byte(args)})
+		m.tell()
+		if p := m.tab.at(pid); p.Signer != "" || !p.Foreign {
+			t.Fatalf("%d is stalled and vouched for: %+v", pid, p)
+		}
+	}
+	stalled(50, 300, 1, "node\x00/usr/bin/npm\x00install\x00")
+	stalled(300, 301, 2, "node\x00/p/node_modules/evil/x.js\x00")
+	stalled(50, 302, 3, "node\x00/usr/bin/npm\x00whoami\x00")
+	i := m.procs[302]
+	i.Stalled, i.Ticket = false, 0
+	m.procs[302] = i
+	m.exec(302, false, nil, "/p", "/usr/bin/node", "/usr/bin/npm", "whoami") // of which nothing was read
+	stalled(50, 303, 4, "node\x00/usr/bin/npm\x00whoami\x00")
+	m.late = []procs.Late{{Ticket: 1, Args: []string{"a title"}, Env: &procs.Env{}}, {Ticket: 1}, {Ticket: 2, Env: script("evil", "/p")}, {Ticket: 3, Env: &procs.Env{}}, {Ticket: 9}}
+	m.tab.lately()
+	if p := m.tab.at(300); p.Signer != "root" || p.Foreign || p.Script != "/usr/bin/npm" || !m.tab.nodes[300].run.installer {
+		t.Errorf("%+v", p)
+	}
+	if p := m.want(301, "evil@1.0.0"); p.Parent == nil || p.Parent.Signer != "root" {
+		t.Errorf("%+v", p)
+	}
+	if p := m.tab.at(302); p.Signer != "" {
+		t.Errorf("it executes something else, and is vouched for as %q", p.Signer)
+	}
+	if p := m.tab.at(303); p.Signer != "" || len(m.tab.stalls) != 1 {
+		t.Errorf("nothing was read of it, and it is vouched for as %q; %d are waited for", p.Signer, len(m.tab.stalls))
+	}
+}

@@ -49,6 +49,13 @@ func (t *table) settle(r *run) {
 		t.count(r)
 		return
 	}
+	t.place(r)
+	t.hands(r)
+}
+
+// place decides what a run is that has executed something, by who vouches for it and
+// by what it belongs to.
+func (t *table) place(r *run) {
 	r.distrust()
 	if r.life != nil && r.img.signer != "" && r.img.script != "" && t.sign.Corepack(r.img.script) {
 		r.img.signer = "" // which package manager it runs is the script's choice, by the folder that it is started in
@@ -60,14 +67,13 @@ func (t *table) settle(r *run) {
 	if r.life == nil && !r.decided {
 		t.decide(r)
 	}
-	if r.life == nil && (r.fetch || up != nil && up.installer) {
+	if r.life == nil && (r.fetch || r.parent != nil && r.parent.installer) {
 		t.fetched(r)
 	}
 	r.distrust()
 	t.count(r)
 	t.doubt(r)
 	t.works(r)
-	t.hands(r)
 }
 
 // asInstaller is r as [ancestry.Installer] judges it, which asks for the parent of

@@ -30,6 +30,7 @@ const chainMax = 256
 type reader interface {
 	Stat(pid int) (procs.Stat, error)
 	Read(pid int) (procs.Info, error)
+	Late() []procs.Late
 	LastPid() (int, error)
 	Close()
 }
@@ -131,6 +132,15 @@ type news struct {
 	what  string // was lost; "" for starts and exits
 }
 
+// stall is a run whose process keeps us from reading its memory.
+type stall struct {
+	run  *run
+	info procs.Info // what else there was to read
+}
+
+// stallsMax bounds them. More than a few dozen readers never hang at a time.
+const stallsMax = 64
+
 // table holds the processes. It is not safe for concurrent use.
 type table struct {
 	reader reader
@@ -158,6 +168,7 @@ type table struct {
 	unread     int       // those among them that were gone before they could be read, and nobody was told of yet
 	unreadTold time.Time // when somebody was told last
 	stalled    int       // those among them that somebody kept us from reading, and nobody was told of yet
+	stalls     []stall   // runs whose memory may be read yet, oldest first
 	told       time.Time // when that happened which is taken in; zero if that is not known
 	lastPid    int
 	fullScan   time.Duration // when the last full scan was

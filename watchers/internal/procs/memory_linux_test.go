@@ -104,3 +104,53 @@ func TestProgramWithoutAPath(t *testing.T) {
 		}
 	}
 }
+
+// TestLate: what a process lets us read after we have given up on it is told, for
+// as often as we have asked.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	r := NewReader()
+	t.Cleanup(r.Close)
+	dir := t.TempDir() // as /proc/PID, with a command line that makes its reader wait
+	if err := errors.Join(unix.Mkfifo(dir+"/cmdline", 0o600), os.WriteFile(dir+"/environ", []byte("npm_lifecycle_event=install\x00"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if _, _, stalled := r.memory(fd); !stalled || len(r.Late()) != 0 {
+		t.Fatalf("stalled: %v", stalled)
+	}
+	w, err := os.OpenFile(dir+"/cmdline", os.O_WRONLY, 0) // once somebody reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteString("npm\x00install\x00"); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	var all []Late
+	for deadline := time.Now().Add(30 * time.Second); len(all) < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		all = append(all, r.Late()...)
+	}
+	known := 0
+	for _, l := range all {
+		if l.Ticket != r.ticket {
+			t.Errorf("ticket %d, not %d", l.Ticket, r.ticket)
+		}
+		if len(l.Args) == 2 && l.Env != nil && l.Env.LifecycleEvent == "install" {
+			known++ // the other reader found the pipe at its end
+		}
+	}
+	if len(all) != 2 || known != 1 {
+		t.Errorf("%+v", all)
+	}
+	// The places are free again.
+	for deadline := time.Now().Add(30 * time.Second); len(r.hung) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d still count as hanging", len(r.hung))
+		}
+	}
+}

@@ -31,13 +31,15 @@ type Reader struct {
 	timer  *time.Timer
 	buf    []byte
 	hung   chan struct{} // one element for every worker that was given up on and still hangs
+	late   chan Late     // what those have read that hang no more
+	ticket uint64        // the last that was given out
 }
 
 // NewReader returns a reader; Close ends its goroutine.
 func NewReader() *Reader {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &Reader{timer: t, buf: make([]byte, 4096), hung: make(chan struct{}, hungMax)}
+	return &Reader{timer: t, buf: make([]byte, 4096), hung: make(chan struct{}, hungMax), late: make(chan Late, hungMax)}
 }
 
 // Close ends the reader's goroutine. One that hangs inside the kernel cannot be
@@ -96,8 +98,23 @@ func (r *Reader) Read(pid int) (Info, error) {
 	}
 	i.Cwd, _ = r.link(dir, "cwd")
 	i.Cwd = strings.TrimSuffix(i.Cwd, " (deleted)")
-	i.Args, i.Env, i.Stalled = r.memory(dir)
+	if i.Args, i.Env, i.Stalled = r.memory(dir); i.Stalled {
+		i.Ticket = r.ticket
+	}
 	return i, nil
+}
+
+// Late returns what stalled processes have let us read since. Of one process it
+// may tell twice.
+func (r *Reader) Late() (all []Late) {
+	for {
+		select {
+		case l := <-r.late:
+			all = append(all, l)
+		default:
+			return all
+		}
+	}
 }
 
 // Pids lists the processes there are.
@@ -249,6 +266,7 @@ type memory struct {
 // one; what really hangs is bounded all the same, and both together are over
 // before an opener that waits for the answer is let go (100 ms).
 func (r *Reader) memory(dir int) (args []string, env *Env, stalled bool) {
+	r.ticket++
 	if args, env, stalled = r.try(dir, stall); stalled {
 		args, env, stalled = r.try(dir, stall/2)
 	}
@@ -281,12 +299,17 @@ func (r *Reader) try(dir int, within time.Duration) (args []string, env *Env, st
 	case <-r.timer.C:
 	}
 	// It hangs. Leave it to itself and take another one the next time.
-	w, hung := r.worker, r.hung
+	w, hung, late, ticket := r.worker, r.hung, r.late, r.ticket
 	r.worker = nil
 	close(w.ask)
 	hung <- struct{}{} // has room: only we put, and only below the limit
 	go func() {        // gives the place back once the kernel lets go
 		<-w.done
+		m := <-w.answer
+		select {
+		case late <- Late{ticket, m.args, m.env}:
+		default: // nobody has asked for a long time
+		}
 		<-hung
 	}()
 	return nil, nil, true

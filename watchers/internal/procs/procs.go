@@ -146,6 +146,15 @@ type Info struct {
 	Args    []string // nil if not readable; secrets are still in it
 	Env     *Env     // nil if not readable
 	Stalled bool     // Args and Env are missing because somebody keeps us from reading them
+	Ticket  uint64   // of a stalled one: by this Reader.Late tells of it; 0 if it will not
+}
+
+// Late is what a stalled process let us read in the end. It was asked for at once, so
+// it is what was there when the kernel let go of its memory, and no later.
+type Late struct {
+	Ticket uint64 // see [Info].Ticket
+	Args   []string
+	Env    *Env
 }
 
 // Mapped is a file that a process has mapped as code.

@@ -24,6 +24,9 @@ func (*Reader) Stat(int) (Stat, error) { return Stat{}, ErrUnsupported }
 // Read fails with ErrUnsupported.
 func (*Reader) Read(int) (Info, error) { return Info{}, ErrUnsupported }
 
+// Late returns nothing.
+func (*Reader) Late() []Late { return nil }
+
 // LastPid fails with ErrUnsupported.
 func (*Reader) LastPid() (int, error) { return 0, ErrUnsupported }
 
