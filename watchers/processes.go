@@ -276,6 +276,7 @@ func (t *table) takeNews() (news, bool) {
 		t.dropped = 0
 		return n, true
 	}
+	t.countStalled()
 	if t.stalled > 0 {
 		n := news{kind: wormbell.Gap, at: t.now(), count: t.stalled, what: "command lines of processes that kept the agent from reading them"}
 		t.stalled = 0

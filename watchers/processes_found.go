@@ -57,10 +57,7 @@ func (t *table) adoptBelow(pid int, tell bool, depth int) *node {
 // take stores what /proc said of a run, and asks who vouches for it.
 func (t *table) take(r *run, info *procs.Info) {
 	if info.Stalled {
-		t.stalled++
-		if info.Ticket != 0 {
-			t.stalls = append(t.stalls[max(0, len(t.stalls)+1-stallsMax):], stall{r, *info})
-		}
+		t.keepsUs(r, info)
 	}
 	r.tty, r.leader, r.foreground = info.TTYPath(), info.Leader(r.node.pid), info.Foreground()
 	if info.UID >= 0 {
@@ -101,6 +98,36 @@ func (t *table) take(r *run, info *procs.Info) {
 	}
 }
 
+// keepsUs notes a run whose memory could not be read yet.
+func (t *table) keepsUs(r *run, info *procs.Info) {
+	if info.Ticket == 0 {
+		t.stalled++
+		return
+	}
+	if len(t.stalls) >= stallsMax {
+		t.stalls[0].count(t)
+		t.stalls = slices.Delete(t.stalls, 0, 1)
+	}
+	t.stalls = append(t.stalls, stall{run: r, info: *info, since: t.uptime()})
+}
+
+// count counts a stalled run as one of which the command line is lost, once.
+func (s *stall) count(t *table) {
+	if !s.counted {
+		s.counted = true
+		t.stalled++
+	}
+}
+
+// countStalled counts those that have not let us read for long.
+func (t *table) countStalled() {
+	for i := range t.stalls {
+		if s := &t.stalls[i]; s.run.node.ended || t.uptime()-s.since >= stalledFor {
+			s.count(t)
+		}
+	}
+}
+
 // lately takes in what stalled processes have let us read in the end: a program that
 // waits for a slow disk holds on to its memory as well, for a tenth of a second or more.
 // What came of it until then stays as it was told.
@@ -113,11 +140,13 @@ func (t *table) lately() {
 		if i < 0 {
 			continue // it was told before, by the other reader
 		}
-		r, info := t.stalls[i].run, t.stalls[i].info
+		s := t.stalls[i]
+		r, info := s.run, s.info
 		t.stalls = slices.Delete(t.stalls, i, i+1)
 		st, err := t.reader.Stat(r.node.pid)
 		if r.node.run != r || r.node.ended || err != nil || !t.same(r.node, &st) || st.ArgStart != info.ArgStart {
-			continue // it has ended, or executes something else
+			s.count(t) // it has ended, or executes something else
+			continue
 		}
 		if len(info.Args) == 0 {
 			info.Args = l.Args

@@ -383,4 +383,22 @@ func TestStalled(t *testing.T) {
 	if p := m.tab.at(303); p.Signer != "" || len(m.tab.stalls) != 1 {
 		t.Errorf("nothing was read of it, and it is vouched for as %q; %d are waited for", p.Signer, len(m.tab.stalls))
 	}
+	lost := func() (count int) {
+		for n, ok := m.tab.takeNews(); ok; n, ok = m.tab.takeNews() {
+			count += n.count
+		}
+		return count
+	}
+	if n := lost(); n != 1 {
+		t.Errorf("%d are counted as lost, want the one that executes something else", n)
+	}
+	m.up += 2 * stalledFor
+	if n := lost() + lost(); n != 1 {
+		t.Errorf("%d are counted as lost, want the one that does not let us read", n)
+	}
+	m.late = []procs.Late{{Ticket: 4, Env: &procs.Env{}}}
+	m.tab.lately()
+	if p := m.tab.at(303); p.Signer != "root" || lost() != 0 {
+		t.Errorf("read at last, it is vouched for as %q", p.Signer)
+	}
 }

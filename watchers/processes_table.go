@@ -134,12 +134,18 @@ type news struct {
 
 // stall is a run whose process keeps us from reading its memory.
 type stall struct {
-	run  *run
-	info procs.Info // what else there was to read
+	run     *run
+	info    procs.Info    // what else there was to read
+	since   time.Duration // the system's uptime then
+	counted bool          // as lost
 }
 
-// stallsMax bounds them. More than a few dozen readers never hang at a time.
-const stallsMax = 64
+const (
+	// stallsMax bounds them. More than a few dozen readers never hang at a time.
+	stallsMax = 64
+	// stalledFor is how long one may be read late without being told of as lost.
+	stalledFor = 2 * time.Second
+)
 
 // table holds the processes. It is not safe for concurrent use.
 type table struct {
@@ -167,7 +173,7 @@ type table struct {
 	missed     int       // execs whose command line is not known, also because we may not know it
 	unread     int       // those among them that were gone before they could be read, and nobody was told of yet
 	unreadTold time.Time // when somebody was told last
-	stalled    int       // those among them that somebody kept us from reading, and nobody was told of yet
+	stalled    int       // those among them that somebody kept us from reading for long, and nobody was told of yet
 	stalls     []stall   // runs whose memory may be read yet, oldest first
 	told       time.Time // when that happened which is taken in; zero if that is not known
 	lastPid    int
