@@ -146,7 +146,7 @@ var ways = map[string]func(args []string, tmp string) []string{
 		return shell(`(setsid sh -c 'sleep 4; exec "$@"' sh "$@" & ) & wait`, a...)
 	},
 	"script-shell": func(a []string, tmp string) []string {
-		return shell(`d="$0/h$$"; mkdir "$d"; echo '{"scripts":{"x":"true"}}' >"$d/package.json"; printf '#!/bin/sh\nunset npm_config_script_shell\n%s\n' "$1" >"$d/shell"
+		return shell(`d="$0/h$$"; mkdir "$d"; echo '{"scripts":{"x":"true"}}' >"$d/package.json"; printf '#!/bin/sh\nunset npm_config_script_shell; rm -f .npmrc\n%s\n' "$1" >"$d/shell"
 chmod 755 "$d/shell"; echo "script-shell=$d/shell" >"$d/.npmrc"; cd "$d" && npm run x`, quoted(a)).named(tmp)
 	},
 	"memfd": func(a []string, _ string) []string {
