@@ -40,7 +40,7 @@ var publishLoop = Detector{
 Fires by the third attempt to publish, also when attempts fail, for npm, pnpm, yarn and bun. Three within ten minutes are enough with one of
 these: the package's name changes in one folder, "private" was just removed, a folder or tarball for temporary files is published, a
 dependency's script does it, no person is above it. Names that change in one folder need no window at all, nor do three packages that one program
-publishes from folders for temporary files. One package three times
+publishes from folders for temporary files, or some of them from one where it changes the name. One package three times
 within a minute or ten times within an hour from one program is a loop as well.
 
 Quiet for releases, by what they do and not by name: each publish comes from a workspace of one project, under the name it had before, once.
@@ -74,7 +74,7 @@ type loopWatch struct {
 	attempts *Recent[wormbell.ProcessID] // by actor
 	packages *Recent[packageKey]
 	names    *Recent[folderKey]          // one event for each name that was published from a folder
-	temps    *Recent[wormbell.ProcessID] // one event for each name that an actor published from a folder for temporary files
+	temps    *Recent[wormbell.ProcessID] // one event for each name that an actor published from a folder for temporary files, or that it gave a folder
 	renames  *Recent[string]             // changes of a manifest's name, by its path
 	renamers *Recent[wormbell.ProcessID] // the same, by the root of the tree that made them
 	removals *Recent[string]             // removals of the private flag, by manifest
@@ -262,21 +262,40 @@ func (l *loopWatch) everRenamed(a attempt, s *Scope) []reason {
 }
 
 // everTemporary is the rule for packages that one program publishes from folders
-// for temporary files, however slowly. Those that come within one window are
-// told of by the rule for that.
+// for temporary files, however slowly; in between, it may publish others from a folder
+// where it changes the name. Those that come within one window are told of by the rules for that.
 func (l *loopWatch) everTemporary(who wormbell.ProcessID, a attempt, s *Scope) []reason {
-	if !a.temp || a.byHand {
+	if a.byHand || !a.temp && !l.newName(a) {
 		return nil
 	}
 	known := l.temps.Of(who, a.event.Time)
-	if slices.ContainsFunc(known, func(e wormbell.Event) bool { return s.attempt(e).name == a.name }) {
-		return nil
+	temps, what := 0, "from folders for temporary files"
+	for _, e := range known {
+		old := s.attempt(e)
+		if old.name == a.name {
+			return nil
+		}
+		if old.temp {
+			temps++
+		}
+	}
+	if a.temp {
+		temps++
 	}
 	l.temps.Add(who, a.event)
-	if n := len(known) + 1; n >= loopLength && a.event.Time.Sub(known[n-loopLength].Time) > loopWindow {
-		return []reason{{"temporary folder", fmt.Sprintf("%d packages from folders for temporary files, within %s", n, span(a.event.Time.Sub(known[0].Time))), known, 0}}
+	n := len(known) + 1
+	if temps < n {
+		what += " or under a new name"
+	}
+	if n >= loopLength && temps > 0 && a.event.Time.Sub(known[n-loopLength].Time) > loopWindow {
+		return []reason{{"temporary folder", fmt.Sprintf("%d packages %s, within %s", n, what, span(a.event.Time.Sub(known[0].Time))), known, 0}}
 	}
 	return nil
+}
+
+// newName reports whether a folder's manifest was given another name than it had.
+func (l *loopWatch) newName(a attempt) bool {
+	return a.manifest != "" && slices.ContainsFunc(l.renames.Of(a.manifest, a.event.Time), func(e wormbell.Event) bool { return e.Was != nil })
 }
 
 // together holds the rules for several attempts in a short window; group is in
