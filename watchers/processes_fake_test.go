@@ -18,6 +18,7 @@ type fakeMachine struct {
 	files *signer.Files
 	reads int
 	late  []procs.Late
+	asked func(pid int) // is called when somebody is to be vouched for; may be nil
 	up    time.Duration
 	ended []string // labels of tools that were updated
 	led   map[string]string
@@ -67,6 +68,12 @@ func (m *fakeMachine) id(pid int, start uint64) wormbell.ProcessID {
 
 // Vouch vouches for what lies in /usr, as the signer would.
 func (m *fakeMachine) Vouch(q signer.Query) string {
+	if m.asked != nil {
+		m.asked(q.PID)
+	}
+	if _, there := m.procs[q.PID]; !there {
+		return ""
+	}
 	if q.Env == nil || q.Run.Script != "" && len(q.Run.Script) > 5 && q.Run.Script[:5] != "/usr/" || len(q.Exe) < 5 || q.Exe[:5] != "/usr/" {
 		return ""
 	}

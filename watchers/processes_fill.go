@@ -68,14 +68,15 @@ func (t *table) unseen(r *run, said *decode.Exec) {
 }
 
 // inherit gives a process that was forked what its parent ran, which may have
-// been read only since. If the parent was gone before anybody could look, as one
-// that goes into the background is, the process itself is looked at: it runs the same.
+// been read only since. If the parent was gone before anybody could look or judge, as
+// one that goes into the background is, the process itself is looked at: it runs the same.
 func (t *table) inherit(r *run) {
 	n, up := r.node, r.parent
 	if up == nil {
 		return
 	}
-	if r.img = up.img; !r.img.unjudged || n.ended || n.run != r {
+	r.img, r.torn = up.img, up.torn
+	if !r.img.unjudged && !r.torn || n.ended || n.run != r {
 		return
 	}
 	info, err := t.reader.Read(n.pid)
@@ -86,6 +87,7 @@ func (t *table) inherit(r *run) {
 		return // it has ended, or executed something
 	}
 	info.Args = up.img.args // it may have written a title over its own
+	r.torn = false
 	t.take(r, &info)
 }
 

@@ -402,3 +402,27 @@ func TestStalled(t *testing.T) {
 		t.Errorf("read at last, it is vouched for as %q", p.Signer)
 	}
 }
+
+// TestBackground: a program that goes into the background ends its first process right
+// away. That it ended while it was judged says nothing of the one that stays.
+func TestBackground(t *testing.T) {
+	m := newFakeMachine(t)
+	m.installer("/p")
+	m.fork(50, 300)
+	i := m.procs[300]
+	i.Exe, i.Args, i.Cwd, i.Env, i.UID, i.ArgStart = "/usr/bin/gpg-agent", []string{"gpg-agent", "--daemon"}, "/p", &procs.Env{}, 1000, 77
+	m.procs[300] = i
+	m.apply(decode.Proc{What: decode.ProcExec, PID: 300, TGID: 300})
+	m.fork(300, 301)
+	m.fork(301, 302)
+	m.asked = func(pid int) { delete(m.procs, 300) }
+	m.tell()
+	if !m.tab.nodes[300].run.torn {
+		t.Fatal("it was judged while it was there")
+	}
+	for _, pid := range []int{301, 302} {
+		if p := m.tab.at(pid); p.Signer != "root" || p.Foreign || p.Exe != "/usr/bin/gpg-agent" {
+			t.Errorf("%+v", p)
+		}
+	}
+}
