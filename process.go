@@ -15,6 +15,7 @@ type Process struct {
 	User       string    `json:"user,omitempty"`        // real uid or SID
 	Exe        string    `json:"exe"`                   // the file that runs, absolute
 	Script     string    `json:"script"`                // for an interpreter, the file it interprets, absolute (npm is a script of node)
+	ArgsLate   bool      `json:"args_late,omitempty"`   // Args were read some time after it began, and may be what it wrote over them
 	ScriptFile string    `json:"script_file,omitempty"` // what Script led to when it began, if that is another path and nothing on the way changed since; "" if that is not certain
 	Args       []string  `json:"args"`                  // command line as of exec, secrets masked
 	Cwd        string    `json:"cwd"`                   // working directory as of exec, absolute

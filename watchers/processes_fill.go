@@ -36,7 +36,7 @@ func (t *table) fill(r *run) {
 		return
 	}
 	if said != nil && said.Args != nil {
-		info.Args = procs.ParseArgs(said.Args, said.ArgsCut)
+		info.Args, info.Told = procs.ParseArgs(said.Args, said.ArgsCut), true
 	}
 	if len(info.Args) == 0 {
 		t.missed++
@@ -86,7 +86,7 @@ func (t *table) inherit(r *run) {
 	if err != nil || !t.same(n, &info.Stat) || n.run != r || info.Exe == "" || info.ArgStart != up.img.argStart {
 		return // it has ended, or executed something
 	}
-	info.Args = up.img.args // it may have written a title over its own
+	info.Args, info.Told = up.img.args, !up.img.late // it may have written a title over its own
 	r.torn = false
 	t.take(r, &info)
 }

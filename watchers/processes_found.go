@@ -69,7 +69,7 @@ func (t *table) take(r *run, info *procs.Info) {
 	}
 	does := procs.Parse(info.Exe, info.Args, info.Cwd)
 	r.img = &image{exe: info.Exe, script: does.Script, cwd: info.Cwd, kind: does.Kind, argStart: info.ArgStart,
-		args: shortArgs(mask.Args(info.Args)), env: info.Env}
+		args: shortArgs(mask.Args(info.Args)), late: !info.Told, env: info.Env}
 	asked := signer.Query{PID: r.node.pid, Exe: info.Exe, Deleted: info.Deleted, Cwd: info.Cwd, Run: does, Env: info.Env}
 	r.img.signer = t.sign.Vouch(asked)
 	if r.img.signer == "" {
@@ -148,7 +148,7 @@ func (t *table) lately() {
 			s.count(t) // it has ended, or executes something else
 			continue
 		}
-		if len(info.Args) == 0 {
+		if !info.Told {
 			info.Args = l.Args
 		}
 		info.Env, info.Stalled = l.Env, false

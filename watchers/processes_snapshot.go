@@ -97,7 +97,7 @@ func (t *table) snapshot(r *run) *wormbell.Process {
 	r.snapParent, r.snapDepth = parent, depth
 	id := t.id(r.node)
 	p := &wormbell.Process{PID: id.PID, Start: id.Start, Exe: r.img.exe, Script: r.img.script, ScriptFile: r.led, Args: r.img.args, Cwd: r.img.cwd,
-		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign, Unjudged: r.img.unjudged,
+		TTY: r.tty, Leader: r.leader, Foreground: r.foreground, Signer: r.img.signer, Foreign: r.img.foreign, Unjudged: r.img.unjudged, ArgsLate: r.img.late && r.img.kind == procs.Node,
 		Secrets: r.img.secrets, Tool: r.img.tool, Replaced: r.replaced, Parent: parent}
 	if r.uid >= 0 {
 		p.User = strconv.Itoa(r.uid)

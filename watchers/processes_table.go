@@ -109,6 +109,7 @@ type image struct {
 	tool                     string       // the registry tool that it is, signer.Tool
 	foreign                  bool         // it loads what nobody vouches for, besides what it runs
 	led                      string       // the file that script leads to, if that is another path; to be asked again before it counts
+	late                     bool         // args were read, and not told by the kernel
 	unjudged                 bool         // all that is known of it is what the kernel said
 	file                     signer.Ident // what script led to then, if nobody vouches for it; zero if that is not known
 	kind                     procs.Kind

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,16 +120,28 @@ func (w *persistence) second(p *wormbell.Process, e wormbell.Event, project stri
 }
 
 // cloned reports whether p writes as part of a git that brings a repository
-// with all that is in it. What such a git writes to is new.
+// with all that is in it. What such a git writes to is new. It is git itself, or a
+// helper of its, that writes, and not what an alias or a command for each submodule starts.
 func cloned(p, d *wormbell.Process) bool {
 	for a := range p.Chain {
-		if a.Signer != "" && a.Name() == "git" {
-			c := callOf(a)
-			c.plain()
-			for _, word := range []string{"clone", "submodule"} {
-				if inARow(c.bare, []string{word}) {
+		if a.Signer == "" || a.Name() != "git" && !strings.HasPrefix(a.Name(), "git-") {
+			return false
+		}
+		if a.Name() == "git" {
+			for i := 1; i < len(a.Args); i++ {
+				switch word := a.Args[i]; {
+				case word == "-C" || word == "--git-dir" || word == "--work-tree" || word == "--namespace":
+					i++ // its value
+					continue
+				case word == "-c" && i+1 < len(a.Args) && !strings.HasPrefix(strings.ToLower(a.Args[i+1]), "alias."):
+					i++
+					continue
+				case strings.HasPrefix(word, "-") && word != "-c" && !strings.HasPrefix(word, "--config-env"):
+					continue
+				case word == "clone", word == "submodule" && !slices.Contains(a.Args[i+1:], "foreach"):
 					return true
 				}
+				break // another command, or what may be one
 			}
 		}
 		if a == d || ancestry.Boundary(a) {

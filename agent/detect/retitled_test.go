@@ -19,9 +19,10 @@ func TestRetitledReader(t *testing.T) {
 		reader wormbell.Process
 		rings  bool
 	}{
-		{"a title of npm", wormbell.Process{Args: []string{"npm publish"}, Parent: person}, false},
-		{"the same below a dependency", wormbell.Process{Args: []string{"npm publish"}, Parent: &dependency, Package: dependency.Package, Lifecycle: "postinstall"}, true},
-		{"a title of something else", wormbell.Process{Args: []string{"worker"}, Parent: person}, true},
+		{"a title of npm", wormbell.Process{ArgsLate: true, Args: []string{"npm publish"}, Parent: person}, false},
+		{"the same, and the kernel has told that it was started so", wormbell.Process{Args: []string{"npm publish"}, Parent: person}, true},
+		{"the same below a dependency", wormbell.Process{ArgsLate: true, Args: []string{"npm publish"}, Parent: &dependency, Package: dependency.Package, Lifecycle: "postinstall"}, true},
+		{"a title of something else", wormbell.Process{ArgsLate: true, Args: []string{"worker"}, Parent: person}, true},
 		{"arguments that were seen", wormbell.Process{Args: []string{"node", "npm"}, Script: "/home/ann/npm", Parent: person}, true},
 		{"code on the command line", wormbell.Process{Args: []string{"node", "-e", "0"}, Parent: person}, true},
 	} {

@@ -49,7 +49,7 @@ const (
 	Any           Under = "any"                     // everywhere, also below a dependency's script
 	NotDependency Under = "not-a-dependency-script" // nowhere below a dependency's script
 	NotSuspect    Under = "not-a-suspect"           // nor by or below a suspect
-	NotScript     Under = "not-an-unvouched-script" // as NotSuspect, nor below a script in a JavaScript runtime that nobody vouches for, or a program from a temporary folder
+	NotScript     Under = "not-an-unvouched-script" // as NotSuspect, nor below a script in a JavaScript runtime, or a program of a package's, that nobody vouches for
 	UnderAPerson  Under = "person"                  // as NotScript, and started by a person
 )
 
@@ -216,7 +216,7 @@ func (r reader) is(who Who) bool {
 		client, args, _ := ancestry.Client(p)
 		return ancestry.Installer(p) && (named || slices.Contains(r.store.Readers, client)) && r.ownDoing(client, args)
 	case Reader:
-		return named && p.Signer != "" && !ancestry.LoadsCode(p)
+		return named && p.Signer != "" && !ancestry.LoadsCode(p) && !(carries(p, r.path) && ancestry.UnvouchedScript(p) != nil)
 	case ReaderAtPlace:
 		return !ancestry.LoadsCode(p) && r.atPlace()
 	case NativeReader:
@@ -230,13 +230,39 @@ func (r reader) is(who Who) bool {
 	case ProjectPython:
 		return ancestry.Interpreter(p) && strings.HasPrefix(path.Base(p.Exe), "py") && r.projectCode()
 	case ShellScript:
-		return ancestry.Shell(p) && !r.t.temp(code(p))
+		return ancestry.Shell(p) && !r.t.temp(code(p)) && !inContainer(p)
 	case BackupTool:
 		return native && slices.Contains(backupTools, p.Name()) && r.t.inHome(p.Exe)
 	case Prompt:
 		return r.prompt()
 	case Container:
 		return inContainer(p)
+	}
+	return false
+}
+
+// carries reports whether p, one of the programs that a credential belongs to, was
+// told to take the file as any other: `git diff --no-index`, `curl file:`, scp of a
+// key. A program that needs a credential for itself finds it without being told, or is told by an option.
+func carries(p *wormbell.Process, file string) bool {
+	name, base := p.Name(), path.Base(file)
+	if ancestry.Shell(p) && !ancestry.Interactive(p) {
+		// One that nobody types at has no use for what was typed. With -i it reads it
+		// all the same: `zsh -ic env`.
+		i := slices.IndexFunc(p.Args, func(a string) bool { return len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.Contains(a, "i") })
+		return i < 1 || slices.ContainsFunc(p.Args, func(a string) bool { return strings.Contains(a, "hist") })
+	}
+	for i := 1; i < len(p.Args); i++ {
+		switch arg := p.Args[i]; {
+		case name == "git" && (arg == "--no-index" || arg == "hash-object"), name == "curl" && strings.Contains(strings.ToLower(arg), "file:"):
+			return true
+		case strings.HasPrefix(arg, "-"):
+			if arg == "-i" || arg == "-o" || arg == "-F" || arg == "--netrc-file" || arg == "-e" {
+				i++ // its value: a key to use, a configuration
+			}
+		case slices.Contains([]string{"git", "curl", "wget", "rsync", "scp", "sftp", "vim", "nvim", "vi", "view", "ex"}, name) && strings.Contains(arg, base):
+			return true
+		}
 	}
 	return false
 }

@@ -250,20 +250,28 @@ func Root(p *wormbell.Process) *wormbell.Process {
 }
 
 // UnvouchedScript returns the nearest process at or above p that runs code
-// nobody vouches for in a JavaScript runtime, up to the shell or IDE that p's
-// work hangs below; nil if there is none. `-e` counts: it has no script and no
-// signer; what was gone before it could be judged does not. Terminals, multiplexers, services and the shells that other programs
-// type into are looked through: a script can start those to hide behind, also
+// nobody vouches for in a JavaScript runtime, or a program that a package brought,
+// in whatever language; up to the IDE that p's work hangs below; nil if there is
+// none. `-e` counts: it has no script and no signer; what was gone before it could
+// be judged does not. What a process ran before counts as well: a script can have its
+// process execute something else. Terminals, multiplexers, services and
+// shells are looked through: a script can start those to hide behind, also
 // a service manager or an init for containers. What a real one starts has no
 // script above it.
 func UnvouchedScript(p *wormbell.Process) *wormbell.Process {
-	return nearest(p, typesForOthers, func(a *wormbell.Process) bool { return a.Signer == "" && JavaScript(a) && !a.Unjudged })
+	return nearest(p, nil, func(a *wormbell.Process) bool {
+		return a.Signer == "" && !a.Unjudged && (JavaScript(a) || brought(a.Script) || brought(a.ScriptFile) || brought(a.Exe)) ||
+			brought(a.Replaced) || slices.Contains([]string{".js", ".cjs", ".mjs"}, path.Ext(a.Replaced))
+	})
 }
+
+// brought reports whether a program lies in a node_modules.
+func brought(file string) bool { return strings.Contains(file, "/node_modules/") }
 
 // nearest returns the nearest process at or above p that is unwanted, up to
 // the shell that a person types at or the IDE that p's work hangs below; nil
-// if there is none. A shell below what types for others is no person's: it is
-// looked through.
+// if there is none. A shell below what types for others, or below a script that
+// nobody vouches for, is no person's: it is looked through. Without types, every shell is.
 func nearest(p *wormbell.Process, types, unwanted func(*wormbell.Process) bool) *wormbell.Process {
 	n := 0
 	var last *wormbell.Process
@@ -274,7 +282,7 @@ func nearest(p *wormbell.Process, types, unwanted func(*wormbell.Process) bool) 
 		if unwanted(a) {
 			return a
 		}
-		if Interactive(a) && !types(a.Parent) {
+		if types != nil && Interactive(a) && !types(a.Parent) && UnvouchedScript(a.Parent) == nil {
 			return nil
 		}
 		last = a
@@ -326,9 +334,10 @@ func JavaScript(p *wormbell.Process) bool {
 // Retitled reports whether all that is known of p's command line is a title
 // that it gave itself: npm does so some milliseconds after it starts, and an
 // agent that was starved of processor time reads that instead of the arguments.
-// What p runs is then not known; it may be npm, or something that says so.
+// What p runs is then not known; it may be npm, or something that says so. What the
+// kernel told when p began is no title, whatever it looks like.
 func Retitled(p *wormbell.Process) bool {
-	if !JavaScript(p) || p.Script != "" || len(p.Args) != 1 {
+	if !p.ArgsLate || !JavaScript(p) || p.Script != "" || len(p.Args) != 1 {
 		return false
 	}
 	title := p.Args[0]

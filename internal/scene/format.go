@@ -49,7 +49,7 @@ func (c *caster) cast(p *wormbell.Process, depth int) *wormbell.Process {
 	q := *p
 	q.Parent = c.cast(p.Parent, depth+1)
 	q.Start = p.Start.Add(c.shift).Round(0)
-	q.Exe, q.Script, q.ScriptFile, q.Cwd = c.move(p.Exe), c.move(p.Script), c.move(p.ScriptFile), c.move(p.Cwd)
+	q.Exe, q.Script, q.ScriptFile, q.Replaced, q.Cwd = c.move(p.Exe), c.move(p.Script), c.move(p.ScriptFile), c.move(p.Replaced), c.move(p.Cwd)
 	q.Args = nil
 	for _, a := range p.Args {
 		q.Args = append(q.Args, c.move(a))
@@ -132,6 +132,8 @@ func formatProcess(r Role, ids map[*wormbell.Process]string) string {
 	add(!p.Start.Equal(Begin), "start="+p.Start.Sub(Begin).String())
 	add(p.Tool != "", "tool="+p.Tool)
 	add(p.DryRun, "dry")
+	add(p.ArgsLate, "late")
+	add(p.Replaced != "", "replaced="+tilde(p.Replaced))
 	args := p.Args
 	exe := p.Exe
 	if !strings.Contains(exe, "/") {

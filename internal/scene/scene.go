@@ -243,6 +243,10 @@ func parseProcess(words []string, byID map[string]*wormbell.Process) (Role, erro
 			p.Tool = value
 		case "dry":
 			p.DryRun = true
+		case "late":
+			p.ArgsLate = true
+		case "replaced":
+			p.Replaced = home(value)
 		default:
 			for _, w := range words {
 				p.Args = append(p.Args, home(w))

@@ -144,6 +144,7 @@ type Info struct {
 	Deleted bool     // that file has no name any more
 	Cwd     string   // "" if not readable
 	Args    []string // nil if not readable; secrets are still in it
+	Told    bool     // by the kernel when it executed: Args are not read, and are no title; never set by Read
 	Env     *Env     // nil if not readable
 	Stalled bool     // Args and Env are missing because somebody keeps us from reading them
 	Ticket  uint64   // of a stalled one: by this Reader.Late tells of it; 0 if it will not
