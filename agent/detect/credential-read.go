@@ -79,7 +79,7 @@ since it was allowed.`,
 			}
 			f := wormbell.Finding{Subject: e.Path, Summary: summary}
 			if s.engine.trust.Usual(e) {
-				f.Severity = wormbell.Low
+				f.Severity, f.Gathered = wormbell.Low, true
 			}
 			s.Report(f)
 		}

@@ -94,6 +94,7 @@ func (w *persistence) check(e wormbell.Event, s *Scope) {
 		f.Subject = what
 		f.Summary = fmt.Sprintf("%s ran what makes programs start by themselves: %s", s.who(p), what)
 	}
+	f.Gathered = f.Severity == wormbell.Low
 	k := placeKey{ancestry.Root(p).ID(), f.Severity.String() + " " + key}
 	if w.reported.Has(k, e.Time) {
 		return

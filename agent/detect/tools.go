@@ -57,6 +57,20 @@ var tools = []tool{
 	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"config", "get", "*_password"}, strict: true},
 	{id: "npm config get _authToken", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"config", "get", "*_auth"}, strict: true},
 	{id: "npm config get _authToken", names: []string{"yarn"}, words: []string{"config", "get", "npmAuth*"}, strict: true},
+	// A package manager may read its token at any depth, and sends it where it is told.
+	{id: "npm with a proxy or certificates of its own", names: []string{"npm", "npx", "pnpm", "pn", "pnpx", "yarn", "bun", "bunx"},
+		flags: []string{"--proxy", "--https-proxy", "--http-proxy", "--cafile", "--ca", "--no-strict-ssl", "--strict-ssl=false"}},
+	{id: "npm owner", names: []string{"npm", "pnpm", "pn"}, words: []string{"owner", "add"}},
+	{id: "npm owner", names: []string{"npm", "pnpm", "pn"}, words: []string{"author", "add"}},
+	{id: "npm owner", names: []string{"yarn"}, words: []string{"owner", "add"}},
+	{id: "npm access", names: []string{"npm", "pnpm", "pn"}, words: []string{"access", "grant"}},
+	{id: "npm access", names: []string{"npm", "pnpm", "pn"}, words: []string{"access", "set"}},
+	{id: "npm team", names: []string{"npm", "pnpm", "pn", "yarn"}, words: []string{"team", "add"}},
+	{id: "npm org", names: []string{"npm", "pnpm", "pn"}, words: []string{"org", "set"}},
+	{id: "npm trust", names: []string{"npm", "pnpm", "pn"}, words: []string{"trust"}},
+	{id: "npm dist-tag", names: []string{"npm", "pnpm", "pn"}, words: []string{"dist-tag*", "add"}},
+	{id: "npm unpublish", names: []string{"npm", "pnpm", "pn"}, words: []string{"unpublish"}},
+	{id: "npm profile", names: []string{"npm", "pnpm", "pn"}, words: []string{"profile", "set"}},
 
 	{id: "secret-tool", names: []string{"secret-tool"}, words: []string{"lookup"}, strict: true},
 	{id: "secret-tool", names: []string{"secret-tool"}, words: []string{"search"}, strict: true},
@@ -117,6 +131,7 @@ var (
 type call struct {
 	names   []string // what the program may be called
 	args    []string // after the program, and after its script
+	given   []string // the same before npm's flags were taken out; nil if none were
 	bare    []string // those of them that are no flags; values of flags are among them
 	first   bool     // args begin with the command: no other flag's value is among them
 	unknown bool     // the program is there, and nobody vouches for it
@@ -156,12 +171,19 @@ func (c *call) plain() {
 // flag reports whether c has a flag, also with its value in a word of its own.
 func (c *call) flag(f string) bool {
 	name, value, valued := strings.Cut(f, "=")
-	for i, a := range c.args {
+	args := c.args
+	if c.given != nil {
+		args = c.given
+	}
+	for i, a := range args {
+		if a == "--" && c.given != nil {
+			return false // what follows is for what npm runs
+		}
 		n, v, joined := strings.Cut(a, "=")
 		if n != name || a == "--" {
 			continue
 		}
-		if !valued || joined && v == value || i+1 < len(c.args) && c.args[i+1] == value {
+		if !valued || joined && v == value || i+1 < len(args) && args[i+1] == value {
 			return true
 		}
 	}
@@ -269,7 +291,7 @@ func (c *call) parse() {
 			command = "config"
 		}
 		if command != "" {
-			c.args, c.first = append([]string{command}, words...), true
+			c.given, c.args, c.first = c.args, append([]string{command}, words...), true
 		}
 	}
 }

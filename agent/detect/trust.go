@@ -366,11 +366,11 @@ func (r reader) edits() bool {
 	return false
 }
 
-// projectCode reports whether p is the user's own code: a script from a home,
-// or without a script a program from a home or at work in one.
+// projectCode reports whether p is the user's own code: a script from a home or another
+// disk, or without a script a program from a home or at work in one.
 func (r reader) projectCode() bool {
 	if r.p.Script != "" {
-		return r.t.inHome(r.p.Script)
+		return r.t.inHome(r.p.Script) || !r.t.temp(r.p.Script) && !contained(r.p)
 	}
 	return r.t.inHome(r.p.Exe) || r.t.inHome(r.p.Cwd) && (!r.t.temp(r.p.Exe) || r.t.builtByGo(r.p))
 }

@@ -49,6 +49,13 @@ func inContainer(p *wormbell.Process) bool {
 	return false
 }
 
+// contained reports whether p runs in a container.
+func contained(p *wormbell.Process) bool {
+	return p.Ancestor(func(a *wormbell.Process) bool {
+		return a.Signer != "" && a.Script == "" && slices.Contains(containers, path.Base(a.Exe))
+	}) != nil
+}
+
 // installs reports whether p calls itself a package manager and does anything
 // but run what a project says.
 func installs(p *wormbell.Process) bool {

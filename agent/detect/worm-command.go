@@ -21,8 +21,8 @@ var wormCommand = Detector{
 	Who:      true,
 	Doc: `
 Fires when something below the install script of a dependency, or below a program that has raised an alert, runs what worms collect
-credentials with or fetch their code by: trufflehog, gh auth token, git credential fill and git's helpers, npm token, secret-tool and other
-keychains, the commands of aws, gcloud, az, docker, kubectl and password managers that print tokens, wormbell exec and vault, AI agents
+credentials with or fetch their code by: trufflehog, gh auth token, git credential fill and git's helpers, npm token, npm's commands
+that give a package to others, a package manager with a proxy or certificates of its own, secret-tool and other keychains, the commands of aws, gcloud, az, docker, kubectl and password managers that print tokens, wormbell exec and vault, AI agents
 with their guard off, curl | sh, and a JavaScript runtime that was fetched (a bun that is no package's and no tool of the home's, or one
 under another name). Commands are found in what a shell is given to run, too, and copies of some tools under another name by their arguments.
 A command in a shell's history counts if the shell that wrote it is below such a script.

@@ -46,6 +46,12 @@ type place struct {
 // with it are the tool; packages installed into it are anybody's.
 var places = []place{
 	{".nvm/versions/node/*", nodeOnly},
+	{".config/nvm/versions/node/*", nodeOnly}, // where nvm goes if XDG_CONFIG_HOME is set
+	{".nodenv/versions/*", nodeOnly},
+	{".nvs/node/*/*", nodeOnly},
+	{".proto/tools/node/*", nodeOnly},
+	{"n", nodeOnly},
+	{".n", nodeOnly},
 	{".local/share/fnm/node-versions/*/installation", nodeOnly},
 	{".fnm/node-versions/*/installation", nodeOnly},
 	{".volta/tools/image/node/*", nodeOnly},
@@ -55,7 +61,11 @@ var places = []place{
 	{".volta/bin", only("volta", "volta-shim", "volta-migrate")},
 	{".asdf/installs/nodejs/*", nodeOnly},
 	{".asdf/installs/python/*", pythonOnly},
+	{".asdf/installs/pnpm/*", anyFile},
+	{".asdf/installs/yarn/*", anyFile},
+	{".asdf/installs/bun/*", only("bin/bun")},
 	{".local/share/mise/installs/*/*", miseTool},
+	{".local/share/pnpm/nodejs/*", nodeOnly}, // pnpm env use
 	{".local/share/pnpm", pnpmOnly},
 	{"Library/pnpm", pnpmOnly},
 	{".bun/bin", only("bun")},
