@@ -86,11 +86,47 @@ func (b *guardBook) enroll(id fanotify.ID, f guardedFile) {
 	if !known {
 		b.order = append(b.order, id)
 		if len(b.order) > maxBook {
-			delete(v.files, b.order[0])
-			b.order = b.order[1:]
+			i := b.leastUse(v.files)
+			delete(v.files, b.order[i])
+			b.order = slices.Delete(b.order, i, i+1)
 		}
 	}
 	b.view.Store(&v)
+}
+
+// leastUse returns which of order is to be forgotten: the oldest in the folder that
+// has most of all, as anybody can make files there that are called like a credential,
+// and of those one that has its name no longer. b.mu is held.
+func (b *guardBook) leastUse(files map[fanotify.ID]guardedFile) int {
+	type folder struct {
+		home Home
+		dir  string
+	}
+	of := func(id fanotify.ID) folder { return folder{files[id].home, path.Dir(files[id].path)} }
+	count := map[folder]int{}
+	var most folder
+	for _, id := range b.order {
+		f := of(id)
+		if count[f]++; count[f] > count[most] {
+			most = f
+		}
+	}
+	first := -1
+	const looks = 2 * maxMatches // more have no name at a time
+	for i, n := 0, 0; i < len(b.order) && n < looks; i++ {
+		id := b.order[i]
+		if of(id) != most {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		n++
+		if is, ok := fileAt(most.home.Dir + strings.TrimPrefix(files[id].path, "~")); !ok || is != id {
+			return i
+		}
+	}
+	return max(first, 0)
 }
 
 // strike makes a file unknown.
