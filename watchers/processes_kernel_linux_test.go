@@ -426,3 +426,22 @@ func TestBackground(t *testing.T) {
 		}
 	}
 }
+
+// TestDirectScript: the newer yarn starts what a script says by itself, without a
+// shell between, and that may be a package manager.
+func TestDirectScript(t *testing.T) {
+	m := newFakeMachine(t)
+	yarn := m.installer("/p")
+	m.fork(yarn, 200)
+	m.exec(200, false, script("evil", "/p"), "/p/node_modules/evil", "/usr/bin/node", "/usr/bin/npm", "publish", "./sub")
+	m.want(200, "evil@1.0.0")
+	m.fork(200, 201)
+	m.exec(201, false, script("evil", "/p"), "/p", "/usr/bin/cat", "x")
+	m.want(201, "evil@1.0.0")
+	m.fork(yarn, 210)
+	m.exec(210, false, &procs.Env{}, "/p", "/usr/bin/node", "/usr/bin/npm", "publish") // as pnpm has npm publish
+	m.want(210, "")
+	if !m.tab.nodes[210].run.installer {
+		t.Error("it is no package manager")
+	}
+}

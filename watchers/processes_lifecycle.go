@@ -128,8 +128,12 @@ func (t *table) decide(r *run) {
 			installer = r.parent.waits
 		}
 	}
-	if installer == nil || r.installer {
+	if installer == nil {
 		r.waits = nil
+		return
+	}
+	if r.installer && (r.img.env == nil || r.img.env.LifecycleEvent == "npx") {
+		r.waits = nil // a package manager that npx or another one runs
 		return
 	}
 	if r.img.env == nil {
@@ -138,9 +142,12 @@ func (t *table) decide(r *run) {
 	}
 	r.waits, r.decided = nil, true
 	l, fetch := t.script(r, installer)
-	r.fetch = fetch
+	r.fetch = fetch && !r.installer
 	if l != nil {
 		l.around = &r.img.around
+	} else if r.installer {
+		r.decided = false
+		return // the package manager's own doing, as pnpm's npm
 	} else if l = t.sibling(r, installer); l == nil {
 		return
 	}
