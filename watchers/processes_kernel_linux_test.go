@@ -445,3 +445,17 @@ func TestDirectScript(t *testing.T) {
 		t.Error("it is no package manager")
 	}
 }
+
+// TestManyEnded: processes that end are forgotten while others are told of.
+func TestManyEnded(t *testing.T) {
+	m := newFakeMachine(t)
+	m.installer("/p")
+	for i := range 3 * endedMax {
+		pid := 1000 + i
+		m.apply(decode.Proc{What: decode.ProcFork, ParentPID: 50, ParentTGID: 50, PID: int32(pid), TGID: int32(pid), Start: uint64(1e9 + i*1e7)})
+		m.apply(decode.Proc{What: decode.ProcExit, PID: int32(pid), TGID: int32(pid), Start: uint64(1e9 + i*1e7)})
+	}
+	if n := len(m.tab.ended); n > 2*endedMax || len(m.tab.nodes) > n+10 {
+		t.Errorf("%d that have ended are remembered, of %d", n, len(m.tab.nodes))
+	}
+}

@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"wormbell"
@@ -366,6 +367,9 @@ func (t *table) end(n *node) {
 		t.sign.Updated(n.updates, t.time(n.start), t.now())
 	}
 	t.ended = append(t.ended, n)
+	if len(t.ended) > 2*endedMax { // more have ended at once than anybody comes to forget
+		t.evict()
+	}
 	if !n.run.forked {
 		t.tell(wormbell.ProcessExit, n.run)
 	}
@@ -396,6 +400,9 @@ func (t *table) tell(k wormbell.Kind, r *run) {
 	if len(t.news)-t.head >= newsMax {
 		t.dropped++
 		return
+	}
+	if t.head > 1024 && t.head > len(t.news)/2 { // somebody tells, and never to the end
+		t.news, t.head = slices.Delete(t.news, 0, t.head), 0
 	}
 	t.news = append(t.news, news{kind: k, run: r, at: t.now()})
 }
