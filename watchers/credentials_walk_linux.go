@@ -157,8 +157,8 @@ func (w *walk) guard(at, in *place, tilde string) error {
 	switch {
 	case !at.is(unix.S_IFREG):
 		return cannotGuard("not a regular file")
-	case int(at.st.Uid) != w.p.home.UID && at.st.Uid != 0:
-		return cannotGuard("belongs to another user")
+	case int(at.st.Uid) != w.p.home.UID && (at.st.Uid != 0 || !strings.HasPrefix(at.real, w.p.home.Dir+"/")):
+		return cannotGuard("belongs to another user") // a link may lead to /etc/ld.so.cache, which everybody opens
 	}
 	if d := w.p.decoy; d != nil {
 		if real := path.Join(append([]string{w.p.home.Dir}, w.p.segs...)...); at.real != real || !d.File.Same(decoy.Of(&at.st)) {
