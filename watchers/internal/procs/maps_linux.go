@@ -61,12 +61,15 @@ func readMaps(pid int) (files []Mapped, err error) {
 	in.Buffer(make([]byte, 8<<10), 64<<10)
 	for n := 0; in.Scan(); n++ {
 		if n == mapsMax {
-			return nil, errors.New("it has mapped too much")
+			return nil, ErrStalled // more than any program has, so that nobody looks through it
 		}
 		if m, ok := parseMapped(in.Text()); ok && !seen[m] {
 			seen[m] = true
 			files = append(files, m)
 		}
+	}
+	if errors.Is(in.Err(), bufio.ErrTooLong) {
+		return nil, ErrStalled
 	}
 	return files, in.Err()
 }

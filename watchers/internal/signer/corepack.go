@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"wormbell/watchers/internal/procs"
 )
@@ -58,7 +59,7 @@ func (s *Signer) kept(q Query) bool {
 	if home == "" || s.moved(q) {
 		return false
 	}
-	clients := []string{client}
+	began, clients := time.Now(), []string{client}
 	if client == "*" {
 		clients = []string{"npm", "pnpm", "yarn"}
 	}
@@ -69,13 +70,16 @@ func (s *Signer) kept(q Query) bool {
 			return false
 		}
 		for _, version := range versions {
-			if !s.keeps(path.Join(dir, version)) {
+			if time.Since(began) > keptFor || !s.keeps(path.Join(dir, version)) {
 				return false
 			}
 		}
 	}
 	return true
 }
+
+// keptFor is how long the versions may take to be looked at, all together.
+const keptFor = 250 * time.Millisecond
 
 // versionsMax bounds the versions of one package manager that are looked at.
 const versionsMax = 100

@@ -86,7 +86,7 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 	if err != nil {
 		return spot{}, Found{}, err
 	}
-	rest, links := path.Clean(name), 0
+	rest, links, steps := path.Clean(name), 0, 0
 	found := Found{Path: "/", Root: at.status.rootOnly()} // Path holds no symlink
 	for rest != "" {
 		var component string
@@ -104,6 +104,10 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 			}
 			found.Path, rest = "/", path.Dir(found.Path)+"/"+rest
 			continue
+		}
+		if steps++; steps > stepsMax {
+			at.close()
+			return spot{}, Found{}, errSteps
 		}
 		next, err := m.enter(at, component)
 		if err != nil {
@@ -146,7 +150,14 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 	return at, found, nil
 }
 
-var errLinks = errors.New("too many symlinks")
+var (
+	errLinks = errors.New("too many symlinks")
+	errSteps = errors.New("too many folders")
+)
+
+// stepsMax bounds the folders on the way along a path. A path of 4,096 bytes can have
+// 2,000, and whoever sets LD_LIBRARY_PATH has us follow many.
+const stepsMax = 128
 
 // Read returns the content of a regular file of at most limit bytes.
 func (f *Files) Read(name string, limit int64) ([]byte, error) {

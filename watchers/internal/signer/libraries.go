@@ -34,7 +34,11 @@ func (s *Signer) unshadowed(q Query) bool {
 		return true
 	}
 	var names []string
-	for dir := range strings.SplitSeq(strings.ReplaceAll(q.Env.LibraryPath, ";", ":"), ":") {
+	dirs, theirs := foldersIn(q.Env.LibraryPath), 0
+	if len(dirs) > foldersMax {
+		return false
+	}
+	for _, dir := range dirs {
 		if strings.Contains(dir, "$") { // $ORIGIN is the program's folder, $LIB the system's name for libraries
 			return false
 		}
@@ -57,6 +61,9 @@ func (s *Signer) unshadowed(q Query) bool {
 		case !found.Dir || found.Root && !s.inHome(dir) && !s.inHome(found.Path):
 			continue
 		}
+		if theirs++; theirs > theirsMax {
+			return false
+		}
 		if names == nil {
 			names = s.needs(q.Exe)
 		}
@@ -72,6 +79,25 @@ func (s *Signer) unshadowed(q Query) bool {
 		}
 	}
 	return true
+}
+
+// What is looked through of one process, so that none can keep us busy: folders
+// that the environment names, and those among them that others than root fill.
+const (
+	foldersMax = 256
+	theirsMax  = 16
+)
+
+// foldersIn returns the folders of a list as of ld.so(8), each once.
+func foldersIn(list string) (dirs []string) {
+	seen := map[string]bool{}
+	for dir := range strings.SplitSeq(strings.ReplaceAll(list, ";", ":"), ":") {
+		if !seen[dir] {
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // there reports whether there is something of this name, or may be.
@@ -144,7 +170,11 @@ func (s *Signer) alone(q Query) bool {
 	var held *tool // the package whose script it is
 	names := optional
 	var dirs []string
+	looks := 0
 	look := func(home, name string) {
+		if looks++; looks > foldersMax {
+			return
+		}
 		if _, err := s.files.Lookup(home); err == nil { // else nothing can be told of what is in it
 			dirs = append(dirs, path.Join(home, name))
 		}
@@ -156,13 +186,16 @@ func (s *Signer) alone(q Query) bool {
 			look(value, ".node_modules")
 			look(value, ".node_libraries")
 		case "NODE_PATH":
-			for dir := range strings.SplitSeq(value, ":") {
+			for _, dir := range foldersIn(value) {
 				if dir != "" && !path.IsAbs(dir) {
 					dir = path.Join(q.Cwd, dir)
 				}
 				look(dir, "")
 			}
 		}
+	}
+	if looks > foldersMax || len(dirs) > 2+theirsMax {
+		return false
 	}
 	if found, err := s.files.Lookup(q.Run.Script); err == nil && !found.Root {
 		if held = s.packageTool(found.Path); held != nil {

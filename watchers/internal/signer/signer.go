@@ -201,7 +201,11 @@ func (s *Signer) libraries(q Query) bool {
 	if q.Env.LibraryPath == "" {
 		return true
 	}
-	for dir := range strings.SplitSeq(strings.ReplaceAll(q.Env.LibraryPath, ";", ":"), ":") {
+	dirs := foldersIn(q.Env.LibraryPath)
+	if len(dirs) > foldersMax {
+		return false
+	}
+	for _, dir := range dirs {
 		if !path.IsAbs(dir) || !s.loadable(q.PID, path.Clean(dir)) {
 			return false
 		}
@@ -360,7 +364,11 @@ func (s *Signer) preloads(q Query) bool {
 		return true
 	}
 	split := func(r rune) bool { return r == ' ' || r == ':' }
-	for _, lib := range append(strings.FieldsFunc(q.Env.Preload, split), strings.FieldsFunc(q.Env.Audit, split)...) {
+	libs := append(strings.FieldsFunc(q.Env.Preload, split), strings.FieldsFunc(q.Env.Audit, split)...)
+	if len(libs) > theirsMax || len(foldersIn(q.Env.LibraryPath)) > foldersMax {
+		return false
+	}
+	for _, lib := range libs {
 		if !s.library(q, lib) {
 			return false
 		}
@@ -380,7 +388,10 @@ func (s *Signer) library(q Query, lib string) bool {
 	if strings.Contains(lib, "/") {
 		return path.IsAbs(lib) && s.script(q.PID, path.Clean(lib)) != ""
 	}
-	for dir := range strings.FieldsFuncSeq(q.Env.LibraryPath, func(r rune) bool { return r == ':' || r == ';' }) {
+	for _, dir := range foldersIn(q.Env.LibraryPath) {
+		if dir == "" {
+			continue
+		}
 		if !path.IsAbs(dir) {
 			return false
 		}
