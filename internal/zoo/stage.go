@@ -143,6 +143,9 @@ func (s *stage) listen(ctx context.Context, r *result) error {
 	defer tick.Stop()
 	for ended := (time.Time{}); ; {
 		alerts, err := s.Alerts(ctx)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && r.caught(none) {
+			return nil // it is still at it, and was caught
+		}
 		if err != nil {
 			return err
 		}
@@ -158,7 +161,7 @@ func (s *stage) listen(ctx context.Context, r *result) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) && r.caught(none) {
-				return nil // it is still at it, and was caught
+				return nil
 			}
 			return fmt.Errorf("%d of %d scripts began, %d ended: %w", s.made("begun-"), s.scripts, s.made("done-"), ctx.Err())
 		}
