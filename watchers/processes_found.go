@@ -108,7 +108,9 @@ func (t *table) keepsUs(r *run, info *procs.Info) {
 		t.stalls[0].count(t)
 		t.stalls = slices.Delete(t.stalls, 0, 1)
 	}
-	t.stalls = append(t.stalls, stall{run: r, info: *info, since: t.uptime()})
+	kept := *info
+	kept.Args = mask.Args(info.Args) // for as long as it keeps us waiting
+	t.stalls = append(t.stalls, stall{run: r, info: kept, since: t.uptime()})
 }
 
 // count counts a stalled run as one of which the command line is lost, once.
@@ -137,8 +139,8 @@ func (t *table) lately() {
 	}
 	for _, l := range t.reader.Late() {
 		i := slices.IndexFunc(t.stalls, func(s stall) bool { return s.info.Ticket == l.Ticket })
-		if i < 0 {
-			continue // it was told before, by the other reader
+		if i < 0 || l.Env == nil {
+			continue // it was told before, by the other reader, or may be yet
 		}
 		s := t.stalls[i]
 		r, info := s.run, s.info
