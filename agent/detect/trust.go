@@ -250,7 +250,7 @@ func carries(p *wormbell.Process, file string) bool {
 		// One that nobody types at has no use for what was typed. With -i it reads it
 		// all the same: `zsh -ic env`.
 		i := slices.IndexFunc(p.Args, func(a string) bool { return len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.Contains(a, "i") })
-		return i < 1 || slices.ContainsFunc(p.Args, func(a string) bool { return strings.Contains(a, "hist") })
+		return i < 1 || slices.ContainsFunc(p.Args, func(a string) bool { return strings.ContainsAny(a, "<~*") || strings.Contains(a, "hist") })
 	}
 	for i := 1; i < len(p.Args); i++ {
 		switch arg := p.Args[i]; {

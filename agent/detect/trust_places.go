@@ -39,7 +39,7 @@ var containers = []string{"containerd-shim", "containerd-shim-runc-v2", "conmon"
 // manager in a container is vouched for.
 func inContainer(p *wormbell.Process) bool {
 	for a := range p.Chain {
-		if a != p && a.Signer != "" && a.Script == "" && slices.Contains(containers, path.Base(a.Exe)) {
+		if a != p && startsContainers(a) {
 			return p.Signer == ""
 		}
 		if installs(a) {
@@ -51,9 +51,11 @@ func inContainer(p *wormbell.Process) bool {
 
 // contained reports whether p runs in a container.
 func contained(p *wormbell.Process) bool {
-	return p.Ancestor(func(a *wormbell.Process) bool {
-		return a.Signer != "" && a.Script == "" && slices.Contains(containers, path.Base(a.Exe))
-	}) != nil
+	return p.Ancestor(startsContainers) != nil
+}
+
+func startsContainers(p *wormbell.Process) bool {
+	return p.Signer != "" && p.Script == "" && slices.Contains(containers, path.Base(p.Exe))
 }
 
 // installs reports whether p calls itself a package manager and does anything
