@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"wormbell"
 	"wormbell/internal/stores"
 )
 
@@ -57,8 +58,17 @@ func TestStoresThief(t *testing.T) {
 	var told strings.Builder
 	d.tell(&told, false)
 	all := told.String()
-	if loud, low := d.count(); loud == 0 || low > 0 {
-		t.Errorf("not all is above low:\n%s", all)
+	if loud, _ := d.count(); loud == 0 {
+		t.Errorf("nothing is above low:\n%s", all)
+	}
+	// That it read the .env of the project that it is installed in is one of the
+	// day's usual findings, told before the rest was known; the grave alert has it, too.
+	for _, e := range d.rang {
+		for _, f := range e.findings {
+			if e.severity <= wormbell.Low && !strings.Contains(f.summary, "(~/work/thief/.env)") {
+				t.Errorf("only low: %s", f.summary)
+			}
+		}
 	}
 	for id, f := range stolen {
 		if want := fmt.Sprintf("read your %s (%s)", stores.ByID(id).Kind, f); !strings.Contains(all, "credential-read: postinstall of thief@1.0.0 (node steal.js, ") || !strings.Contains(all, want) {
