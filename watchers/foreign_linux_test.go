@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"wormbell"
@@ -29,7 +30,14 @@ func TestForeign(t *testing.T) {
 			return
 		}
 		cmd := exec.Command(program, argv[1:]...)
-		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, env...)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}
+		for _, set := range env {
+			if dir, ok := strings.CutPrefix(set, "WORMBELL_CWD="); ok {
+				cmd.Dir = dir
+			} else {
+				cmd.Env = append(cmd.Env, set)
+			}
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -49,8 +57,16 @@ func TestForeign(t *testing.T) {
 	run("a program with harmless settings", false, []string{"NODE_OPTIONS=--require " + evil, "LANG=C"}, tool, "62")
 	run("a library before its own", true, []string{"LD_PRELOAD=" + home + "/evil.so"}, tool, "63")
 	run("a library that listens", true, []string{"LD_AUDIT=" + home + "/evil.so"}, tool, "64")
-	run("libraries from a folder of one's own", true, []string{"LD_LIBRARY_PATH=/usr/lib:" + home}, tool, "65")
-	run("libraries from where it is started", true, []string{"LD_LIBRARY_PATH=/usr/lib:"}, tool, "66")
+	// A folder of one's own counts if it holds what the program looks for.
+	libraries, libc := t.TempDir(), "/lib/x86_64-linux-gnu/libc.so.6"
+	if err := executable.Copy(libc, filepath.Join(libraries, "libc.so.6")); err != nil {
+		t.Log("not tried, as this is another system or processor: ", err)
+	} else {
+		run("libraries from a folder of one's own", true, []string{"LD_LIBRARY_PATH=/usr/lib:" + libraries}, tool, "65")
+		run("libraries from where it is started", true, []string{"LD_LIBRARY_PATH=/usr/lib:", "WORMBELL_CWD=" + libraries}, tool, "66")
+	}
+	run("a folder of one's own without any", false, []string{"LD_LIBRARY_PATH=/usr/lib:" + home}, tool, "68")
+	run("from where it is started without any", false, []string{"LD_LIBRARY_PATH=/usr/lib:", "WORMBELL_CWD=" + home}, tool, "69")
 	run("libraries from a folder of root's", false, []string{"LD_LIBRARY_PATH=/usr/lib"}, tool, "67")
 	run("a script", false, []string{"NODE_OPTIONS=--max-old-space-size=100"}, "node", script)
 	run("a script with another before it", true, []string{"NODE_OPTIONS=--require " + evil}, "node", script)

@@ -20,8 +20,17 @@ import (
 func inNamespace(t *testing.T) func(do func() error) {
 	t.Helper()
 	work, done := make(chan func() error), make(chan error)
-	go func() {
+	var serve func()
+	serve = func() {
 		runtime.LockOSThread() // and never back: the thread ends with this goroutine
+		if unix.Gettid() == unix.Getpid() {
+			// But for the first, whose namespace is what /proc/self tells of.
+			ended := make(chan struct{})
+			go func() { defer close(ended); serve() }()
+			<-ended
+			runtime.UnlockOSThread()
+			return
+		}
 		err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS)
 		if err == nil {
 			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
@@ -30,7 +39,8 @@ func inNamespace(t *testing.T) func(do func() error) {
 		for do := range work {
 			done <- do()
 		}
-	}()
+	}
+	go serve()
 	if err := <-done; err != nil {
 		t.Skipf("no mount namespaces here: %v", err)
 	}

@@ -191,26 +191,7 @@ func (s *Signer) Foreign(q Query) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.preloads(q) || !s.loads(q) || !s.libraries(q)
-}
-
-// libraries reports whether root alone can fill all folders that the environment
-// has ld.so look for libraries in. An empty one is the folder where the program
-// was started.
-func (s *Signer) libraries(q Query) bool {
-	if q.Env.LibraryPath == "" {
-		return true
-	}
-	dirs := foldersIn(q.Env.LibraryPath)
-	if len(dirs) > foldersMax {
-		return false
-	}
-	for _, dir := range dirs {
-		if !path.IsAbs(dir) || !s.loadable(q.PID, path.Clean(dir)) {
-			return false
-		}
-	}
-	return true
+	return !s.preloads(q) || !s.loads(q) || !s.unshadowed(q)
 }
 
 // exe vouches for the program of a process.

@@ -259,9 +259,18 @@ func TestReplacedAndDeletedPrograms(t *testing.T) {
 func apart(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
-	go func() { // ends with its thread, which nobody else shall use
-		defer close(done)
+	var work func()
+	work = func() { // ends with its thread, which nobody else shall use
 		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread does not end before the process, and /proc/self
+			// would speak of its namespace from then on. While it waits another takes the work.
+			defer runtime.UnlockOSThread()
+			go work()
+			<-done
+			return
+		}
+		defer close(done)
 		if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 			t.Logf("no mount namespace: %v", err)
 			return
@@ -271,7 +280,8 @@ func apart(t *testing.T, f func()) {
 			return
 		}
 		f()
-	}()
+	}
+	go work()
 	<-done
 }
 
