@@ -77,12 +77,13 @@ func (p *protector) refuses(e wormbell.Event) bool {
 	if !p.on.Load() {
 		return false
 	}
-	_, vouched := p.trust.Vouched(e, func(q *wormbell.Process) bool {
+	suspect := func(q *wormbell.Process) bool {
 		p.judging.Lock()
 		defer p.judging.Unlock()
 		return p.judge.Suspect(q)
-	})
-	usual := p.trust.Usual(e)
+	}
+	_, vouched := p.trust.Vouched(e, suspect)
+	usual := p.trust.Usual(e, suspect)
 	p.judging.Lock()
 	defer p.judging.Unlock()
 	return p.judge.Refuses(e, vouched, usual)

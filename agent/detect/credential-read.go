@@ -78,7 +78,7 @@ since it was allowed.`,
 				summary += "; " + doubt
 			}
 			f := wormbell.Finding{Subject: e.Path, Summary: summary}
-			if s.engine.trust.Usual(e) {
+			if s.engine.trust.Usual(e, s.engine.Suspect) {
 				f.Severity, f.Gathered = wormbell.Low, true
 			}
 			s.Report(f)

@@ -47,7 +47,9 @@ func (j *Judge) Refuses(e wormbell.Event, vouched, usual bool) bool {
 	if store == nil || vouched || j.announced.covers(e) {
 		return false
 	}
-	j.suspects.add(p)
+	if !usual { // as in the engine, where what is low makes no suspect
+		j.suspects.add(p)
+	}
 	return j.sweeps(e, store.Kind) || script && !usual
 }
 

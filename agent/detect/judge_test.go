@@ -65,7 +65,7 @@ func TestJudge(t *testing.T) {
 	}
 	for i, e := range s.Events {
 		_, vouched := trust.Vouched(e, judge.Suspect)
-		if got := judge.Refuses(e, vouched, trust.Usual(e)); got != want[i] {
+		if got := judge.Refuses(e, vouched, trust.Usual(e, judge.Suspect)); got != want[i] {
 			t.Errorf("%d: %s of %s by %v: refused %v", i, e.Kind, e.Path, e.Process, got)
 		}
 	}

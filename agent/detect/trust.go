@@ -30,13 +30,14 @@ const (
 	PackageManager Who = "package-manager" // npm, pnpm, yarn or bun itself, vouched for, reading a file of its own and running nobody's code meanwhile
 	Reader         Who = "reader"          // one of the store's programs by name, vouched for
 	ReaderAtPlace  Who = "reader-at-place" // a program from one of the folders where the store's programs live in a home
-	NativeReader   Who = "native-reader"   // one of the store's programs by name, native, from a home and no package's, or from a sandbox
+	NativeReader   Who = "native-reader"   // one of the store's programs by name, native or a script of Python's, from a home and no package's, or from a sandbox
 	AnySigned      Who = "signer:*"        // any program, and any script, that is vouched for
 	TypedProgram   Who = "typed-program"   // a native program that a person starts by hand, vouched for or not; perl that edits a file which they named
 	ProjectCode    Who = "project-code"    // a script from a home, or a program run in or from one
 	ProjectPython  Who = "project-python"  // the same, in Python
 	ShellScript    Who = "shell-script"    // a shell, whatever it runs
-	BackupTool     Who = "backup-tool"     // one of backupTools, native, from a home
+	BackupTool     Who = "backup-tool"     // one of backupTools, native or a script of Python's, from a home or from a sandbox
+	Editor         Who = "home-editor"     // one of editors, native, from a home or from a sandbox
 	Prompt         Who = "at-prompt"       // node or Python without a script, reading what was typed to it before
 	Container      Who = "in-container"    // a program in a container, which installs no packages
 )
@@ -62,7 +63,8 @@ var Rows = []Row{
 	{"store-reader-native", "*", NativeReader, NotScript, "command-line tools are often single files in ~/.local/bin; a worm that runs one of that name does so from a script, which voids this"},
 	{"vouched-program", "*", AnySigned, NotScript, "cat, tar, rsync, editors, IDEs, backup and indexing tools from the system are what people and cron use; a worm uses them from a script"},
 	{"typed-program", "*", TypedProgram, UnderAPerson, "a person chose to open the file with it: a file manager or an editor from ~/go/bin, perl -pi -e"},
-	{"backup-tool-in-home", "*", BackupTool, NotScript, "backup and synchronising tools are often single files in ~/.local/bin and read everything"},
+	{"backup-tool-in-home", "*", BackupTool, NotScript, "backup and synchronising tools are often single files in ~/.local/bin, or come by pipx or Flatpak, and read everything"},
+	{"editor-in-home", "*", Editor, NotScript, "JetBrains' Toolbox, Zed and AppImages put editors where nobody vouches for them, and people open such files in their editor"},
 	{"shell-script-reads", "*", ShellScript, NotScript, "backup and set-up scripts source and copy such files"},
 	{"project-code-reads-project-store", "project", ProjectCode, NotSuspect, "the cloud libraries in a project's own code read these to log in"},
 	{"container-reads-env", "env", Container, NotSuspect, "a project's folder is mounted into the container that runs it; its programs are nobody's on this system"},
@@ -72,7 +74,11 @@ var Rows = []Row{
 
 // backupTools read whole homes. Those that the system installed are vouched
 // for; these names count for single files that a person put into a home.
-var backupTools = []string{"restic", "rclone", "borg", "kopia", "rustic", "duplicacy", "syncthing", "dropbox", "insync", "megasync"}
+var backupTools = []string{"restic", "rclone", "borg", "kopia", "rustic", "duplicacy", "duplicity", "syncthing", "dropbox", "insync", "megasync"}
+
+// editors are what people open files with, by the names of their programs.
+var editors = []string{"code", "codium", "cursor", "windsurf", "zed", "zed-editor", "sublime_text", "vim", "nvim", "hx", "helix", "emacs", "kate", "lapce", "fleet",
+	"idea", "webstorm", "pycharm", "goland", "phpstorm", "rubymine", "rustrover", "rider", "clion", "datagrip", "dataspell", "studio", "eclipse"}
 
 // Trust answers who may read what: the built-in rows and a person's. It is safe
 // for concurrent use.
@@ -220,11 +226,11 @@ func (r reader) is(who Who) bool {
 	case ReaderAtPlace:
 		return !ancestry.LoadsCode(p) && r.atPlace()
 	case NativeReader:
-		return native && named && !strings.Contains(p.Exe, "/node_modules/") && (r.t.inHome(p.Exe) || r.t.sandboxed(p))
+		return (native || r.python()) && named && r.unpackaged()
 	case AnySigned:
 		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p) && !r.hosts()
 	case TypedProgram:
-		return (native || module(p) || r.edits()) && !r.t.temp(p.Exe)
+		return (native || module(p) || r.edits()) && (!r.t.temp(p.Exe) || mounted(p.Exe))
 	case ProjectCode:
 		return r.projectCode()
 	case ProjectPython:
@@ -232,13 +238,26 @@ func (r reader) is(who Who) bool {
 	case ShellScript:
 		return ancestry.Shell(p) && !r.t.temp(code(p)) && !inContainer(p)
 	case BackupTool:
-		return native && slices.Contains(backupTools, p.Name()) && r.t.inHome(p.Exe)
+		return (native || r.python()) && slices.Contains(backupTools, p.Name()) && r.unpackaged()
+	case Editor:
+		return native && slices.Contains(editors, p.Name()) && r.unpackaged() && !inContainer(p)
 	case Prompt:
 		return r.prompt()
 	case Container:
 		return inContainer(p)
 	}
 	return false
+}
+
+// python reports whether the program of r is a script of Python's, as pip and pipx
+// put them into a home.
+func (r reader) python() bool {
+	return r.p.Script != "" && !r.p.Foreign && ancestry.Interpreter(r.p) && strings.HasPrefix(path.Base(r.p.Exe), "py")
+}
+
+// unpackaged reports whether the program of r lies in a home or a sandbox, and in no package of JavaScript's.
+func (r reader) unpackaged() bool {
+	return !strings.Contains(code(r.p), "/node_modules/") && (r.t.inHome(code(r.p)) || r.t.sandboxed(r.p))
 }
 
 // carries reports whether p, one of the programs that a credential belongs to, was
@@ -372,14 +391,14 @@ func (r reader) projectCode() bool {
 	if r.p.Script != "" {
 		return r.t.inHome(r.p.Script) || !r.t.temp(r.p.Script) && !contained(r.p)
 	}
-	return r.t.inHome(r.p.Exe) || r.t.inHome(r.p.Cwd) && (!r.t.temp(r.p.Exe) || r.t.builtByGo(r.p))
+	return r.t.inHome(r.p.Exe) || r.t.inHome(r.p.Cwd) && (!r.t.temp(r.p.Exe) || mounted(r.p.Exe) || r.t.builtByGo(r.p))
 }
 
 func (r reader) under(u Under) bool {
 	if u == Any {
 		return true
 	}
-	if ancestry.Dependency(r.p) != nil {
+	if d := ancestry.Dependency(r.p); d != nil && !(u == NotScript && r.fetchedForIt(d)) {
 		return false
 	}
 	switch u {
@@ -409,6 +428,24 @@ func (r reader) noScriptAbove() bool {
 		}
 	}
 	return ancestry.UnvouchedScript(r.p) == nil
+}
+
+// fetchedForIt reports whether d, the outermost dependency's script, is what npx or
+// the like fetched for somebody and started: the very package that the store
+// belongs to, as in `npx vercel`, and no other that carries a folder of its name.
+func (r reader) fetchedForIt(d *wormbell.Process) bool {
+	if !ranOnce(d) || !somebodyAbove(r.p, d) || !r.is(ReaderAtPlace) {
+		return false
+	}
+	file := d.ScriptFile
+	if file == "" {
+		file = code(d)
+	}
+	_, file, _ = strings.Cut(file, "/node_modules/")
+	if strings.HasPrefix(file, ".pnpm/") {
+		_, file, _ = strings.Cut(file, "/node_modules/")
+	}
+	return !strings.Contains(file, "/node_modules/") && slices.ContainsFunc(r.store.Places, func(place string) bool { return strings.HasPrefix("/node_modules/"+file, place) })
 }
 
 // coveredBy reports whether a person's row covers a read of the file at time now.

@@ -20,8 +20,12 @@ import (
 // home. A program of this system that somebody made load other code has such a
 // name, too: that is none.
 func (t *Trust) sandboxed(p *wormbell.Process) bool {
-	return p.Signer == "" && !p.Foreign && (!t.temp(p.Exe) || strings.HasPrefix(p.Exe, "/tmp/.mount_"))
+	return p.Signer == "" && (mounted(p.Exe) || !p.Foreign && !t.temp(p.Exe))
 }
+
+// mounted reports whether a program lies where AppImages mount themselves. They set
+// LD_LIBRARY_PATH for themselves, to folders beside it.
+func mounted(exe string) bool { return strings.HasPrefix(exe, "/tmp/.mount_") }
 
 // builtByGo reports whether p is what `go run` or `go test` has built in a
 // temporary folder, and started.
@@ -86,12 +90,49 @@ func (r reader) prompt() bool {
 	return false
 }
 
-// Usual reports whether the read e, which no row covers, is one that packages do
-// to set themselves up: a dependency's script reads the .env of the project that
-// it is installed into.
-func (t *Trust) Usual(e wormbell.Event) bool {
-	store := stores.Of(e.Path)
-	return store != nil && store.ID == "env" && t.ownProject(ancestry.Dependency(e.Process), e.Path)
+// Usual reports whether the read e, which no row covers, is one that programs do
+// in the course of their work, and of which a worm has little:
+//
+//   - a dependency's script reads the .env of the project that it is installed into;
+//   - a package that somebody runs once, by npx, reads what a project's code may
+//     read without a word, of secrets the project's own;
+//   - so does a program in a container;
+//   - a project's code reads the login of the service it is deployed to (wrangler,
+//     vercel and netlify as libraries of a dev server), or starts an AI tool that came
+//     as a package, which reads its own;
+//   - deno, which is package manager and runtime in one, reads npm's file.
+func (t *Trust) Usual(e wormbell.Event, suspect func(*wormbell.Process) bool) bool {
+	p, store := e.Process, stores.Of(e.Path)
+	if p == nil || store == nil {
+		return false
+	}
+	d := ancestry.Dependency(p)
+	if d != nil && !ranOnce(d) {
+		return store.ID == "env" && t.ownProject(d, e.Path)
+	}
+	if suspect != nil && suspect(p) || ancestry.LoadsCode(p) {
+		return false
+	}
+	r := reader{t: t, p: p, store: store, path: e.Path, suspect: suspect}
+	if d != nil {
+		return !store.Strict && somebodyAbove(p, d) && (store.ID != "env" || near(path.Dir(e.Path), t.tilde(d.Cwd)))
+	}
+	switch {
+	case inContainer(p):
+		return !store.Strict
+	case store.ID == "vercel":
+		return ancestry.JavaScript(p) && p.Script != "" && r.projectCode()
+	case store.ID == "npm":
+		return path.Base(p.Exe) == "deno" && !p.Foreign && ancestry.Hosted(p) && ancestry.UnvouchedScript(p.Parent) == nil
+	}
+	return strings.Contains(code(p), "/node_modules/@") && r.atPlace()
+}
+
+// near reports whether one of two folders, with ~, lies in the other, and neither
+// is a whole home.
+func near(a, b string) bool {
+	within := func(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+	return a != "~" && b != "~" && strings.HasPrefix(a, "~/") && strings.HasPrefix(b, "~/") && (within(a, b) || within(b, a))
 }
 
 // ownProject reports whether the file at p, with ~, lies in the project for
@@ -106,9 +147,5 @@ func (t *Trust) ownProject(d *wormbell.Process, p string) bool {
 		return false
 	}
 	root, started, folder := t.tilde(root), t.tilde(d.Parent.Cwd), path.Dir(p)
-	if root == "~" || started == "~" || folder == "~" || !strings.HasPrefix(root, "~/") {
-		return false
-	}
-	within := func(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
-	return (within(root, started) || within(started, root)) && (within(folder, root) || within(root, folder))
+	return near(root, started) && near(folder, root)
 }

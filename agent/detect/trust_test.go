@@ -246,7 +246,7 @@ func TestSandboxed(t *testing.T) {
 		exe     string
 		foreign bool
 		want    bool
-	}{{"/usr/bin/ssh", false, true}, {"/usr/bin/ssh", true, false}, {"/tmp/.mount_codeAbC/code", false, true}, {"/tmp/x/ssh", false, false}, {"/usr/bin/cat", false, false}, {"/app/bin/ssh", false, true}} {
+	}{{"/usr/bin/ssh", false, true}, {"/usr/bin/ssh", true, false}, {"/tmp/.mount_codeAbC/code", false, true}, {"/tmp/.mount_codeAbC/code", true, true}, {"/app/bin/code", true, false}, {"/tmp/x/ssh", false, false}, {"/usr/bin/cat", false, false}, {"/app/bin/ssh", false, true}} {
 		read := wormbell.Event{Kind: wormbell.FileRead, User: "1000", Path: "~/.ssh/id_ed25519",
 			Process: &wormbell.Process{PID: 7, User: "1000", Exe: test.exe, Foreign: test.foreign, Cwd: "/home/ann", Parent: shell}}
 		if _, got := detect.NewTrust().Vouched(read, nil); got != test.want {

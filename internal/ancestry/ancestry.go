@@ -207,7 +207,7 @@ var terminals = []string{
 // ideFolders are where editors keep the server that runs on the other end of
 // a remote session: a node in the user's home that nobody vouches for and that
 // starts the shells people type at.
-var ideFolders = []string{"/.vscode-server/", "/.vscode-server-insiders/", "/.cursor-server/", "/.windsurf-server/", "/.vscodium-server/", "/.vscode-remote/", "/lib/code-server"}
+var ideFolders = []string{"/.vscode-server/", "/.vscode-server-insiders/", "/.cursor-server/", "/.windsurf-server/", "/.vscodium-server/", "/.vscode-remote/", "/.vscode/cli/servers/", "/lib/code-server"}
 
 // Boundary reports whether p is something a tree of work hangs below: init, a
 // service manager, a login, a terminal, an IDE or an interactive shell. A host

@@ -75,6 +75,17 @@ func (w *Words) deeds(a wormbell.Alert) (deeds []deed) {
 		group := slices.DeleteFunc(slices.Clone(a.Findings), func(o wormbell.Finding) bool { return o.Detector != f.Detector })
 		switch f.Detector {
 		case credentialRead:
+			if a.Severity <= wormbell.Low {
+				// Such an alert may have what several trees did that have nothing to do with each other.
+				rest = slices.DeleteFunc(rest, func(o wormbell.Finding) bool { return o.Detector == f.Detector })
+				each := w.readEach(group)
+				for i := range each {
+					each[i].detector, each[i].severity = f.Detector, f.Severity
+				}
+				if deeds = append(deeds, each...); len(each) > 0 {
+					continue
+				}
+			}
 			d, ok = w.read(group, f)
 		case publishByInstallScript:
 			d, ok = w.published(group, f)
@@ -199,7 +210,7 @@ func (w *Words) title(a wormbell.Alert, d deed) string {
 	if pair(a) {
 		key = titlePair
 	}
-	if name := titleName(d.who); key != "" && name != "" {
+	if name := titleName(d.who); key != "" && key != titleUsual && name != "" {
 		over := func() int { return utf8.RuneCountInString(w.Say(key, name, d.object)) - limit }
 		if key == titleRead && over() > 0 {
 			key = titleReads // who did it says more than what was read
@@ -212,8 +223,11 @@ func (w *Words) title(a wormbell.Alert, d deed) string {
 	if pair(a) {
 		return w.Say(titlePairGeneral)
 	}
-	if d.title == titleNotRead {
+	switch d.title {
+	case titleNotRead:
 		return w.Say(titleNotReadGeneral)
+	case titleUsual:
+		return w.Say(titleUsual)
 	}
 	if _, ok := alertTexts[generalTitle(d.detector)]; ok {
 		return w.Say(generalTitle(d.detector))
@@ -278,12 +292,16 @@ func nextKey(a wormbell.Alert, d deed) Key {
 		return nextPair
 	case d.title == titleNotRead:
 		return nextDenied
-	case d.detector == credentialRead && d.severity == wormbell.Low && dependency:
+	case d.title == titleUsual:
+		return nextReadAsked
+	case d.detector == credentialRead && d.severity == wormbell.Low && dependency && ancestry.Dependency(d.who).Lifecycle != "npx":
 		return nextReadLow
+	case d.detector == credentialRead && d.severity == wormbell.Low && d.who != nil && d.who.Tool != "":
+		return nextReadRegistry
+	case d.detector == credentialRead && d.severity == wormbell.Low:
+		return nextReadAsked
 	case d.detector == credentialRead && dependency:
 		return nextReadDependency
-	case d.detector == credentialRead && d.severity == wormbell.Low:
-		return nextReadRegistry
 	case d.back != "":
 		return nextTamperingGot
 	case d.detector == privateFlagRemoved && d.severity == wormbell.Low:

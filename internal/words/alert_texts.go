@@ -55,6 +55,7 @@ const (
 	nextDenied          Key = "next-denied"
 	titleRead           Key = "title-read"
 	titleReads          Key = "title-reads"
+	titleUsual          Key = "title-usual"
 	titleSweep          Key = "title-sweep"
 	titlePublish        Key = "title-publish"
 	titleLoop           Key = "title-loop"
@@ -72,6 +73,7 @@ const (
 	nextPublish        Key = "next-publish"
 	nextPrivateLow     Key = "next-private-low"
 	nextCommandLow     Key = "next-command-low"
+	nextReadAsked      Key = "next-read-asked"
 	nextReadRegistry   Key = "next-read-registry"
 	nextPersistLow     Key = "next-persist-low"
 	nextUnknown        Key = "next-unknown"
@@ -149,6 +151,7 @@ var alertTexts = map[Key]text{
 	titleNotRead:        {En: `%[1]s was denied your credentials`, Ja: `%[1]s の認証情報読み取りを阻止`},
 	titleRead:           {En: `%[1]s read your %[2]s`, Ja: `%[1]s が%[2]sを読み取り`},
 	titleReads:          {En: `%[1]s read your credentials`, Ja: `%[1]s が認証情報を読み取り`},
+	titleUsual:          {En: `Usual reads of credentials`, Ja: `よくある認証情報の読み取り`},
 	titleSweep:          {En: `%[1]s collects credentials`, Ja: `%[1]s が認証情報を収集`},
 	titlePublish:        {En: `%[1]s tries to publish packages`, Ja: `%[1]s がパッケージ公開を試行`},
 	titleLoop:           {En: `%[1]s publishes packages in a loop`, Ja: `%[1]s がパッケージを連続公開`},
@@ -195,6 +198,7 @@ var alertTexts = map[Key]text{
 	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
 	nextReadLow:        {En: `Some packages read the .env of the project that they are installed into, to set themselves up. If this is one of those, there is nothing to do; if not, what stands in the file must be taken for stolen.`, Ja: `インストール先のプロジェクトの .env を読んで初期設定をするパッケージもあります。そのようなパッケージであれば、何もする必要はありません。心当たりがなければ、ファイルの内容は盗まれたものとして扱ってください。`},
 	nextCommandLow:     {En: `Release tools ask for a token in this way. If you started one, there is nothing to do; if not, what the command gave out must be taken for stolen.`, Ja: `リリースツールもこの方法でトークンを取得します。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、出力された認証情報は盗まれたものとして扱ってください。`},
+	nextReadAsked:      {En: `Tools that you or your project start read such files to do their work. If you know what is named here, there is nothing to do; if not, what it read must be taken for stolen.`, Ja: `ご自身やプロジェクトが起動したツールが、作業のためにこうしたファイルを読み取ることがあります。心当たりがあれば、何もする必要はありません。心当たりがなければ、読み取られたものは盗まれたものとして扱ってください。`},
 	nextReadRegistry:   {En: `Release tools read npm's file to publish, others to ask the registry for a version, and each loads the code of many packages while it does. If you started it, there is nothing to do; if not, look at what did.`, Ja: `リリースツールは公開のため、ほかのツールはレジストリに新しいバージョンを問い合わせるために npm のファイルを読み取り、その際に多くのパッケージのコードを読み込みます。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、何がこのツールを起動したかを確認してください。`},
 	nextPersistLow:     {En: `Programs that manage git hooks do this, and so do tools that you run with npx. If it is one of yours, there is nothing to do; if not, look at what the file runs.`, Ja: `git フックの管理ツールや、npx で実行したツールもこのような設定をします。ご自身で使っているものであれば、何もする必要はありません。心当たりがなければ、そのファイルが何を実行するかを確認してください。`},
 	"next-decoy":       {En: `Freeze it now and look at what else it opened: whoever reads a decoy reads whatever is there.`, Ja: `今すぐ一時停止し、ほかに何を開いたかを確認してください。おとりを読むプログラムは、ほかのファイルも手当たり次第に読んでいます。`},

@@ -101,6 +101,27 @@ func (w *Words) read(group []wormbell.Finding, f wormbell.Finding) (deed, bool) 
 	return d, true
 }
 
+// readEach tells reads by who did them; nil if it was one.
+func (w *Words) readEach(group []wormbell.Finding) (deeds []deed) {
+	var reads []wormbell.Event
+	for _, g := range group {
+		reads = append(reads, readsOf(g)...)
+	}
+	for len(reads) > 0 {
+		p := reads[0].Process
+		theirs := slices.DeleteFunc(slices.Clone(reads), func(e wormbell.Event) bool { return e.Process != p && !same(e.Process, p) })
+		reads = slices.DeleteFunc(reads, func(e wormbell.Event) bool { return e.Process == p || same(e.Process, p) })
+		if d, ok := w.read([]wormbell.Finding{{Detector: credentialRead, Evidence: theirs, Process: p}}, wormbell.Finding{Process: p}); ok {
+			deeds = append(deeds, d)
+		}
+	}
+	if len(deeds) < 2 {
+		return nil
+	}
+	deeds[0].title = titleUsual
+	return deeds
+}
+
 func (w *Words) sweep(a wormbell.Alert, f wormbell.Finding) (deed, bool) {
 	swept := readsOf(f)
 	if len(swept) == 0 {

@@ -44,6 +44,7 @@ var trustTexts = map[Key]text{
 	"trust-who-in-container":    {En: `a program in a container`, Ja: `コンテナー内のプログラム`},
 	"trust-who-at-prompt":       {En: `the prompt of node or Python`, Ja: `node や Python の対話プロンプト`},
 	"trust-who-backup-tool":     {En: `a backup tool`, Ja: `バックアップツール`},
+	"trust-who-home-editor":     {En: `an editor`, Ja: `エディター`},
 
 	"trust-under-person":                  {En: `when you start it in a terminal`, Ja: `ターミナルから起動した場合に限り`},
 	"trust-under-project":                 {En: `when it is at home in your home folder, never below a dependency's install script`, Ja: `ホームフォルダー内で動く場合に限り（依存パッケージのインストールスクリプトからは不可）`},
