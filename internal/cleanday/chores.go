@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // chores are the day. What they do with credentials is what real tools do.
-var chores = slices.Concat(clients, installs, projects, releases, ownFiles, readers, desk)
+var chores = slices.Concat(clients, installs, projects, releases, ownFiles, readers, desk, homeTools)
 
 // chore is a piece of a working day: what a person types, or what runs by
 // itself. It is done in a folder of its own, ~/work/NAME, and must succeed.

@@ -128,7 +128,7 @@ var packages = map[string]string{
 	"vim.tiny": "vim-tiny", "rg": "ripgrep", "nvim": "neovim", "emacs": "emacs-nox", "borg": "borgbackup", "updatedb": "plocate", "docker": "docker.io",
 	"kubectl": "kubernetes-client", "aws": "awscli", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "ssh-agent": "openssh-client", "scp": "openssh-client",
 	"sftp": "openssh-client", "/usr/sbin/sshd": "openssh-server", "gpgconf": "gpg", "bwrap": "bubblewrap", "dbus-run-session": "dbus",
-	"/usr/libexec/tracker-miner-fs-3": "tracker-miner-fs", "tracker3": "tracker-miner-fs",
+	"mksquashfs": "squashfs-tools", "fusermount3": "fuse3", "/usr/libexec/tracker-miner-fs-3": "tracker-miner-fs", "tracker3": "tracker-miner-fs",
 }
 
 // TestNamed: the page names what has to be installed for a whole day.

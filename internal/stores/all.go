@@ -64,7 +64,7 @@ var All = []Store{
 	{ID: "maven", Kind: "Maven settings with passwords", Paths: []string{"~/.m2/settings.xml", "~/.m2/settings-security.xml"}, Readers: []string{"mvn", "java", "eclipse"}},
 	{ID: "netrc", Kind: "passwords in netrc", Strict: true, Paths: []string{"~/.netrc", "~/_netrc"},
 		Readers: []string{"curl", "git", "git-remote-https", "git-remote-http", "go", "pip", "pip3", "uv", "wget", "ftp", "lftp", "heroku", "hub", "http", "https", "conda", "bazel"},
-		Places: []string{"/.local/share/heroku/", "/.cache/bazel/"}},
+		Places:  []string{"/.local/share/heroku/", "/.cache/bazel/"}},
 	{ID: "npm", Kind: "npm tokens", Strict: true, Paths: []string{"~/.npmrc"},
 		Readers: []string{"npm-cli.js", "npx-cli.js", "npm", "npx", "npm.js", "npx.js", "pnpm", "pnpm.cjs", "pnpm.mjs", "pnpm.js", "pnpx", "pnpx.cjs", "pnpx.mjs", "pn", "pnx", "yarn", "yarn.js", "yarn.cjs", "yarnpkg", "bun", "bunx", "bun.exe", "corepack", "corepack.js", "node-gyp.js"}},
 	{ID: "nuget", Kind: "NuGet settings with keys", Paths: []string{"~/.nuget/NuGet/NuGet.Config", "~/.config/NuGet/NuGet.Config", "~/AppData/Roaming/NuGet/NuGet.Config"}, Readers: []string{"dotnet", "nuget", "nuget.exe", "dotnet.exe"}},
