@@ -3,6 +3,7 @@ package persistence
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -33,6 +34,10 @@ while :; do read x; done`
 		t.Fatal(err)
 	}
 	defer ready.Close()
+	// Who was started by nohup has a shell that takes no trap; one that waits for the signal has not.
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(hups)
 	cmd := exec.Command(sh, "-c", script, "sh", mark)
 	cmd.Stdin, cmd.Stdout, cmd.SysProcAttr = input, output, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -107,6 +107,10 @@ func (l *follower) descend(ctx context.Context, dir string, found func(path stri
 // list calls found for wanted files in dir and into for its folders.
 func (l *follower) list(dir string, found, into func(path string)) {
 	p := l.polled[dir]
+	var now Stamp
+	if p != nil {
+		now, _ = l.stamp(dir)
+	}
 	l.feed.List(dir, func(name string, isDir bool) {
 		path := filepath.Join(dir, name)
 		switch {
@@ -114,7 +118,7 @@ func (l *follower) list(dir string, found, into func(path string)) {
 			into(path)
 		case l.feed.wanted([]byte(name)):
 			if p != nil {
-				l.learn(p, path)
+				l.learn(p, now, path)
 			}
 			if found != nil {
 				found(path)
@@ -150,8 +154,10 @@ func (l *follower) follow(dir string, rank int) {
 		l.short()
 		return
 	}
+	p := &polled{files: map[string]Stamp{}}
 	id, _ := l.stamp(dir)
-	l.polled[dir] = &polled{dir: id, files: map[string]Stamp{}}
+	p.see(id)
+	l.polled[dir] = p
 	l.order = append(l.order, dir)
 	l.short()
 }

@@ -19,13 +19,30 @@ const (
 // polled is a folder that is looked at from time to time.
 type polled struct {
 	dir   Stamp
+	young bool             // dir was so young that more may have come at what is called the same time
 	files map[string]Stamp // the wanted ones, by path
 }
 
-// learn takes in a file of a polled folder without telling of it.
-func (l *follower) learn(p *polled, path string) {
-	if _, ok := p.files[path]; !ok {
-		p.files[path], _ = l.stamp(path)
+// see takes in what the folder itself is like, and reports whether something may
+// have come to it or gone since.
+func (p *polled) see(now Stamp) bool {
+	other := now != p.dir || p.young
+	// The clock of the file system is coarse: something may yet come into the
+	// folder at what will be called the same time.
+	p.dir, p.young = now, time.Since(now.Changed) <= 100*time.Millisecond
+	return other
+}
+
+// learn takes in a file of a polled folder without telling of it, unless it came
+// after the folder was last looked at: now is what the folder is like.
+func (l *follower) learn(p *polled, now Stamp, path string) {
+	if _, ok := p.files[path]; ok {
+		return
+	}
+	is, _ := l.stamp(path)
+	p.files[path] = is
+	if now != p.dir && is.Changed.After(p.dir.Changed) {
+		l.tell(Change{Op: Create, Path: path, Source: "poll"})
 	}
 }
 
@@ -80,13 +97,8 @@ func (l *follower) look(ctx context.Context, dir string) {
 			l.tell(Change{Op: Write, Path: path, Source: "poll"})
 		}
 	}
-	if now == p.dir {
+	if !p.see(now) {
 		return
-	}
-	// The clock of the file system is coarse: something may yet come into the
-	// folder at what will be called the same time.
-	if time.Since(now.Changed) > 100*time.Millisecond {
-		p.dir = now
 	}
 	l.feed.List(dir, func(name string, isDir bool) {
 		path := filepath.Join(dir, name)

@@ -419,3 +419,28 @@ func TestNotRoot(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNamedAgain: what came to a folder since it was last looked at is told of
+// though somebody names the folder, or wants other names, before the next look.
+func TestNamedAgain(t *testing.T) {
+	r := startWith(t, Config{}, "poll", `mkdir a b; echo x >a/other.json`)
+	isNew := func(path string) func(Change) bool {
+		return func(c Change) bool { return c.Op == Create && c.Path == filepath.Join(r.home, path) }
+	}
+	r.sh(`echo x >a/package.json`)
+	r.sub.Add(filepath.Join(r.home, "a"))
+	r.until("a file of a folder that is named again", isNew("a/package.json"))
+	r.sh(`echo x >b/package.json`)
+	other := r.feed.Subscribe(Want{Name: func(name []byte) bool { return string(name) == "other.json" }})
+	defer other.Close()
+	r.until("a file of a folder when other names are wanted", isNew("b/package.json"))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if c, err := other.Next(ctx); err != nil || c.Op != Armed {
+		t.Errorf("the second subscriber is told of %v %q (%v)", c.Op, c.Path, err)
+	}
+	r.sh(`echo y >>a/other.json`)
+	if c, err := other.Next(ctx); err != nil || c.Op != Write || c.Path != filepath.Join(r.home, "a/other.json") {
+		t.Errorf("the second subscriber is told of %v %q (%v)", c.Op, c.Path, err)
+	}
+}
