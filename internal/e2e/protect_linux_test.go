@@ -128,7 +128,8 @@ func TestProtectWiper(t *testing.T) {
 	}
 	before := beats()
 	time.Sleep(500 * time.Millisecond) // in which something that runs would beat hundreds of times
-	if after := beats(); !slices.Equal(before, after) || before[0] == "" || before[1] == "" {
+	// One may be empty: it is stopped between emptying the file and writing it.
+	if after := beats(); !slices.Equal(before, after) || len(m.there("beat-thread", "beat-child")) != 2 {
 		t.Errorf("it beats: %q, then %q", before, after)
 	}
 	if found := m.there("wiped", "wiped-by-thread", "wiped-by-child", "loot"); len(found) > 0 {
