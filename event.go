@@ -51,6 +51,7 @@ type Event struct {
 	Package *Package  `json:"package"`           // package.*: which one; process.start of a publish: what is published
 	Was     *Manifest `json:"was,omitempty"`     // manifest.change: what it said before; nil if not known
 	Is      *Manifest `json:"is,omitempty"`      // manifest.change: what it says now; nil if it is gone or not readable
+	Scripts []string  `json:"scripts,omitempty"` // manifest.change: names of its scripts that are new or run something else than before, 20 at most; none if Was is nil
 	Line    string    `json:"line"`              // shell.command: the command, secrets masked; agent.call, gap: what it was about; file.read with Protect: what was stopped
 	Address string    `json:"address,omitempty"` // connection.seen: the other end, "192.0.2.1:443"; never a name
 	Secrets []string  `json:"secrets,omitempty"` // shell.command: kinds of the secrets masked in Line, e.g. "npm access token"

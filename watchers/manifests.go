@@ -41,7 +41,7 @@ const (
 	// with what comes in its place.
 	forgetAfter = 10 * time.Minute
 	sweepEvery  = 5 * time.Minute
-	// maxManifests bounds what is remembered: some 250 bytes each.
+	// maxManifests bounds what is remembered: some 300 bytes each, 800 if somebody wants it.
 	maxManifests = 20_000
 	maxCreated   = 1024
 )
@@ -63,6 +63,7 @@ type manifests struct {
 	// them, and how much: their closing is no second write.
 	created map[string]tree.Stamp
 	first   time.Time // no entry of due is earlier
+	full    time.Time // when it was last told that there is no room for more
 	scans   *scans
 	leaves  func(turn *int) bool // reports whether optional work is left out this time
 }
@@ -71,6 +72,7 @@ type manifests struct {
 type known struct {
 	last  *wormbell.Manifest // the last one that could be read; nil if none was
 	shown bool               // last is what stands there, as far as has been told
+	runs  []uint64           // sums of its scripts, of a project's
 	gone  time.Time          // when it was noticed missing; zero while it is there
 }
 
@@ -213,14 +215,18 @@ func (m *manifests) look(c tree.Change, tries int) {
 		m.out.Emit(wormbell.Event{Time: c.Time, Kind: wormbell.FileWrite, Source: c.Source, User: home.User, Process: c.Process, Path: short(home, c.Path)})
 	}
 	var is *wormbell.Manifest
+	var scripts []manifest.Script
 	if err == nil {
 		if is, err = manifest.Parse(b); errors.Is(err, manifest.ErrSyntax) && tries < len(retries) && !bytes.ContainsRune(b, 0) {
 			m.later(due{at: time.Now().Add(retries[tries]), change: c, tries: tries + 1})
 			return
 		}
 	}
+	if is != nil {
+		scripts = m.scripts(home, c.Path, b)
+	}
 	delete(m.due, c.Path) // whatever was to be looked at again has been
-	m.compare(home, c, is)
+	m.compare(home, c, is, scripts)
 }
 
 // closed reports whether c only closes a file that was told of when it was
@@ -238,9 +244,17 @@ func (m *manifests) closed(c tree.Change, inode uint64, size int) bool {
 	return ok && c.Op == tree.Write && old == is
 }
 
+// scripts returns those of the manifest in b, if it is a project's: what is installed has them run when it is.
+func (m *manifests) scripts(home *Home, path string, b []byte) []manifest.Script {
+	if !isProject(home, path) {
+		return nil
+	}
+	return manifest.Scripts(b)
+}
+
 // compare tells how the manifest at c.Path, nil if it cannot be read or is
-// gone, differs from what was known.
-func (m *manifests) compare(home *Home, c tree.Change, is *wormbell.Manifest) {
+// gone, differs from what was known; scripts are its own.
+func (m *manifests) compare(home *Home, c tree.Change, is *wormbell.Manifest, scripts []manifest.Script) {
 	k := m.known[c.Path]
 	project := isProject(home, c.Path)
 	switch {
@@ -257,14 +271,18 @@ func (m *manifests) compare(home *Home, c tree.Change, is *wormbell.Manifest) {
 		m.sub.Add(filepath.Dir(c.Path))
 	}
 	was, told := k.last, k.shown
+	var changed []string
 	if is == nil {
 		k.shown = false
 		if !told {
 			return
 		}
 	} else {
-		k.last, k.shown, k.gone = is, true, time.Time{}
-		if was != nil && *was == *is {
+		if was != nil {
+			changed = manifest.Changed(k.runs, scripts)
+		}
+		k.last, k.shown, k.gone, k.runs = is, true, time.Time{}, manifest.Sums(scripts)
+		if was != nil && *was == *is && len(changed) == 0 {
 			return
 		}
 		if !project && !is.Private {
@@ -272,7 +290,7 @@ func (m *manifests) compare(home *Home, c tree.Change, is *wormbell.Manifest) {
 		}
 	}
 	m.out.Emit(wormbell.Event{Time: c.Time, Kind: wormbell.ManifestChange, Source: c.Source, User: home.User, Process: c.Process,
-		Path: short(home, c.Path), Was: was, Is: is})
+		Path: short(home, c.Path), Was: was, Is: is, Scripts: changed})
 }
 
 // isProject reports whether the manifest at path is one that a person works on.
@@ -280,23 +298,16 @@ func isProject(home *Home, path string) bool {
 	return !manifest.Installed(path) && !tree.Skipped(belowHome(home, filepath.Dir(path)))
 }
 
-// remember makes room for k and keeps it.
+// remember keeps k. What there is no room for is not followed, and that is told.
 func (m *manifests) remember(path string, k *known) {
-	if len(m.known) >= maxManifests {
-		for p, old := range m.known { // any, but rather one that nobody could make public
-			if old.last == nil || !old.last.Private || len(m.known) > maxManifests {
-				delete(m.known, p)
-				break
-			}
-		}
-		if len(m.known) >= maxManifests {
-			for p := range m.known {
-				delete(m.known, p)
-				break
-			}
-		}
+	if len(m.known) < maxManifests || m.known[path] != nil {
+		m.known[path] = k
+		return
 	}
-	m.known[path] = k
+	if now := time.Now(); now.Sub(m.full) > time.Hour {
+		m.full = now
+		m.out.Emit(wormbell.Event{Time: now.UTC(), Kind: wormbell.Gap, Source: "scan", Line: "there are too many manifests: changes of further ones are not seen"})
+	}
 }
 
 // later notes a second look; the newest change of a path counts.
@@ -348,15 +359,18 @@ func (m *manifests) missing(c tree.Change) {
 	}
 	k.gone = time.Now()
 	m.out.Emit(wormbell.Event{Time: c.Time, Kind: wormbell.FileRemove, Source: c.Source, User: home.User, Process: c.Process, Path: short(home, c.Path)})
-	m.compare(home, c, nil)
+	m.compare(home, c, nil, nil)
 }
 
 // quiet compares a manifest that is back without calling it written.
 func (m *manifests) quiet(c tree.Change) {
-	if b, _, err := m.tree.feed.ReadFile(c.Path, manifest.MaxSize); err == nil {
-		if is, err := manifest.Parse(b); err == nil {
-			m.compare(m.tree.home(c.Home), c, is)
-		}
+	b, _, err := m.tree.feed.ReadFile(c.Path, manifest.MaxSize)
+	if err != nil {
+		return
+	}
+	if is, err := manifest.Parse(b); err == nil {
+		home := m.tree.home(c.Home)
+		m.compare(home, c, is, m.scripts(home, c.Path, b))
 	}
 }
 
@@ -384,7 +398,7 @@ func (m *manifests) found(f found) {
 	}
 	if f.kind == scanFirst {
 		if m.known[f.path] == nil {
-			m.remember(f.path, &known{last: f.manifest, shown: f.manifest != nil})
+			m.remember(f.path, &known{last: f.manifest, shown: f.manifest != nil, runs: manifest.Sums(f.scripts)})
 			m.sub.Add(filepath.Dir(f.path))
 		}
 		return
@@ -402,5 +416,5 @@ func (m *manifests) found(f found) {
 		m.later(due{at: time.Now().Add(retries[0]), change: c, tries: 1})
 		return
 	}
-	m.compare(home, c, f.manifest)
+	m.compare(home, c, f.manifest, f.scripts)
 }

@@ -260,6 +260,48 @@ func TestManifestChanges(t *testing.T) {
 	}
 }
 
+// Scripts that are new or run something else are named, whatever else is changed
+// and whatever stood there in between; what a script that is gone ran is forgotten.
+func TestManifestScripts(t *testing.T) {
+	t.Parallel()
+	write := func(scripts string) string {
+		return fmt.Sprintf(`echo '{"name":"app","version":"1.0.0","private":true,"scripts":%s}' >src/app/package.json`, scripts)
+	}
+	for backend := range treeBackends {
+		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
+			r := startTree(t, backend, privateProject+write(`{"build":"vite","test":"x"}`), 0, runManifests)
+			change := func(do string, want ...string) {
+				t.Helper()
+				r.sh(do)
+				events := r.until(strings.Join(want, " "), func(es []wormbell.Event) bool {
+					return len(pick(es, wormbell.ManifestChange)) > 0
+				})
+				if e := pick(events, wormbell.ManifestChange)[0]; !slices.Equal(e.Scripts, want) || e.Was == nil || e.Is == nil {
+					t.Errorf("%s: told of %q, want %q", do, e.Scripts, want)
+				}
+			}
+			change(write(`{"build":"vite","test":"node x","postinstall":"node y"}`), "test", "postinstall")
+			change(`cd src/app; echo '{"name":"app","version":"1.0.1","private":true,"scripts":{"build":"vite"}}' >package.json`) // fewer, and another version
+			change(write(`{"test":"node x","build":"vite"}`), "test")
+			change(write(`{"build":"evil","test":"node x"}`)+`.new; mv src/app/package.json.new src/app/package.json`, "build")
+		})
+	}
+}
+
+// TestManifestsFull: what there is no room for is told of once, and what is known stays.
+func TestManifestsFull(t *testing.T) {
+	out := &treeOut{}
+	m := &manifests{out: out, known: map[string]*known{}}
+	for n := range maxManifests + 5 {
+		m.remember(strconv.Itoa(n), &known{})
+	}
+	m.remember("3", &known{shown: true})
+	if got := pick(out.take(), wormbell.Gap); len(got) != 1 || len(m.known) != maxManifests || m.known["0"] == nil || !m.known["3"].shown {
+		t.Errorf("%d gaps, %d known", len(got), len(m.known))
+	}
+}
+
 // An edit that changes nothing that is compared is a write, not a change; the
 // writer is named; what a tool caches is no project.
 func TestManifestWrites(t *testing.T) {

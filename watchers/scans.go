@@ -36,6 +36,7 @@ type found struct {
 	path     string             // of a manifest, or of a node_modules folder
 	home     int                // that path is in
 	manifest *wormbell.Manifest // nil if it cannot be read
+	scripts  []manifest.Script  // its own
 	names    []string           // of the packages in a node_modules folder, sorted; not to be changed
 }
 
@@ -152,7 +153,9 @@ func findManifests(ctx context.Context, feed *tree.Feed, q scan, met func(found)
 		if name == manifest.File {
 			f := found{path: path, home: home}
 			if b, _, err := feed.ReadFile(path, manifest.MaxSize); err == nil {
-				f.manifest, _ = manifest.Parse(b) // nil says that it is none
+				if f.manifest, _ = manifest.Parse(b); f.manifest != nil { // nil says that it is none
+					f.scripts = manifest.Scripts(b)
+				}
 			}
 			met(f)
 		}

@@ -442,7 +442,7 @@ func slim(e wormbell.Event) wormbell.Event {
 		return e
 	}
 	e.Path, e.Line = cut(e.Path, 4096), cut(e.Line, 2048)
-	e.Secrets = e.Secrets[:min(len(e.Secrets), 16)]
+	e.Secrets, e.Scripts = e.Secrets[:min(len(e.Secrets), 16)], e.Scripts[:min(len(e.Scripts), 20)]
 	for _, limits := range [][3]int{{64, 256, 64}, {16, 128, 24}, {8, 64, 8}, {2, 64, 2}} { // args, bytes each, generations
 		e.Process = slimProcess(e.Process, limits[0], limits[1], limits[2])
 		if weigh(e) <= maxEventSize {
@@ -470,8 +470,10 @@ func slimProcess(p *wormbell.Process, args, size, depth int) *wormbell.Process {
 // weigh is about how long e is as JSON.
 func weigh(e wormbell.Event) int {
 	n := 128 + len(e.Path) + len(e.Line)
-	for _, s := range e.Secrets {
-		n += len(s)
+	for _, words := range [][]string{e.Secrets, e.Scripts} {
+		for _, w := range words {
+			n += 3 + len(w)
+		}
 	}
 	for p := range e.Process.Chain {
 		n += 160 + len(p.Exe) + len(p.Script) + len(p.ScriptFile) + len(p.Cwd) + len(p.TTY) + len(p.Signer)

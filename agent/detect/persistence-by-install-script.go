@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -14,21 +15,22 @@ import (
 var persistenceByInstallScript = Detector{
 	ID:       "persistence-by-install-script",
 	Title:    "An install script made something start by itself",
-	Advice:   "Freeze it, then respond to the alert: what was set up is looked for and disabled, with a copy kept. Some of it waits for a token to be revoked and then deletes the home folder.",
+	Advice:   "Freeze it, then respond to the alert: what was set up is looked for and disabled, with a copy kept; scripts of a package.json you put back yourself. Some of it waits for a token to be revoked and then deletes the home folder.",
 	Severity: wormbell.High,
-	Kinds:    []wormbell.Kind{wormbell.FileWrite, wormbell.ProcessStart},
+	Kinds:    []wormbell.Kind{wormbell.FileWrite, wormbell.ManifestChange, wormbell.ProcessStart},
 	Who:      true,
 	Doc: `
 Fires when something below the install script of a dependency, or below a program that has raised an alert, writes a file from which programs
 start by themselves: units of the user's systemd, autostart entries, LaunchAgents, the start-up files of shells and sessions, SSH's
 authorized_keys and settings, git's settings and hooks, .vscode/tasks.json, hooks and servers of AI tools, workflow files, a self-hosted
 runner; or when it starts a program that sets such a thing up or has the system run what it wants run: crontab, at, systemctl enable, systemd-run,
-loginctl enable-linger, launchctl, schtasks, reg add …\Run, git config --global core.hooksPath. What is written is not looked at.
+loginctl enable-linger, launchctl, schtasks, reg add …\Run, git config --global core.hooksPath; or when it changes what the scripts of a project's
+package.json run, of another one than the package's own: somebody runs them later, and whoever installs what is published of it. What is written is not looked at.
 
 Low for the hooks of one git repository: husky 4, lefthook, simple-git-hooks and the like install them from a dependency's postinstall, and
 nothing that can be seen of it tells them from a worm's. High once the same script writes hooks into a second repository, or has done
 something else that is told of. Low, too, for what a program that was run with npx does to the home: somebody asked for it; and for what a
-program that has raised an alert, but is no install script, writes in projects and for AI tools: it may be what a person works with.
+program that has raised an alert, but is no install script, writes in projects, and for AI tools: it may be what a person works with.
 
 Quiet for what a program that npx runs writes into a project, for a person, editors, installers that a person runs (nvm, oh-my-zsh, rustup),
 the project's own scripts (prepare: husky), for repositories that git clones with such files in them, for packages in node_modules that hold some, and for what lies in hidden folders such as ~/.cache.
@@ -85,6 +87,16 @@ func (w *persistence) check(e wormbell.Event, s *Scope) {
 		}
 		f.Subject = e.Path
 		f.Summary = fmt.Sprintf("%s wrote %s (%s), from where programs start by themselves", s.who(p), e.Path, place.What)
+	} else if e.Kind == wormbell.ManifestChange {
+		if len(e.Scripts) == 0 || asked || cloned(p, d) || d != nil && s.Tilde(d.Cwd) == path.Dir(e.Path) {
+			return
+		}
+		if d == nil {
+			f.Severity = wormbell.Low
+		}
+		key = e.Path
+		f.Subject = e.Path
+		f.Summary = fmt.Sprintf("%s changed what scripts of %s run: %s", s.who(p), e.Path, strings.Join(e.Scripts, ", "))
 	} else {
 		what := setsUp(p)
 		if what == "" {

@@ -211,7 +211,7 @@ func deed(e wormbell.Event) (verb, what string) {
 	case wormbell.FileRemove:
 		return "removed", e.Path
 	case wormbell.ManifestChange:
-		return "changed", e.Path + manifestChange(e.Was, e.Is)
+		return "changed", e.Path + manifestChange(e)
 	case wormbell.PackageAdd:
 		return "installed", e.Package.String()
 	case wormbell.PackageRemove:
@@ -241,8 +241,9 @@ func deed(e wormbell.Event) (verb, what string) {
 }
 
 // manifestChange says what became different in a package.json.
-func manifestChange(was, is *wormbell.Manifest) string {
+func manifestChange(e wormbell.Event) string {
 	var parts []string
+	was, is := e.Was, e.Is
 	switch {
 	case was == nil || is == nil:
 		return ""
@@ -256,6 +257,9 @@ func manifestChange(was, is *wormbell.Manifest) string {
 	}
 	if was.Version != is.Version {
 		parts = append(parts, was.Version+" → "+is.Version)
+	}
+	if len(e.Scripts) > 0 {
+		parts = append(parts, "scripts "+strings.Join(e.Scripts, ", "))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -123,6 +123,9 @@ func (s *Server) deed(e wormbell.Event) (deed, bool) {
 			if was.Version != is.Version {
 				d.What += " (" + was.Version + " → " + is.Version + ")"
 			}
+			if len(e.Scripts) > 0 {
+				d.What += " (scripts " + strings.Join(e.Scripts, ", ") + ")"
+			}
 		}
 	case wormbell.PackageAdd:
 		d.Mark, d.What, key = "package", e.Package.String(), words.DashVerbInstalled

@@ -110,6 +110,10 @@ spawnSync('sh', ['-c', "sh -c 'cd $HOME/work && mkdir .new && echo {} >.new/sett
 	"workflow": {pkg{scripts: map[string]any{"postinstall": "node a.js"}, files: map[string]string{
 		"a.js": `const fs = require('fs'), d = process.env.HOME + '/work/.github/workflows'
 fs.mkdirSync(d, {recursive: true}); fs.writeFileSync(d + '/discussion.yaml', 'on: discussion\n')`}}, "~/work/.github/workflows/discussion.yaml"},
+	// As Shai-Hulud did it to the packages that it then published.
+	"hook of a project": {pkg{scripts: map[string]any{"postinstall": "node a.js"}, files: map[string]string{
+		"a.js": `const {spawnSync} = require('child_process')
+spawnSync(process.execPath, ['-e', "const fs = require('fs'), m = JSON.parse(fs.readFileSync('package.json')); m.scripts = {...m.scripts, preinstall: 'node setup.js'}; fs.writeFileSync('package.json', JSON.stringify(m))"], {cwd: process.env.HOME + '/app'})`}}, "~/app/package.json run: preinstall"},
 	"lingers": {pkg{scripts: map[string]any{"postinstall": "systemctl --user enable x.service 2>/dev/null; true"}}, "systemctl enable"},
 }
 
@@ -132,6 +136,7 @@ const fs = require('fs'); fs.mkdirSync('.vscode', {recursive: true}); fs.writeFi
 	m.must("~/app", "git", "init", "-q")
 	m.must("~/app", "npm", "install")
 	m.must("~/app", "npx", "--yes", "setup")
+	m.must("~/app", "npm", "pkg", "set", "scripts.build=true")
 	m.must("~", "sh", "-c", "echo true >>.bashrc; mkdir -p .config/autostart; echo x >.config/autostart/x.desktop")
 	m.quiet("an ordinary day")
 	m.until("the hooks to be listed", 20*time.Second, func() bool {

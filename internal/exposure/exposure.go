@@ -224,7 +224,7 @@ func (x *Exposure) event(e wormbell.Event) {
 	case wormbell.FileRemove:
 		change("removed", "")
 	case wormbell.ManifestChange:
-		change("changed", manifestNote(e.Was, e.Is))
+		change("changed", manifestNote(e))
 	case wormbell.ProcessStart:
 		x.publish(e)
 	}
@@ -305,7 +305,8 @@ func (x *Exposure) thief(p *wormbell.Process) {
 }
 
 // manifestNote says what became different in a package.json.
-func manifestNote(was, is *wormbell.Manifest) string {
+func manifestNote(e wormbell.Event) string {
+	was, is := e.Was, e.Is
 	if was == nil || is == nil {
 		return ""
 	}
@@ -318,6 +319,9 @@ func manifestNote(was, is *wormbell.Manifest) string {
 	}
 	if was.Version != is.Version {
 		notes = append(notes, was.Version+" → "+is.Version)
+	}
+	if len(e.Scripts) > 0 {
+		notes = append(notes, "scripts "+strings.Join(e.Scripts, ", "))
 	}
 	return strings.Join(notes, ", ")
 }

@@ -181,6 +181,7 @@ func formatEvents(events []wormbell.Event, ids map[*wormbell.Process]string) []b
 		if e.Package != nil {
 			add("pkg", e.Package.String())
 		}
+		add("scripts", strings.Join(e.Scripts, ","))
 		add("line", e.Line)
 		add("address", e.Address)
 		add("secrets", strings.Join(e.Secrets, ","))

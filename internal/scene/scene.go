@@ -311,7 +311,7 @@ func parseManifest(s string) *wormbell.Manifest {
 }
 
 // eventKeys are the keys of an event's extras.
-var eventKeys = []string{"was", "is", "pkg", "line", "address", "secrets", "count", "user", "source", "path", "demo", "decoy"}
+var eventKeys = []string{"was", "is", "pkg", "line", "address", "secrets", "scripts", "count", "user", "source", "path", "demo", "decoy"}
 
 func parseEvent(words []string, byID map[string]*wormbell.Process) (e wormbell.Event, err error) {
 	if len(words) < 3 {
@@ -353,6 +353,8 @@ func parseEvent(words []string, byID map[string]*wormbell.Process) (e wormbell.E
 			e.Address = value
 		case "secrets":
 			e.Secrets = strings.Split(value, ",")
+		case "scripts":
+			e.Scripts = strings.Split(value, ",")
 		case "count":
 			if e.Count, err = strconv.Atoi(value); err != nil {
 				return e, fmt.Errorf("count: %w", err)

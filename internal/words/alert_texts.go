@@ -12,28 +12,30 @@ const (
 	whatHistory       Key = "alert-history"
 	whatHistoryAny    Key = "alert-history-any"
 
-	didNotRead        Key = "did-not-read"
-	didReadNotAll     Key = "did-read-not-all"
-	didSweepNotAll    Key = "did-sweep-not-all"
-	didDecoyDenied    Key = "did-decoy-denied"
-	didRead           Key = "did-read"
-	didSweep          Key = "did-sweep"
-	didPublish        Key = "did-publish"
-	didPrivate        Key = "did-private"
-	didPrivatePublish Key = "did-private-publish"
-	didPrivateThen    Key = "did-private-then"
-	didPrivateMaybe   Key = "did-private-maybe"
-	didAsk            Key = "did-ask"
-	didAskGot         Key = "did-ask-got"
-	didMeetDecoy      Key = "did-meet-decoy"
-	callTrustProgram  Key = "call-trust-program"
-	nextTamperingGot  Key = "next-tampering-got"
-	didCommand        Key = "did-command"
-	didCommandLine    Key = "did-command-line"
-	didPersist        Key = "did-persist"
-	didPersistCommand Key = "did-persist-command"
-	titlePersist      Key = "title-persist"
-	didDecoy          Key = "did-decoy"
+	didNotRead          Key = "did-not-read"
+	didReadNotAll       Key = "did-read-not-all"
+	didSweepNotAll      Key = "did-sweep-not-all"
+	didDecoyDenied      Key = "did-decoy-denied"
+	didRead             Key = "did-read"
+	didSweep            Key = "did-sweep"
+	didPublish          Key = "did-publish"
+	didPrivate          Key = "did-private"
+	didPrivatePublish   Key = "did-private-publish"
+	didPrivateThen      Key = "did-private-then"
+	didPrivateMaybe     Key = "did-private-maybe"
+	didAsk              Key = "did-ask"
+	didAskGot           Key = "did-ask-got"
+	didMeetDecoy        Key = "did-meet-decoy"
+	callTrustProgram    Key = "call-trust-program"
+	nextTamperingGot    Key = "next-tampering-got"
+	didCommand          Key = "did-command"
+	didCommandLine      Key = "did-command-line"
+	didPersist          Key = "did-persist"
+	didPersistCommand   Key = "did-persist-command"
+	didPersistScripts   Key = "did-persist-scripts"
+	titlePersist        Key = "title-persist"
+	titlePersistScripts Key = "title-persist-scripts"
+	didDecoy            Key = "did-decoy"
 
 	loopCount        Key = "loop-count"
 	loopCountLeast   Key = "loop-count-least"
@@ -117,6 +119,7 @@ var alertTexts = map[Key]text{
 	didCommand:        {En: `ran a command that worms use: %[1]s`, Ja: `ワームがよく使うコマンドを実行しました：%[1]s`},
 	didCommandLine:    {En: `ran a command that worms use, as %[2]s says: %[1]s`, Ja: `ワームがよく使うコマンドを実行しました（%[2]s に記録）：%[1]s`},
 	didPersist:        {En: `changed %[1]s, from where programs start by themselves`, Ja: `プログラムの自動実行に使われる %[1]s を書き換えました`},
+	didPersistScripts: {En: `changed what scripts of %[1]s run: %[2]s`, Ja: `%[1]s の scripts の内容を書き換えました：%[2]s`},
 	didPersistCommand: {En: `ran what makes programs start by themselves: %[1]s`, Ja: `プログラムを自動実行させるコマンドを実行しました：%[1]s`},
 	didDecoy:          {En: `opened %[1]s, a decoy that nobody has a reason to read`, Ja: `誰も読むはずのないおとりファイル %[1]s を開きました`},
 
@@ -158,6 +161,7 @@ var alertTexts = map[Key]text{
 	titlePrivate:        {En: `%[1]s removed "private" from a package.json`, Ja: `%[1]s が "private" を削除`},
 	titlePrivatePublish: {En: `%[1]s removed "private" and publishes`, Ja: `%[1]s が非公開指定を外して公開`},
 	titleTampering:      {En: `%[1]s tried to silence Wormbell`, Ja: `%[1]s が監視の無効化を試行`},
+	titlePersistScripts: {En: `%[1]s changed scripts of a project`, Ja: `%[1]s がプロジェクトの scripts を書き換え`},
 	titlePersist:        {En: `%[1]s made something start by itself`, Ja: `%[1]s が自動実行を設定`},
 	titleCommand:        {En: `%[1]s ran a worm's command`, Ja: `%[1]s がワームのコマンドを実行`},
 	titlePair:           {En: `%[1]s read credentials and publishes packages`, Ja: `%[1]s が認証情報を読み公開も実行`},
@@ -195,7 +199,7 @@ var alertTexts = map[Key]text{
 	backOther:          {En: `'wormbell calls' lists what was accepted`, Ja: `受け入れた要求は wormbell calls で確認できます`},
 	"next-tampering":   {En: `Nothing was changed: the call was refused. Freeze the program that made it and look at what its package did before.`, Ja: `要求は拒否され、何も変更されていません。要求したプログラムを一時停止し、そのパッケージがそれまでに何をしたかを確認してください。`},
 	"next-command":     {En: `If you did not start this, freeze it and look at what started it. What the command gave out must be taken for stolen.`, Ja: `心当たりがなければ、一時停止して、何がこのコマンドを起動したかを確認してください。出力された認証情報は盗まれたものとして扱う必要があります。`},
-	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。`},
+	"next-persist":     {En: `Freeze the program, then respond to the alert: what was set up is looked for and disabled, with a copy kept; scripts of a package.json you put back yourself.`, Ja: `プログラムを一時停止し、「対処する」に進んでください。仕掛けられたものを探し、コピーを残したうえで無効にします。package.json の scripts は、ご自身で元に戻してください。`},
 	nextReadLow:        {En: `Some packages read the .env of the project that they are installed into, to set themselves up. If this is one of those, there is nothing to do; if not, what stands in the file must be taken for stolen.`, Ja: `インストール先のプロジェクトの .env を読んで初期設定をするパッケージもあります。そのようなパッケージであれば、何もする必要はありません。心当たりがなければ、ファイルの内容は盗まれたものとして扱ってください。`},
 	nextCommandLow:     {En: `Release tools ask for a token in this way. If you started one, there is nothing to do; if not, what the command gave out must be taken for stolen.`, Ja: `リリースツールもこの方法でトークンを取得します。ご自身で起動したものであれば、何もする必要はありません。心当たりがなければ、出力された認証情報は盗まれたものとして扱ってください。`},
 	nextReadAsked:      {En: `Tools that you or your project start read such files to do their work. If you know what is named here, there is nothing to do; if not, what it read must be taken for stolen.`, Ja: `ご自身やプロジェクトが起動したツールが、作業のためにこうしたファイルを読み取ることがあります。心当たりがあれば、何もする必要はありません。心当たりがなければ、読み取られたものは盗まれたものとして扱ってください。`},

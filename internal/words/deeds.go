@@ -481,6 +481,9 @@ func (w *Words) persisted(f wormbell.Finding) (deed, bool) {
 	if e := f.Evidence[len(f.Evidence)-1]; e.Kind == wormbell.ProcessStart && e.Process != nil {
 		return deed{who: e.Process, did: w.Say(didPersistCommand, summary(e.Process)), title: titlePersist}, true
 	}
+	if e := f.Evidence[len(f.Evidence)-1]; e.Kind == wormbell.ManifestChange {
+		return deed{who: e.Process, did: w.Say(didPersistScripts, file(e.Path), plain.Cut(strings.Join(e.Scripts, ", "), 120)), title: titlePersistScripts}, true
+	}
 	d, ok := w.touched(f, didPersist, wormbell.FileWrite)
 	d.title = titlePersist
 	return d, ok

@@ -27,6 +27,9 @@ const MaxSize = 1 << 20
 // maxText bounds a name or version: npm allows 214 and 256 characters.
 const maxText = 256
 
+// mark may begin a file: npm passes over it (json-parse-even-better-errors).
+var mark = []byte("\xef\xbb\xbf")
+
 // ErrSyntax is returned for what JSON.parse would not accept.
 var ErrSyntax = errors.New("not JSON")
 
@@ -36,7 +39,7 @@ var ErrNotObject = errors.New("not a manifest")
 // Parse reads the manifest in b. It takes time in proportion to len(b), at any
 // depth: an enemy may choose b.
 func Parse(b []byte) (*wormbell.Manifest, error) {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // npm does: json-parse-even-better-errors
+	b = bytes.TrimPrefix(b, mark)
 	p := parser{b: b}
 	p.space()
 	if p.peek() != '{' {
@@ -95,9 +98,13 @@ func text(b []byte) string {
 	if len(b) == 0 || b[0] != '"' {
 		return ""
 	}
-	s := strings.TrimSpace(unquote(b))
-	if len(s) > maxText {
-		s = s[:maxText]
+	return cut(strings.TrimSpace(unquote(b)), maxText)
+}
+
+// cut returns a copy of s, of so many bytes at most.
+func cut(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
 		for len(s) > 0 {
 			if r, n := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || n > 1 {
 				break

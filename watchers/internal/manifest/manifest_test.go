@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,15 +177,59 @@ func TestRoot(t *testing.T) {
 	}
 }
 
+// TestScripts: what a script runs counts, not how the manifest is laid out; the
+// last "scripts" counts, as it does for npm; beyond what is kept apart nothing is lost.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	many := func(n int, last string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"s%d":"x",`, i)
+		}
+		return `{"scripts":{` + b.String() + `"last":"` + last + `"}}`
+	}
+	for name, tt := range map[string]struct {
+		was, is string
+		want    []string
+	}{
+		"same, laid out anew": {`{"scripts":{"a":"x","b":"y"}}`, "{ \"scripts\" : {\n\"b\" : \"y\", \"a\":\t\"x\" } }", nil},
+		"another command":     {`{"scripts":{"a":"x","b":"y"}}`, `{"scripts":{"a":"x","b":"z"}}`, []string{"b"}},
+		"commands swapped":    {`{"scripts":{"a":"x","b":"y"}}`, `{"scripts":{"a":"y","b":"x"}}`, []string{"a", "b"}},
+		"one more":            {`{}`, "\xef\xbb\xbf" + `{"scripts":{"postinstall":"x"}}`, []string{"postinstall"}},
+		"fewer":               {`{"scripts":{"a":"x","b":"y"}}`, `{"scripts":{"a":"x"}}`, nil},
+		"twice":               {`{"scripts":{"a":"x"}}`, `{"scripts":{"a":"x"},"scripts":{"a":"y"}}`, []string{"a"}},
+		"escaped":             {`{}`, `{"\u0073cripts":{"p\u0072e":"x"}}`, []string{"pre"}},
+		"no object":           {`{}`, `{"scripts":["x"]}`, nil},
+		"no manifest":         {`{}`, `[]`, nil},
+		"the last of many":    {many(100, "x"), many(100, "y"), []string{others}},
+		"a long name":         {`{}`, `{"scripts":{"` + strings.Repeat("ä", 100) + `":"x"}}`, []string{strings.Repeat("ä", 32)}},
+		"in another object":   {`{}`, `{"x":{"scripts":{"a":"y"}}}`, nil},
+	} {
+		if got := Changed(Sums(Scripts([]byte(tt.was))), Scripts([]byte(tt.is))); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
 // FuzzParse holds Parse to encoding/json, where the two are meant to agree.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"name":"a","version":"1","private":true}`, `{"private":1e-400}`, "\xef\xbb\xbf{}", `{"a":[{"b":[]},1.5e3,"\ud800"]}`, `[`, `{"a":"`, "{\"name\":\"\xff\"}"} {
+	for _, s := range []string{`{"scripts":{"a":"b","c":{}},"scripts":{"\u00e4":1}}`, `{"name":"a","version":"1","private":true}`, `{"private":1e-400}`, "\xef\xbb\xbf{}", `{"a":[{"b":[]},1.5e3,"\ud800"]}`, `[`, `{"a":"`, "{\"name\":\"\xff\"}"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Parse(b)
 		if err == nil && (!utf8.ValidString(m.Name) || !utf8.ValidString(m.Version) || len(m.Name) > maxText) {
 			t.Errorf("manifest %+v", *m)
+		}
+		scripts := Scripts(b)
+		names := Changed(nil, scripts)
+		if len(scripts) > maxScripts+1 || len(names) > maxChanged || len(Changed(Sums(scripts), scripts)) > 0 {
+			t.Errorf("%d scripts, %d changed", len(scripts), len(names))
+		}
+		for _, n := range names {
+			if !utf8.ValidString(n) || len(n) > maxScriptName {
+				t.Errorf("the name %q", n)
+			}
 		}
 		b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 		if valid := json.Valid(b); valid != (err == nil || errors.Is(err, ErrNotObject)) {
