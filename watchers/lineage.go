@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -147,8 +148,8 @@ func (l *Lineage) Reading(pid int) *wormbell.Process {
 	return &stranger
 }
 
-// libraryPath is the LD_LIBRARY_PATH that p was executed with, "" if it had none
-// or that is not known any more.
+// libraryPath is the LD_LIBRARY_PATH that p was executed with, its folders absolute;
+// "" if it had none or that is not known any more.
 func (l *Lineage) libraryPath(p *wormbell.Process) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +162,14 @@ func (l *Lineage) libraryPath(p *wormbell.Process) string {
 	}
 	for line := range strings.SplitSeq(n.run.img.around, "\n") {
 		if value, ok := strings.CutPrefix(line, "LD_LIBRARY_PATH="); ok {
-			return value
+			var dirs []string
+			for dir := range strings.SplitSeq(strings.ReplaceAll(value, ";", ":"), ":") {
+				if !filepath.IsAbs(dir) { // an empty one, too
+					dir = filepath.Join(n.run.img.cwd, dir)
+				}
+				dirs = append(dirs, dir)
+			}
+			return strings.Join(dirs, ":")
 		}
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 
 // lost says that the kernel's queue overflowed: /proc is looked at again.
 func (t *table) lost(times int) {
+	t.losses++
 	t.news = append(t.news, news{kind: wormbell.Gap, at: t.now()})
 	t.scan(true)
 }

@@ -96,14 +96,19 @@ func (t *table) approach(r *run) {
 }
 
 // leaves returns what to remember of r once its process executes something
-// else: the first code that nobody vouches for. A process that was forked and
+// else: the first code that nobody vouches for, or the first of a JavaScript
+// runtime if another's came before it, as by `exec node .` in a script. A process that was forked and
 // executes for the first time ran its parent's, which is above it anyway; what
 // was gone before it could be read and judged is not held against it.
 func (r *run) leaves() string {
-	switch {
-	case r.replaced != "" || r.forked || r.img.exe == "" || r.img.signer != "" || r.torn || r.img.unjudged:
+	if r.forked || r.img.exe == "" || r.img.signer != "" || r.torn || r.img.unjudged {
 		return r.replaced
-	case r.img.script != "":
+	}
+	runtime := ancestry.JavaScript(&wormbell.Process{Exe: r.img.exe, Script: r.img.script, Args: r.img.args})
+	if r.replaced != "" && (!runtime || ancestry.HidesScript(r.replaced)) {
+		return r.replaced
+	}
+	if r.img.script != "" && (!runtime || ancestry.HidesScript(r.img.script) || strings.Contains(r.img.script, "/node_modules/")) {
 		return r.img.script
 	}
 	return r.img.exe

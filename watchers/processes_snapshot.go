@@ -45,11 +45,28 @@ func (t *table) at(pid int) *wormbell.Process {
 	return p
 }
 
-// reexecuted notices an exec that nobody reported.
+// reexecuted notices an exec that nobody reported. Where the kernel reports each
+// and none was lost there is none: a process has put its arguments elsewhere,
+// PR_SET_MM_MAP of prctl(2), which needs no right. What /proc tells of its
+// command line and its environment is then what it wants us to see, and it is
+// nobody's from here on.
 func (t *table) reexecuted(n *node, st *procs.Stat) {
-	if r := n.run; !r.pending && !r.forked && r.img.argStart != 0 && st.ArgStart != 0 && r.img.argStart != st.ArgStart {
-		t.execed(n, nil)
+	r := n.run
+	if r.pending || r.forked || r.img.argStart == 0 || st.ArgStart == 0 || r.img.argStart == st.ArgStart {
+		return
 	}
+	if !r.kernel || r.losses != t.losses {
+		t.execed(n, nil)
+		return
+	}
+	if t.drain != nil {
+		if t.drain(); n.run != r || r.losses != t.losses {
+			return // it was about to be reported
+		}
+	}
+	img := *r.img // forked children may have the same
+	img.signer, img.tool, img.foreign, img.unjudged, img.argStart = "", "", true, false, st.ArgStart
+	r.img, r.installer, r.snap = &img, false, nil
 }
 
 func (t *table) resample(r *run, st *procs.Stat) {

@@ -83,6 +83,8 @@ type run struct {
 	at        time.Time    // when it was executed; zero if that is not known
 	pending   bool         // executed, and /proc not read yet
 	said      *decode.Exec // what the kernel said of the exec, while pending; nil if it did not
+	kernel    bool         // the kernel said so when it was executed
+	losses    int          // of the table, then
 	settled   bool         // the next lines are decided
 	installer bool         // a package manager that somebody vouches for
 	decided   bool         // whether it is a dependency's script was decided at or above it
@@ -177,6 +179,7 @@ type table struct {
 	unreadTold time.Time // when somebody was told last
 	stalled    int       // those among them that somebody kept us from reading for long, and nobody was told of yet
 	stalls     []stall   // runs whose memory may be read yet, oldest first
+	losses     int       // how often something of what the kernel told was lost, or may be from then on
 	told       time.Time // when that happened which is taken in; zero if that is not known
 	lastPid    int
 	fullScan   time.Duration // when the last full scan was
@@ -301,7 +304,7 @@ func (t *table) execed(n *node, said *decode.Exec) {
 	n.run = &run{node: n, parent: was.parent, prev: was, depth: was.depth, img: &image{}, pending: true, said: said, at: t.told,
 		uid: was.uid, tty: was.tty, leader: was.leader, foreground: was.foreground}
 	if said != nil {
-		n.run.uid = int(said.UID)
+		n.run.uid, n.run.kernel, n.run.losses = int(said.UID), true, t.losses
 	}
 	t.tell(wormbell.ProcessStart, n.run)
 }

@@ -24,7 +24,7 @@ Fires when something below the install script of a dependency, or below a progra
 start by themselves: units of the user's systemd, autostart entries, LaunchAgents, the start-up files of shells and sessions, SSH's
 authorized_keys and settings, git's settings and hooks, .vscode/tasks.json, hooks and servers of AI tools, workflow files, a self-hosted
 runner; or when it starts a program that sets such a thing up or has the system run what it wants run: crontab, at, systemctl enable, systemd-run,
-loginctl enable-linger, launchctl, schtasks, reg add …\Run, git config --global core.hooksPath; or when it changes what the scripts of a project's
+loginctl enable-linger, launchctl, schtasks, reg add …\Run, tmux run-shell and what else has a terminal's or an editor's server run something, git config --global core.hooksPath; or when it changes what the scripts of a project's
 package.json run, of another one than the package's own: somebody runs them later, and whoever installs what is published of it. What is written is not looked at.
 
 Low for the hooks of one git repository: husky 4, lefthook, simple-git-hooks and the like install them from a dependency's postinstall, and
@@ -171,6 +171,14 @@ var starters = []tool{
 	{id: "crontab", names: []string{"crontab"}, flags: []string{"-", "-e"}},
 	{id: "at", names: []string{"at"}, words: []string{"*"}},
 	{id: "batch", names: []string{"batch"}},
+	// A terminal's server, an editor's: what they start is theirs.
+	{id: "tmux", names: []string{"tmux"}, words: []string{"*"}},
+	{id: "screen", names: []string{"screen"}, flags: []string{"-X"}},
+	{id: "wezterm cli", names: []string{"wezterm"}, words: []string{"cli"}},
+	{id: "kitty @", names: []string{"kitty", "kitten"}, words: []string{"@*"}},
+	{id: "zellij", names: []string{"zellij"}, words: []string{"*"}},
+	{id: "gnome-terminal", names: []string{"gnome-terminal", "konsole", "xfce4-terminal"}, flags: []string{"--", "-e", "-x", "--command", "--execute"}},
+	{id: "emacsclient", names: []string{"emacsclient"}, flags: []string{"-e", "--eval"}},
 	{id: "systemd-run", names: []string{"systemd-run"}},
 	{id: "systemctl enable", names: []string{"systemctl"}, words: []string{"enable"}},
 	{id: "systemctl enable", names: []string{"systemctl"}, words: []string{"reenable"}},

@@ -222,11 +222,11 @@ func (r reader) is(who Who) bool {
 		client, args, _ := ancestry.Client(p)
 		return ancestry.Installer(p) && (named || slices.Contains(r.store.Readers, client)) && r.ownDoing(client, args)
 	case Reader:
-		return named && p.Signer != "" && !ancestry.LoadsCode(p) && !(carries(p, r.path) && ancestry.UnvouchedScript(p) != nil)
+		return named && p.Signer != "" && !ancestry.LoadsCode(p) && (ancestry.UnvouchedScript(p) == nil || isItself(p) && !carries(p, r.store.ID, r.path))
 	case ReaderAtPlace:
 		return !ancestry.LoadsCode(p) && r.atPlace()
 	case NativeReader:
-		return (native || r.python()) && named && r.unpackaged()
+		return (native || r.python()) && named && r.unpackaged() && !contained(p)
 	case AnySigned:
 		return p.Signer != "" && !ancestry.Packaged(p) && !ancestry.LoadsCode(p) && !r.hosts()
 	case TypedProgram:
@@ -236,9 +236,9 @@ func (r reader) is(who Who) bool {
 	case ProjectPython:
 		return ancestry.Interpreter(p) && strings.HasPrefix(path.Base(p.Exe), "py") && r.projectCode()
 	case ShellScript:
-		return ancestry.Shell(p) && !r.t.temp(code(p)) && !inContainer(p)
+		return ancestry.Shell(p) && !r.t.temp(code(p)) && !contained(p)
 	case BackupTool:
-		return (native || r.python()) && slices.Contains(backupTools, p.Name()) && r.unpackaged()
+		return (native || r.python()) && !contained(p) && slices.Contains(backupTools, p.Name()) && r.unpackaged()
 	case Editor:
 		return native && slices.Contains(editors, p.Name()) && r.unpackaged() && !inContainer(p)
 	case Prompt:
@@ -260,30 +260,81 @@ func (r reader) unpackaged() bool {
 	return !strings.Contains(code(r.p), "/node_modules/") && (r.t.inHome(code(r.p)) || r.t.sandboxed(r.p))
 }
 
-// carries reports whether p, one of the programs that a credential belongs to, was
-// told to take the file as any other: `git diff --no-index`, `curl file:`, scp of a
-// key. A program that needs a credential for itself finds it without being told, or is told by an option.
-func carries(p *wormbell.Process, file string) bool {
-	name, base := p.Name(), path.Base(file)
+// scripted are readers that are scripts of Python's or Ruby's where they are installed.
+var scripted = []string{"ansible", "ansible-playbook", "aws", "az", "bq.py", "bundle", "bundler", "conda", "flit", "gcloud.py", "gem", "gsutil.py", "hatch", "http", "https", "pdm", "pip", "pip3",
+	"poetry", "saml2aws", "sam", "twine"}
+
+// isItself reports whether p is what its name says, and no interpreter that was
+// given a file of that name: `bash --rcfile x -i /usr/bin/ssh` never comes to read that.
+func isItself(p *wormbell.Process) bool {
+	return p.Script == "" || ancestry.JavaScript(p) || ancestry.Interpreter(p) && slices.Contains(scripted, p.Name())
+}
+
+// carries reports whether p, one of the programs that the credential in file belongs to,
+// was told to take the file as any other, or to load somebody's code: `git diff
+// --no-index`, `curl file:`, scp of a key, `ssh-keygen -D`. A program that needs a
+// credential for itself finds it without being told, or is told by an option. Some of
+// them never do: it is what they start that reads it.
+func carries(p *wormbell.Process, store, file string) bool {
+	base := path.Base(file)
 	if ancestry.Shell(p) && !ancestry.Interactive(p) {
 		// One that nobody types at has no use for what was typed. With -i it reads it
 		// all the same: `zsh -ic env`.
 		i := slices.IndexFunc(p.Args, func(a string) bool { return len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.Contains(a, "i") })
 		return i < 1 || slices.ContainsFunc(p.Args, func(a string) bool { return strings.ContainsAny(a, "<~*") || strings.Contains(a, "hist") })
 	}
-	for i := 1; i < len(p.Args); i++ {
-		switch arg := p.Args[i]; {
-		case name == "git" && (arg == "--no-index" || arg == "hash-object"), name == "curl" && strings.Contains(strings.ToLower(arg), "file:"):
-			return true
-		case strings.HasPrefix(arg, "-"):
-			if arg == "-i" || arg == "-o" || arg == "-F" || arg == "--netrc-file" || arg == "-e" {
-				i++ // its value: a key to use, a configuration
-			}
-		case slices.Contains([]string{"git", "curl", "wget", "rsync", "scp", "sftp", "vim", "nvim", "vi", "view", "ex"}, name) && strings.Contains(arg, base):
-			return true
+	args := p.Args[min(1, len(p.Args)):]
+	has := func(is func(arg string) bool) bool { return slices.ContainsFunc(args, is) }
+	named := func(options ...string) func(string) bool {
+		return func(arg string) bool {
+			option, _, _ := strings.Cut(arg, "=")
+			return slices.Contains(options, option) || slices.ContainsFunc(options, func(o string) bool { return len(o) == 2 && strings.HasPrefix(arg, o) })
 		}
 	}
+	if client, words, ok := ancestry.Client(p); ok && client == "npm" {
+		return writesSettings(words)
+	}
+	switch p.Name() {
+	case "rsync", "scp", "sftp", "ssh-add", "ftp", "lftp", "yt-dlp":
+		return true
+	case "ssh":
+		return has(func(a string) bool {
+			return strings.HasPrefix(a, "-I") || strings.Contains(strings.ToLower(a), "provider=")
+		})
+	case "ssh-keygen":
+		return has(named("-D", "-w"))
+	case "git":
+		return store != "git" || gitCommand(args) != "credential-store"
+	case "curl":
+		asked := has(func(a string) bool {
+			return strings.HasPrefix(a, "--netrc") || len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.Contains(a, "n")
+		})
+		return !asked || has(named("-F", "--form", "-T", "--upload-file", "-K", "--config")) || has(func(a string) bool {
+			return strings.Contains(strings.ToLower(a), "file:") || strings.Contains(a, "@") && strings.Contains(a, base)
+		})
+	case "wget":
+		return has(named("-i", "--input-file", "--post-file", "--body-file")) || has(func(a string) bool { return strings.Contains(a, base) })
+	case "vim", "nvim", "vi", "view", "ex": // one that opens the file of a commit is told nothing else
+		return has(func(a string) bool {
+			return strings.HasPrefix(a, "-") || strings.HasPrefix(a, "+") || strings.Contains(a, base)
+		})
+	case "gh", "glab", "http", "https":
+		return has(func(a string) bool { return strings.Contains(a, base) })
+	}
 	return false
+}
+
+// gitCommand is which of git's commands is called with these arguments, "" for none.
+func gitCommand(args []string) string {
+	for i := 0; i < len(args); i++ {
+		switch a := args[i]; {
+		case slices.Contains([]string{"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env"}, a):
+			i++ // its value
+		case !strings.HasPrefix(a, "-"):
+			return a
+		}
+	}
+	return ""
 }
 
 // scripts are what a program is called that is a script wherever it comes from.
@@ -305,6 +356,9 @@ func (r reader) ownDoing(client string, args []string) bool {
 	if r.p.Signer == "" && !strings.HasSuffix(r.path, "/.yarnrc.yml") {
 		return false // a project's own yarn, which reads no other
 	}
+	if client == "npm" && writesSettings(args) && ancestry.UnvouchedScript(r.p) != nil {
+		return false // it writes all of what it has read to where its environment says
+	}
 	if ancestry.Dependency(r.p) == nil {
 		return true
 	}
@@ -320,6 +374,19 @@ func (r reader) ownDoing(client string, args []string) bool {
 		return r.p.Signer != ""
 	}
 	return false
+}
+
+// writesSettings reports whether npm, with these arguments, writes the user's file
+// anew. npm takes beginnings of a command's name for it.
+func writesSettings(args []string) bool {
+	begins := func(name string, least int) bool {
+		return slices.ContainsFunc(args, func(a string) bool { return len(a) >= least && strings.HasPrefix(name, a) })
+	}
+	one := func(names ...string) bool {
+		return slices.ContainsFunc(args, func(a string) bool { return slices.Contains(names, a) })
+	}
+	return one("set") || begins("config", 1) && one("delete", "del", "rm", "remove", "edit", "fix") ||
+		begins("login", 4) || begins("logout", 4) || begins("adduser", 4) || begins("add-user", 4)
 }
 
 // registries are the stores of package managers: they read one another's.

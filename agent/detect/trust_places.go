@@ -96,7 +96,7 @@ func (r reader) prompt() bool {
 //   - a dependency's script reads the .env of the project that it is installed into;
 //   - a package that somebody runs once, by npx, reads what a project's code may
 //     read without a word, of secrets the project's own;
-//   - so does a program in a container;
+//   - so does a program in a container, and one there that is called as the credential's own;
 //   - a project's code reads the login of the service it is deployed to (wrangler,
 //     vercel and netlify as libraries of a dev server), or starts an AI tool that came
 //     as a package, which reads its own;
@@ -119,13 +119,26 @@ func (t *Trust) Usual(e wormbell.Event, suspect func(*wormbell.Process) bool) bo
 	}
 	switch {
 	case inContainer(p):
-		return !store.Strict
+		return !store.Strict || p.Script == "" && slices.Contains(store.Readers, p.Name()) && !ancestry.Shell(p)
 	case store.ID == "vercel":
 		return ancestry.JavaScript(p) && p.Script != "" && r.projectCode()
 	case store.ID == "npm":
 		return path.Base(p.Exe) == "deno" && !p.Foreign && ancestry.Hosted(p) && ancestry.UnvouchedScript(p.Parent) == nil
 	}
-	return strings.Contains(code(p), "/node_modules/@") && r.atPlace()
+	return slices.Contains(aiStores, store.ID) && r.packageAtPlace()
+}
+
+// aiStores are the logins of AI tools.
+var aiStores = []string{"claude", "codex", "continue", "copilot", "gemini"}
+
+// packageAtPlace reports whether what runs lies in a package that is one of the
+// store's places by its own name, and not by that of a folder that it brought.
+func (r reader) packageAtPlace() bool {
+	file := code(r.p)
+	i := strings.LastIndex(file, "/node_modules/")
+	return i >= 0 && slices.ContainsFunc(r.store.Places, func(place string) bool {
+		return strings.HasPrefix(place, "/node_modules/") && strings.HasPrefix(file[i:], place)
+	})
 }
 
 // near reports whether one of two folders, with ~, lies in the other, and neither

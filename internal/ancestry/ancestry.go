@@ -261,8 +261,15 @@ func Root(p *wormbell.Process) *wormbell.Process {
 func UnvouchedScript(p *wormbell.Process) *wormbell.Process {
 	return nearest(p, nil, func(a *wormbell.Process) bool {
 		return a.Signer == "" && !a.Unjudged && (JavaScript(a) || brought(a.Script) || brought(a.ScriptFile) || brought(a.Exe)) ||
-			brought(a.Replaced) || slices.Contains([]string{".js", ".cjs", ".mjs"}, path.Ext(a.Replaced))
+			brought(a.Replaced) || HidesScript(a.Replaced)
 	})
+}
+
+// HidesScript reports whether what a process ran before, as Replaced tells it, is
+// code of a JavaScript runtime by its name: a script, or the runtime itself where
+// the name of what it ran says nothing (`node .`, `node -e`).
+func HidesScript(replaced string) bool {
+	return slices.Contains([]string{".js", ".cjs", ".mjs", ".jsx", ".ts", ".cts", ".mts", ".tsx"}, path.Ext(replaced)) || JavaScript(&wormbell.Process{Exe: replaced})
 }
 
 // brought reports whether a program lies in a node_modules.

@@ -44,6 +44,8 @@ func TestBusy(t *testing.T) {
 		"some of one's own":                   {list(theirsMax, dir+"/%d"), true},
 		"more of one's own than anybody's":    {list(theirsMax+1, dir+"/%d"), false},
 		"one that lies deeper than anybody's": {deep, false},
+		"each process's own":                  {"/usr/lib:/proc/self/cwd", false},
+		"what each process has open":          {"/dev/fd/3", false},
 	} {
 		s.mu.Lock()
 		if got := s.unshadowed(Query{PID: os.Getpid(), Exe: "/bin/sh", Cwd: dir, Env: &procs.Env{LibraryPath: tt.path}}); got != tt.want {

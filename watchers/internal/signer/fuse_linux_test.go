@@ -270,6 +270,10 @@ func TestLibrariesOfAnAppImage(t *testing.T) {
 	pid, info := started(t, r, cmd)
 	info.Env.LibraryPath = f.dir + "/usr/lib:" + f.dir
 	plugin := put(t, filepath.Join(t.TempDir(), "plugin.so"), "")
+	linked := t.TempDir()
+	if err := os.Symlink(plugin, filepath.Join(linked, "plugin.so")); err != nil {
+		t.Fatal(err)
+	}
 	soon(t, "Vouch", func() {
 		if vouch(s, pid, info) == "" {
 			t.Error("cat is not vouched for")
@@ -284,7 +288,10 @@ func TestLibrariesOfAnAppImage(t *testing.T) {
 	}{
 		{"nothing else", info.Exe, f.dir, false},
 		{"a library of that file system", f.dir + "/prog", f.dir, true},
-		{"a plugin from elsewhere", plugin, f.dir, false},
+		{"a plugin from elsewhere, where it may have come from there", plugin, f.dir, true},
+		{"a plugin from elsewhere", plugin, "/usr/lib:/not/there", false},
+		{"what a link in the folder leads to", plugin, linked, true},
+		{"a folder of each process's own", plugin, "/proc/self/cwd", true},
 		{"a library of a folder that is named", plugin, f.dir + ":" + filepath.Dir(plugin), true},
 		{"a file without a name", "/memfd:x", "", true},
 	} {

@@ -48,13 +48,18 @@ func (s *Signer) unshadowed(q Query) bool {
 			}
 			dir = path.Join(q.Cwd, dir)
 		}
-		found, err := s.files.Lookup(path.Clean(dir))
+		dir = path.Clean(dir)
+		if ofProcess(dir) {
+			return false
+		}
+		found, err := s.files.Lookup(dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case errors.Is(err, ErrSlow):
 			// An AppImage of an editor leaves its own, which is FUSE, to all that is
-			// started in its terminal. What comes of it shows when a file is read.
+			// started in its terminal. What comes of it shows when a file is read:
+			// see [Signer.Stranger].
 			continue
 		case err != nil:
 			return false
@@ -79,6 +84,11 @@ func (s *Signer) unshadowed(q Query) bool {
 		}
 	}
 	return true
+}
+
+// ofProcess reports whether a name means to each process what it likes: /proc/self/cwd.
+func ofProcess(name string) bool {
+	return slices.ContainsFunc([]string{"/proc", "/dev", "/sys"}, func(dir string) bool { return within(name, dir) })
 }
 
 // What is looked through of one process, so that none can keep us busy: folders
@@ -125,8 +135,11 @@ func (s *Signer) needs(exe string) []string {
 			}
 		}
 	}
-	if len(s.needed) >= 256 {
-		clear(s.needed)
+	if len(s.needed) >= 256 { // any other one: who asks for many would have all be looked for again
+		for other := range s.needed {
+			delete(s.needed, other)
+			break
+		}
 	}
 	s.needed[exe] = names
 	return names
@@ -170,11 +183,12 @@ func (s *Signer) alone(q Query) bool {
 	var held *tool // the package whose script it is
 	names := optional
 	var dirs []string
-	looks := 0
+	looks, anywhere := 0, false
 	look := func(home, name string) {
 		if looks++; looks > foldersMax {
 			return
 		}
+		anywhere = anywhere || ofProcess(path.Clean(home))
 		if _, err := s.files.Lookup(home); err == nil { // else nothing can be told of what is in it
 			dirs = append(dirs, path.Join(home, name))
 		}
@@ -194,7 +208,7 @@ func (s *Signer) alone(q Query) bool {
 			}
 		}
 	}
-	if looks > foldersMax || len(dirs) > 2+theirsMax {
+	if anywhere || looks > foldersMax || len(dirs) > 2+theirsMax {
 		return false
 	}
 	if found, err := s.files.Lookup(q.Run.Script); err == nil && !found.Root {
@@ -239,33 +253,60 @@ func (s *Signer) ours(pid int, name string) bool {
 
 // Stranger returns what a process that is vouched for has loaded as code and
 // nobody vouches for, such as an add-on of node's; "" for nothing. If where is
-// not empty, only what lies in those folders (LD_LIBRARY_PATH) is judged, and
-// what lies on a slow file system: another program's plugins are its own affair.
+// not empty, only what lies in those folders (LD_LIBRARY_PATH) is judged, what
+// has a name there, and what lies on a slow file system: another program's plugins
+// are its own affair. Of folders that cannot be looked into anything may have come.
 func (s *Signer) Stranger(pid int, code []procs.Mapped, where string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	folders := strings.FieldsFunc(where, func(r rune) bool { return r == ':' || r == ';' })
 	ns := mountNamespace(pidName(pid))
 	same := ns != "" && (ns == s.ns || ns == s.machine)
+	var asked bool // what follows: it is not needed for most
+	all := len(folders) == 0
 	for _, m := range code {
-		if !s.knows(m, same) && (len(folders) == 0 || s.from(m, folders)) {
+		if s.knows(m, same) {
+			continue
+		}
+		if !all && !asked {
+			asked = true
+			folders, all = s.real(folders)
+		}
+		if all || s.from(m, folders) {
 			return m.Path
 		}
 	}
 	return ""
 }
 
-// from reports whether a mapped file comes from one of the folders, or from where
-// that cannot be told.
+// real returns where the folders of an LD_LIBRARY_PATH are that exist. anywhere says
+// that one of them cannot be looked into, or that they are too many.
+func (s *Signer) real(folders []string) (dirs []string, anywhere bool) {
+	if len(folders) > foldersMax {
+		return nil, true
+	}
+	for _, dir := range folders {
+		dir = path.Clean(dir)
+		switch found, err := s.files.Lookup(dir); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil || ofProcess(dir):
+			return nil, true
+		default:
+			dirs = append(dirs, found.Path)
+		}
+	}
+	return dirs, false
+}
+
+// from reports whether a mapped file comes from one of the folders, if only by a
+// link of its name, or from where that cannot be told.
 func (s *Signer) from(m procs.Mapped, folders []string) bool {
 	if _, err := s.files.Lookup(m.Path); errors.Is(err, ErrSlow) {
 		return true
 	}
 	return slices.ContainsFunc(folders, func(dir string) bool {
-		if found, err := s.files.Lookup(path.Clean(dir)); err == nil {
-			dir = found.Path
-		}
-		return within(m.Path, path.Clean(dir))
+		home := s.inHome(dir) && !s.inHome(path.Dir(dir)) // by an empty part of the list, in a shell that is just there
+		return within(m.Path, dir) && (!home || path.Dir(m.Path) == dir) || s.there(path.Join(dir, path.Base(m.Path)))
 	})
 }
 

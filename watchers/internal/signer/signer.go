@@ -9,6 +9,8 @@
 package signer
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"path"
 	"slices"
@@ -376,7 +378,10 @@ func (s *Signer) library(q Query, lib string) bool {
 		if !path.IsAbs(dir) {
 			return false
 		}
-		if _, err := s.files.Lookup(path.Join(dir, lib)); err == nil {
+		switch _, err := s.files.Lookup(path.Join(dir, lib)); {
+		case ofProcess(path.Clean(dir)) || err != nil && !errors.Is(err, fs.ErrNotExist):
+			return false // it may be there
+		case err == nil:
 			return s.script(q.PID, path.Join(dir, lib)) != ""
 		}
 	}
