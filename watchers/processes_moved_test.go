@@ -83,3 +83,23 @@ func TestReplacedRuntime(t *testing.T) {
 		}
 	}
 }
+
+// TestSuspectGoneTooFast: what a package manager started, and what was gone before
+// its environment could be read, may have been a dependency's script.
+func TestSuspectGoneTooFast(t *testing.T) {
+	t.Parallel()
+	m := newFakeMachine(t)
+	npm := m.installer("/p")
+	m.fork(npm, 200)
+	m.exec(200, true, nil, "", "/usr/bin/dash")
+	m.fork(npm, 201)
+	m.exec(201, false, &procs.Env{}, "/p", "/usr/bin/git", "status")
+	m.fork(50, 202)
+	m.exec(202, true, nil, "", "/usr/bin/dash")
+	for pid, want := range map[int]bool{200: true, 201: false, 202: false} {
+		m.tab.at(pid)
+		if _, script := m.tab.nodes[pid].run.scriptOf(); script != want {
+			t.Errorf("process %d: a script: %v", pid, script)
+		}
+	}
+}

@@ -33,10 +33,18 @@ func (w writers) Suspect(pid int) func(path string, content bool) {
 			if r.installer && r.life == nil {
 				return nil
 			}
-			if r.life != nil {
-				own, script = r.life.folder, true
-			}
+			own, script = r.scriptOf()
 		}
 	}
 	return func(path string, content bool) { l.sign.Wrote(path, own, script, content) }
+}
+
+// scriptOf returns the folder of the package whose script r is, "" if that is not known,
+// and whether it is one, or may be: what was gone before its environment could be
+// read, `echo x >>../pnpm/bin/pnpm.cjs`, counts as one if a package manager started it.
+func (r *run) scriptOf() (folder string, script bool) {
+	if r.life != nil {
+		return r.life.folder, true
+	}
+	return "", r.waits != nil && r.img.env == nil
 }
