@@ -262,25 +262,28 @@ func (s *Signer) Stranger(pid int, code []procs.Mapped, where string) string {
 	folders := strings.FieldsFunc(where, func(r rune) bool { return r == ':' || r == ';' })
 	ns := mountNamespace(pidName(pid))
 	same := ns != "" && (ns == s.ns || ns == s.machine)
-	var asked bool // what follows: it is not needed for most
-	all := len(folders) == 0
+	unknown, all := 0, len(folders) == 0
 	for _, m := range code {
 		if s.knows(m, same) {
 			continue
 		}
-		if !all && !asked {
-			asked = true
+		if unknown++; unknown == 1 && !all {
 			folders, all = s.real(folders)
 		}
-		if all || s.from(m, folders) {
+		if all || unknown > unknownMax || s.from(m, folders) {
 			return m.Path
 		}
 	}
 	return ""
 }
 
-// real returns where the folders of an LD_LIBRARY_PATH are that exist. anywhere says
-// that one of them cannot be looked into, or that they are too many.
+// unknownMax is how many files of nobody's a program may have loaded that has an
+// LD_LIBRARY_PATH: each is looked for in its folders, while it waits.
+const unknownMax = 256
+
+// real returns where the folders of an LD_LIBRARY_PATH are in which others than root
+// may put something. anywhere says that one of them cannot be looked into, or that
+// they are too many.
 func (s *Signer) real(folders []string) (dirs []string, anywhere bool) {
 	if len(folders) > foldersMax {
 		return nil, true
@@ -291,11 +294,11 @@ func (s *Signer) real(folders []string) (dirs []string, anywhere bool) {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil || ofProcess(dir):
 			return nil, true
-		default:
+		case !found.Root || s.inHome(dir) || s.inHome(found.Path):
 			dirs = append(dirs, found.Path)
 		}
 	}
-	return dirs, false
+	return dirs, len(dirs) > theirsMax
 }
 
 // from reports whether a mapped file comes from one of the folders, if only by a
