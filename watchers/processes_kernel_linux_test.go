@@ -459,3 +459,49 @@ func TestManyEnded(t *testing.T) {
 		t.Errorf("%d that have ended are remembered, of %d", n, len(m.tab.nodes))
 	}
 }
+
+// TestMovedArguments: a process that puts its arguments elsewhere has executed
+// nothing where the kernel tells of each exec, and may have where it does not, or
+// where something was lost since.
+func TestMovedArguments(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name       string
+		said, lost bool
+		exe        string
+		signer     string
+	}{
+		{"told by the kernel", true, false, "/usr/bin/node", ""},
+		{"something was lost since", true, true, "/usr/bin/python3", "root"},
+		{"not told", false, false, "/usr/bin/python3", "root"},
+	} {
+		m := newFakeMachine(t)
+		m.procs[1] = procs.Info{Stat: procs.Stat{Start: 1, Threads: 1, ArgStart: 1}, Exe: "/usr/sbin/init", Args: []string{"init"}, Env: &procs.Env{}}
+		m.tab.appeared(1, nil, false)
+		m.fork(1, 50)
+		m.exec(50, false, &procs.Env{}, "/", "/usr/bin/node", "/usr/bin/npm")
+		if tt.said {
+			m.said(&decode.Exec{PID: 50, UID: 1000, Exe: "/usr/bin/node", Cwd: "/", ArgStart: m.procs[50].ArgStart, Args: []byte("node\x00/usr/bin/npm\x00")})
+		}
+		if p := m.tab.at(50); p.Signer != "root" || len(p.Args) != 2 {
+			t.Fatalf("%s: it is %+v", tt.name, p)
+		}
+		m.fork(50, 51)
+		if tt.lost {
+			m.tab.losses++
+		}
+		i := m.procs[50]
+		i.ArgStart, i.Exe, i.Args = 1<<20, tt.exe, []string{"python3", "/usr/bin/gh"}
+		m.procs[50] = i
+		if p := m.tab.at(50); p.Signer != tt.signer || p.Foreign == (tt.signer != "") || p.Exe != tt.exe || p.ArgsLate || tt.said && !tt.lost && p.Args[1] != "/usr/bin/npm" {
+			t.Errorf("%s: it is %+v", tt.name, p)
+		}
+		if p := m.tab.at(51); p.Signer != "root" {
+			t.Errorf("%s: what it forked before is %+v", tt.name, p)
+		}
+		m.exec(50, false, &procs.Env{}, "/", "/usr/bin/cat")
+		if p := m.tab.at(50); p.Signer != "root" || p.Exe != "/usr/bin/cat" {
+			t.Errorf("%s: what it really executes then is %+v", tt.name, p)
+		}
+	}
+}
