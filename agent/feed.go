@@ -7,9 +7,13 @@ import (
 	"wormbell"
 )
 
-// feedLength is how many events a slow listener may be behind before it is
-// told that it missed some.
-const feedLength = 4096
+// How many events a slow listener may be behind before it is told that it missed
+// some. Who hears of everybody, which is root alone, has more to take in: a build
+// starts and ends thousands of processes a second.
+const (
+	feedLength    = 1 << 12
+	feedLengthAll = 1 << 14
+)
 
 // feed hands a copy of every event to those who record.
 type feed struct {
@@ -29,7 +33,11 @@ func newFeed() *feed { return &feed{listeners: map[*listener]bool{}} }
 // "". The channel is closed when ctx is done. A listener that falls behind
 // finds a gap where events are missing.
 func (f *feed) subscribe(ctx context.Context, user string) <-chan wormbell.Event {
-	l := &listener{user: user, events: make(chan wormbell.Event, feedLength)}
+	room := feedLength
+	if user == "" {
+		room = feedLengthAll
+	}
+	l := &listener{user: user, events: make(chan wormbell.Event, room)}
 	f.mu.Lock()
 	f.listeners[l] = true
 	f.mu.Unlock()
