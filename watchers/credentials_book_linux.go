@@ -1,6 +1,7 @@
 package watchers
 
 import (
+	"errors"
 	"maps"
 	"path"
 	"slices"
@@ -122,7 +123,7 @@ func (b *guardBook) leastUse(files map[fanotify.ID]guardedFile) int {
 			first = i
 		}
 		n++
-		if is, ok := fileAt(most.home.Dir + strings.TrimPrefix(files[id].path, "~")); !ok || is != id {
+		if unnamed(most.home.Dir+strings.TrimPrefix(files[id].path, "~"), id) {
 			return i
 		}
 	}
@@ -260,6 +261,19 @@ func (b *guardBook) inFolder(dir, base string) (guardedFile, bool) {
 		}
 	}
 	return guardedFile{}, false
+}
+
+// unnamed reports whether a guarded file is certainly no longer where it was found.
+// What is a link now may lead to it, and where that cannot be told it may be there.
+func unnamed(path string, id fanotify.ID) bool {
+	var st unix.Statx_t
+	switch err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE|unix.STATX_INO|unix.STATX_BTIME, &st); {
+	case err != nil:
+		return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return false
+	}
+	return fanotify.Identify(&st) != id
 }
 
 // fileAt returns the identity of what path leads to, a symbolic link itself.

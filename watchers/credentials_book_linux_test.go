@@ -16,10 +16,17 @@ func TestFloodedBook(t *testing.T) {
 	home := Home{Dir: t.TempDir(), User: "1000"}
 	b := newGuardBook()
 	real := map[string]fanotify.ID{}
-	for _, name := range []string{".npmrc", ".ssh/id_ed25519", ".ssh/id_rsa"} {
+	for _, name := range []string{".npmrc", ".ssh/id_ed25519", ".ssh/id_rsa", ".ssh/id_dotfiles"} {
 		file := filepath.Join(home.Dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)
+		}
+		if name == ".ssh/id_dotfiles" { // is guarded by the name of a link to it
+			is := filepath.Join(home.Dir, "dotfiles")
+			if err := os.Symlink(is, file); err != nil {
+				t.Fatal(err)
+			}
+			file = is
 		}
 		if err := os.WriteFile(file, []byte("decoy"), 0o600); err != nil {
 			t.Fatal(err)

@@ -161,7 +161,7 @@ func (l *Lineage) libraryPath(p *wormbell.Process) string {
 		return ""
 	}
 	for line := range strings.SplitSeq(n.run.img.around, "\n") {
-		if value, ok := strings.CutPrefix(line, "LD_LIBRARY_PATH="); ok {
+		if value, ok := strings.CutPrefix(line, "LD_LIBRARY_PATH="); ok && value != "" { // of none at all ld.so(8) makes no folder
 			var dirs []string
 			for dir := range strings.SplitSeq(strings.ReplaceAll(value, ";", ":"), ":") {
 				if !filepath.IsAbs(dir) { // an empty one, too

@@ -499,6 +499,14 @@ func TestMovedArguments(t *testing.T) {
 		if p := m.tab.at(51); p.Signer != "root" {
 			t.Errorf("%s: what it forked before is %+v", tt.name, p)
 		}
+		if tt.said && !tt.lost { // what was lost is known later: it was an exec
+			m.tab.losses++
+			i.Exe = "/usr/bin/python3"
+			m.procs[50] = i
+			if p := m.tab.at(50); p.Signer != "root" || p.Exe != "/usr/bin/python3" {
+				t.Errorf("%s: after a loss it is %+v", tt.name, p)
+			}
+		}
 		m.exec(50, false, &procs.Env{}, "/", "/usr/bin/cat")
 		if p := m.tab.at(50); p.Signer != "root" || p.Exe != "/usr/bin/cat" {
 			t.Errorf("%s: what it really executes then is %+v", tt.name, p)

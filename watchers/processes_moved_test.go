@@ -56,3 +56,19 @@ func TestSuspectGoneTooFast(t *testing.T) {
 		}
 	}
 }
+
+// TestLibraryPath: a folder of the list may be relative, and an empty list has none.
+func TestLibraryPath(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"": "", "/a:lib": "/a:/w/lib", "/a:": "/a:/w"} {
+		m := newFakeMachine(t)
+		m.procs[1] = procs.Info{Stat: procs.Stat{Start: 1, Threads: 1, ArgStart: 1}, Exe: "/usr/sbin/init", Args: []string{"init"}, Env: &procs.Env{}}
+		m.tab.appeared(1, nil, false)
+		m.fork(1, 50)
+		m.exec(50, false, &procs.Env{Around: "HOME=/h\nLD_LIBRARY_PATH=" + value}, "/w", "/usr/bin/nvim")
+		l := &Lineage{tab: m.tab}
+		if got := l.libraryPath(m.tab.at(50)); got != want {
+			t.Errorf("LD_LIBRARY_PATH=%s: %q, want %q", value, got, want)
+		}
+	}
+}

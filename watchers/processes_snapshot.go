@@ -52,7 +52,14 @@ func (t *table) at(pid int) *wormbell.Process {
 // nobody's from here on.
 func (t *table) reexecuted(n *node, st *procs.Stat) {
 	r := n.run
-	if r.pending || r.forked || r.img.argStart == 0 || st.ArgStart == 0 || r.img.argStart == st.ArgStart {
+	if r.pending || r.forked || r.img.argStart == 0 || st.ArgStart == 0 {
+		return
+	}
+	if r.moved && r.losses != t.losses { // that something was lost is known with the next record only: it was an exec, maybe
+		t.execed(n, nil)
+		return
+	}
+	if r.img.argStart == st.ArgStart {
 		return
 	}
 	if !r.kernel || r.losses != t.losses {
@@ -66,7 +73,7 @@ func (t *table) reexecuted(n *node, st *procs.Stat) {
 	}
 	img := *r.img // forked children may have the same
 	img.signer, img.tool, img.foreign, img.unjudged, img.argStart = "", "", true, false, st.ArgStart
-	r.img, r.installer, r.snap = &img, false, nil
+	r.img, r.installer, r.snap, r.moved = &img, false, nil, true
 }
 
 func (t *table) resample(r *run, st *procs.Stat) {

@@ -85,6 +85,7 @@ type run struct {
 	said      *decode.Exec // what the kernel said of the exec, while pending; nil if it did not
 	kernel    bool         // the kernel said so when it was executed
 	losses    int          // of the table, then
+	moved     bool         // its arguments are elsewhere since, and nothing told of an exec
 	settled   bool         // the next lines are decided
 	installer bool         // a package manager that somebody vouches for
 	decided   bool         // whether it is a dependency's script was decided at or above it

@@ -28,8 +28,9 @@ func (w writers) Suspect(pid int) func(path string, content bool) {
 	own, script := "", false
 	if l.tab != nil && pid > 0 {
 		l.drain()
-		if l.tab.at(pid) != nil { // also of one that has ended
-			r := l.tab.nodes[pid].run
+		l.tab.at(pid) // also of one that has ended
+		if n := l.tab.nodes[pid]; n != nil && n.run != nil {
+			r := n.run
 			if r.installer && r.life == nil {
 				return nil
 			}

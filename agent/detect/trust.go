@@ -240,7 +240,7 @@ func (r reader) is(who Who) bool {
 	case BackupTool:
 		return (native || r.python()) && !contained(p) && slices.Contains(backupTools, p.Name()) && r.unpackaged()
 	case Editor:
-		return native && slices.Contains(editors, p.Name()) && r.unpackaged() && !inContainer(p)
+		return native && slices.Contains(editors, p.Name()) && r.unpackaged() && !contained(p)
 	case Prompt:
 		return r.prompt()
 	case Container:

@@ -120,13 +120,17 @@ func (t *Trust) Usual(e wormbell.Event, suspect func(*wormbell.Process) bool) bo
 	switch {
 	case inContainer(p):
 		return !store.Strict || p.Script == "" && slices.Contains(store.Readers, p.Name()) && !ancestry.Shell(p)
-	case store.ID == "vercel":
+	case store.ID == "vercel" && slices.ContainsFunc(nodeDeployers, func(dir string) bool { return strings.Contains(e.Path, dir) }):
 		return ancestry.JavaScript(p) && p.Script != "" && r.projectCode()
 	case store.ID == "npm":
 		return path.Base(p.Exe) == "deno" && !p.Foreign && ancestry.Hosted(p) && ancestry.UnvouchedScript(p.Parent) == nil
 	}
 	return slices.Contains(aiStores, store.ID) && r.packageAtPlace()
 }
+
+// nodeDeployers are the folders of those whose own tools run on node, and whose
+// libraries ask for their login. The others' are native programs, and Stripe's key is money.
+var nodeDeployers = []string{"/com.vercel.cli/", "/netlify/", "/.wrangler/"}
 
 // aiStores are the logins of AI tools.
 var aiStores = []string{"claude", "codex", "continue", "copilot", "gemini"}
