@@ -199,6 +199,7 @@ var agentForms = []form{
 	{En: "trust: the row for %[1]q with %[2]q of %[3]q is left out: %[4]s", Ja: "許可：%[3]s にある %[1]s への許可（%[2]s）を除外しました：%[4]s"},
 	{En: "trust: %[1]q lets %[2]q read %[3]q, which is a lot (row %[4]w)", Ja: "許可：%[1]s により、%[2]s は広い範囲（%[3]s）を読み取れます（%[4]s）"},
 	{En: "the package database of %[1]w cannot be read, so what it installed counts as root's, or as what it was before: %[2]s", Ja: "%[1]s のパッケージデータベースを読み取れないため、そのプログラムの提供元は root、または以前の記録として扱います：%[2]s"},
+	{En: "programs name more folders for their libraries and modules than can be looked through; some of them are vouched for by nobody", Ja: "プログラムがライブラリやモジュールの場所として指定したフォルダーが多すぎて調べきれません。一部のプログラムは誰にも保証されません"},
 	{En: "%[1]s is trusted no more: %[2]s; if that was you, 'wormbell trust remove %[3]w' trusts what is there now", Ja: "%[1]s は信頼できなくなりました：%[2]s。ご自身による変更であれば、'wormbell trust remove %[3]s' で現在の内容を信頼します"},
 	{En: "trust: row %[1]d of %[2]q holds no more, its time is over", Ja: "許可：%[2]s の %[1]s 番目は期限切れのため、無効です"},
 	{En: "no key %[1]q; did you mean %[2]q?", Ja: "%[1]s という項目はありません。%[2]s の間違いではありませんか"},

@@ -67,27 +67,39 @@ const linksMax = 40
 // Lookup follows an absolute path one component at a time. The error wraps
 // fs.ErrNotExist, ErrSlow or what else is in the way.
 func (f *Files) Lookup(name string) (Found, error) {
-	at, found, err := f.mounts.walk(name)
-	if err != nil {
-		return Found{}, fmt.Errorf("look up %q: %w", name, err)
-	}
-	at.close()
-	return found, nil
+	found, _, err := f.lookup(name)
+	return found, err
 }
 
-// walk follows an absolute path and returns where it leads; close it. Each
+// lookup is Lookup that also says how many steps it took, if it failed, too.
+func (f *Files) lookup(name string) (Found, int, error) {
+	at, found, steps, err := f.mounts.follow(name)
+	if err != nil {
+		return Found{}, steps, fmt.Errorf("look up %q: %w", name, err)
+	}
+	at.close()
+	return found, steps, nil
+}
+
+// walk follows an absolute path and returns where it leads; close it.
+func (m *mounts) walk(name string) (spot, Found, error) {
+	at, found, _, err := m.follow(name)
+	return at, found, err
+}
+
+// follow is walk that also says how many steps it took, if it failed, too. Each
 // step goes on from what the one before has looked at, not from its name:
 // the owner of a folder may put another in its place at any moment.
-func (m *mounts) walk(name string) (spot, Found, error) {
+func (m *mounts) follow(name string) (at spot, found Found, steps int, err error) {
 	if !path.IsAbs(name) || strings.IndexByte(name, 0) >= 0 {
-		return spot{}, Found{}, errors.New("not an absolute path")
+		return spot{}, Found{}, 0, errors.New("not an absolute path")
 	}
-	at, err := m.top()
+	at, err = m.top()
 	if err != nil {
-		return spot{}, Found{}, err
+		return spot{}, Found{}, 0, err
 	}
-	rest, links, steps := path.Clean(name), 0, 0
-	found := Found{Path: "/", Root: at.status.rootOnly()} // Path holds no symlink
+	rest, links := path.Clean(name), 0
+	found = Found{Path: "/", Root: at.status.rootOnly()} // Path holds no symlink
 	for rest != "" {
 		var component string
 		component, rest, _ = strings.Cut(rest, "/")
@@ -97,22 +109,22 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 		case "..": // again from the top: the folder above may be another by now
 			at.close()
 			if links++; links > linksMax {
-				return spot{}, Found{}, errLinks
+				return spot{}, Found{}, steps, errLinks
 			}
 			if at, err = m.top(); err != nil {
-				return spot{}, Found{}, err
+				return spot{}, Found{}, steps, err
 			}
 			found.Path, rest = "/", path.Dir(found.Path)+"/"+rest
 			continue
 		}
 		if steps++; steps > stepsMax {
 			at.close()
-			return spot{}, Found{}, errSteps
+			return spot{}, Found{}, steps, errSteps
 		}
 		next, err := m.enter(at, component)
 		if err != nil {
 			at.close()
-			return spot{}, Found{}, err
+			return spot{}, Found{}, steps, err
 		}
 		if !at.status.rootOnly() {
 			found.Moved = max(found.Moved, next.status.Ctime)
@@ -136,18 +148,18 @@ func (m *mounts) walk(name string) (spot, Found, error) {
 			found.Path = "/"
 			at, err = m.top()
 			if err != nil {
-				return spot{}, Found{}, err
+				return spot{}, Found{}, steps, err
 			}
 		}
 		if err != nil {
 			at.close()
-			return spot{}, Found{}, err
+			return spot{}, Found{}, steps, err
 		}
 		rest = to + "/" + rest
 	}
 	st := &at.status
 	found.Regular, found.Dir, found.Ident, found.UID, found.Open, found.Links, found.Born = st.regular(), st.dir(), st.Ident, st.owner(), st.open(), st.names(), st.made()
-	return at, found, nil
+	return at, found, steps, nil
 }
 
 var (
@@ -219,6 +231,9 @@ func (f *Files) read(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
+// listMax is as many names as are listed of a folder.
+const listMax = 1000
+
 // ReadDir lists a folder, at most 1,000 names.
 func (f *Files) ReadDir(name string) ([]string, error) {
 	names, err := f.readDir(name)
@@ -242,7 +257,7 @@ func (f *Files) readDir(name string) ([]string, error) {
 		return nil, err
 	}
 	defer d.Close()
-	names, err := d.Readdirnames(1000)
+	names, err := d.Readdirnames(listMax)
 	if err == io.EOF {
 		err = nil
 	}

@@ -52,7 +52,7 @@ func (s *Signer) unshadowed(q Query) bool {
 		if ofProcess(dir) {
 			return false
 		}
-		found, err := s.files.Lookup(dir)
+		found, err := s.look(dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
@@ -72,13 +72,12 @@ func (s *Signer) unshadowed(q Query) bool {
 		if names == nil {
 			names = s.needs(q.Exe)
 		}
-		for _, name := range special {
-			if s.there(path.Join(found.Path, name)) {
-				return false
-			}
+		has := s.has(found.Path)
+		if slices.ContainsFunc(special, has) {
+			return false
 		}
 		for _, name := range names {
-			if lib := path.Join(found.Path, name); s.there(lib) && s.script(q.PID, lib) == "" {
+			if has(name) && !s.sought(q.PID, path.Join(found.Path, name)) {
 				return false
 			}
 		}
@@ -110,10 +109,32 @@ func foldersIn(list string) (dirs []string) {
 	return dirs
 }
 
+// sought vouches for a file that a process has us look for.
+func (s *Signer) sought(pid int, name string) bool {
+	_, err := s.look(name)
+	return err == nil && s.script(pid, name) != ""
+}
+
 // there reports whether there is something of this name, or may be.
 func (s *Signer) there(name string) bool {
-	_, err := s.files.Lookup(name)
+	_, err := s.look(name)
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// has returns what reports whether a folder has, or may have, something of a name. The
+// folder is listed, if it is not too big for that: each look costs the whole way to it.
+func (s *Signer) has(dir string) func(name string) bool {
+	if _, err := s.look(dir); err == nil {
+		if names, err := s.files.ReadDir(dir); err == nil && len(names) < listMax {
+			s.effort.left -= len(names) / 8 // many come with one call
+			slices.Sort(names)
+			return func(name string) bool {
+				_, found := slices.BinarySearch(names, name)
+				return found
+			}
+		}
+	}
+	return func(name string) bool { return s.there(path.Join(dir, name)) }
 }
 
 // needs returns the names of the libraries that a program loads, and those that
@@ -189,8 +210,11 @@ func (s *Signer) alone(q Query) bool {
 			return
 		}
 		anywhere = anywhere || ofProcess(path.Clean(home))
-		if _, err := s.files.Lookup(home); err == nil { // else nothing can be told of what is in it
+		switch _, err := s.look(home); {
+		case err == nil: // else nothing can be told of what is in it
 			dirs = append(dirs, path.Join(home, name))
+		case errors.Is(err, errEffort):
+			anywhere = true
 		}
 	}
 	for line := range strings.SplitSeq(q.Env.Around, "\n") {
@@ -225,10 +249,12 @@ func (s *Signer) alone(q Query) bool {
 		if !path.IsAbs(dir) || !s.there(dir) {
 			continue
 		}
+		has := s.has(dir)
 		for _, name := range names {
+			scope, _, scoped := strings.Cut(name, "/")
 			for _, ext := range []string{"", ".js", ".json", ".node", ".cjs"} {
 				file := path.Join(dir, name+ext)
-				if !s.there(file) || held != nil && path.Base(dir) == "node_modules" && s.unchanged(held, file) || s.ours(q.PID, file) {
+				if scoped && (!has(scope) || !s.there(file)) || !scoped && !has(name+ext) || held != nil && path.Base(dir) == "node_modules" && s.unchanged(held, file) || s.ours(q.PID, file) {
 					continue
 				}
 				return false
@@ -243,7 +269,7 @@ func (s *Signer) ours(pid int, name string) bool {
 	if s.loadable(pid, name) {
 		return true
 	}
-	found, err := s.files.Lookup(name)
+	found, err := s.look(name)
 	if err != nil || !found.Dir {
 		return false
 	}
@@ -290,7 +316,7 @@ func (s *Signer) real(folders []string) (dirs []string, anywhere bool) {
 	}
 	for _, dir := range folders {
 		dir = path.Clean(dir)
-		switch found, err := s.files.Lookup(dir); {
+		switch found, err := s.look(dir); {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil || ofProcess(dir):
 			return nil, true
@@ -304,7 +330,7 @@ func (s *Signer) real(folders []string) (dirs []string, anywhere bool) {
 // from reports whether a mapped file comes from one of the folders, if only by a
 // link of its name, or from where that cannot be told.
 func (s *Signer) from(m procs.Mapped, folders []string) bool {
-	if _, err := s.files.Lookup(m.Path); errors.Is(err, ErrSlow) {
+	if _, err := s.look(m.Path); errors.Is(err, ErrSlow) || errors.Is(err, errEffort) {
 		return true
 	}
 	return slices.ContainsFunc(folders, func(dir string) bool {

@@ -71,6 +71,7 @@ type Signer struct {
 	tired   time.Time            // until then nothing is read to prove where a package came from
 	born    time.Time            // what is older was there before the agent
 	needed  map[string][]string  // libraries that a program of root's loads
+	effort  effort
 }
 
 // known is a cached answer. Only root can make it wrong, so it may be a minute old.
@@ -112,7 +113,7 @@ func New(cfg Config) *Signer {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[due]bool{}, coming: map[string]time.Time{}, born: time.Now(), needed: map[string][]string{}, ns: mountNamespace("self")}
+	s := &Signer{files: NewFiles(), cfg: cfg, known: map[string]known{}, later: map[due]bool{}, coming: map[string]time.Time{}, born: time.Now(), needed: map[string][]string{}, effort: effort{left: effortMax}, ns: mountNamespace("self")}
 	if machine := mountNamespace("1"); machine != s.ns {
 		s.machine = machine
 	}
@@ -151,7 +152,7 @@ type Query struct {
 func (s *Signer) Notices() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append(s.pkgs.Problems(), s.fallen()...)
+	return slices.Concat(s.pkgs.Problems(), s.fallen(), s.overlooked())
 }
 
 // Vouch returns who vouches for everything that a process runs: "deb:NAME" or
@@ -329,11 +330,11 @@ func (s *Signer) loads(q Query) bool {
 
 // loadable vouches for a file, or for a folder that root alone can fill.
 func (s *Signer) loadable(pid int, name string) bool {
-	if s.script(pid, name) != "" {
-		return true
+	found, err := s.look(name)
+	if err != nil {
+		return false
 	}
-	found, err := s.files.Lookup(name)
-	return err == nil && found.Dir && found.Root && !s.inHome(name) && !s.inHome(found.Path)
+	return s.script(pid, name) != "" || found.Dir && found.Root && !s.inHome(name) && !s.inHome(found.Path)
 }
 
 // libraryDirs are where ld.so looks for a library that is named without a folder.
@@ -378,7 +379,7 @@ func (s *Signer) library(q Query, lib string) bool {
 		if !path.IsAbs(dir) {
 			return false
 		}
-		switch _, err := s.files.Lookup(path.Join(dir, lib)); {
+		switch _, err := s.look(path.Join(dir, lib)); {
 		case ofProcess(path.Clean(dir)) || err != nil && !errors.Is(err, fs.ErrNotExist):
 			return false // it may be there
 		case err == nil:
