@@ -32,17 +32,17 @@ func measureExecs(ctx context.Context, b *bench) ([]row, error) {
 	if _, err := h.spawn(ctx, program, count); err != nil { // warms up
 		return nil, err
 	}
-	var on, off, own sample // microseconds a start
+	var on, off, own, oneOn, oneOff sample // microseconds a start
 	for n := range rounds {
 		for _, with := range []bool{n%2 == 0, n%2 != 0} { // A B B A, so that a drift hits both
-			took, cost, err := h.spawnWith(ctx, with, program, count)
+			took, one, cost, err := h.spawnWith(ctx, with, program, count)
 			if err != nil {
 				return nil, err
 			}
 			if with {
-				on, own = append(on, took), append(own, cost)
+				on, oneOn, own = append(on, took), append(oneOn, one), append(own, cost)
 			} else {
-				off = append(off, took)
+				off, oneOff = append(off, took), append(oneOff, one)
 			}
 		}
 	}
@@ -50,11 +50,13 @@ func measureExecs(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	ratio := on.ratios(off)
+	ratio, one := on.ratios(off), oneOn.ratios(oneOff)
 	return []row{
 		{What: "processes that end at once, whose command line is known", Reach: "100 %", Reached: fmt.Sprintf("%d of %d", seen, count), Met: seen == count, Note: note},
 		{What: "to start such a process, on / off", Reach: "≤ ×1.20", Reached: fmt.Sprintf("×%.3f", ratio.median()), Met: ratio.median() <= 1.20,
 			Note: fmt.Sprintf("median of %d pairs of %d: on %.0f µs, off %.0f µs each; ratios %s", len(ratio), count, on.median(), off.median(), ratio.spread("×%.3f"))},
+		{What: "the same, kept on one processor", Reach: "≤ ×1.20", Reached: fmt.Sprintf("×%.3f", one.median()), Met: one.median() <= 1.20,
+			Note: fmt.Sprintf("on %.0f µs, off %.0f µs each; ratios %s; without the scheduler's moving them from one processor to another, which costs more than the agent does and which it does more often when somebody else works, too", oneOn.median(), oneOff.median(), one.spread("×%.3f"))},
 		{What: "the agent's own processor time for each", Reach: "≤ 20 µs", Reached: fmt.Sprintf("%.1f µs", own.median()), Met: own.median() <= 20,
 			Note: fmt.Sprintf("fork, exec and exit, both processes, less what they used in two seconds before; %s µs", own.spread("%.1f"))},
 	}, nil
@@ -103,47 +105,54 @@ func (h *home) spawnSeen(ctx context.Context, program string, count int) (seen i
 }
 
 // spawnWith starts the program with an agent or without, and returns how long
-// each start took and what it cost the agent, in microseconds.
-func (h *home) spawnWith(ctx context.Context, with bool, program string, count int) (took, cost float64, err error) {
+// each start took, and when all were kept on one processor, and what it cost the
+// agent, in microseconds.
+func (h *home) spawnWith(ctx context.Context, with bool, program string, count int) (took, one, cost float64, err error) {
 	if !with {
-		took, err = h.spawn(ctx, program, count)
-		return took, 0, err
+		if took, err = h.spawn(ctx, program, count); err == nil {
+			one, err = h.spawn(ctx, program, count, "one")
+		}
+		return took, one, 0, err
 	}
 	a, err := h.startAgent(ctx)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer a.stop()
 	if err := a.calm(ctx); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	// What others do on this machine meanwhile costs the agent, too.
 	t0 := time.Now()
 	idle, err := a.cpu()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	pause(ctx, 2*time.Second)
 	before, err := a.cpu()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	rate := (before - idle).Seconds() / time.Since(t0).Seconds()
 	t0 = time.Now()
 	if took, err = h.spawn(ctx, program, count); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	if err := a.calm(ctx); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	after, err := a.cpu()
+	if err != nil {
+		return 0, 0, 0, err
+	}
 	used := (after - before).Seconds() - rate*time.Since(t0).Seconds()
-	return took, max(0, used*1e6/float64(count)), err
+	one, err = h.spawn(ctx, program, count, "one")
+	return took, one, max(0, used*1e6/float64(count)), err
 }
 
 // spawn starts the program and returns how long each start took, in microseconds.
-func (h *home) spawn(ctx context.Context, program string, count int) (float64, error) {
-	out, err := h.role(ctx, "@spawn", program, strconv.Itoa(count))
+func (h *home) spawn(ctx context.Context, program string, count int, how ...string) (float64, error) {
+	out, err := h.role(ctx, "@spawn", append([]string{program, strconv.Itoa(count)}, how...)...)
 	if err != nil {
 		return 0, err
 	}

@@ -101,15 +101,23 @@ func burst(args []string) error {
 	return nil
 }
 
-// spawn PROGRAM COUNT starts PROGRAM COUNT times, one after the other, with a
-// number as its argument, and prints how long that took, in nanoseconds.
+// spawn PROGRAM COUNT [one] starts PROGRAM COUNT times, one after the other, with a
+// number as its argument, and prints how long that took, in nanoseconds. With
+// "one" it and what it starts stay on one processor.
 func spawn(args []string) error {
-	if len(args) != 2 {
+	if len(args) < 2 || len(args) > 3 || len(args) == 3 && args[2] != "one" {
 		return fmt.Errorf("%w: @spawn %q", errUsage, args)
 	}
 	count, err := strconv.Atoi(args[1])
 	if err != nil {
 		return err
+	}
+	if len(args) == 3 {
+		runtime.LockOSThread() // what it forks takes its processor over
+		defer runtime.UnlockOSThread()
+		if err := onOneProcessor(); err != nil {
+			return err
+		}
 	}
 	t0 := time.Now()
 	for n := range count {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,20 @@ func processTime(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, err)
 	}
 	return time.Duration(t.Nano()), nil
+}
+
+// onOneProcessor keeps the calling thread on the processor that it is on.
+func onOneProcessor() error {
+	var set unix.CPUSet
+	var cpu uint32
+	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); errno != 0 {
+		return fmt.Errorf("ask for the processor: %w", errno)
+	}
+	set.Set(int(cpu))
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("stay on processor %d: %w", cpu, err)
+	}
+	return nil
 }
 
 // fileSystem names the type of the one that dir is on; statfs(2) has the numbers.
