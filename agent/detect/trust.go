@@ -300,7 +300,7 @@ func carries(p *wormbell.Process, store, file string) bool {
 	case "ssh":
 		return has(func(a string) bool {
 			return strings.HasPrefix(a, "-I") || strings.Contains(strings.ToLower(a), "provider=")
-		})
+		}) || settings(args, base) // of what is no setting it prints the line
 	case "ssh-keygen":
 		return has(named("-D", "-w"))
 	case "git":
@@ -320,6 +320,21 @@ func carries(p *wormbell.Process, store, file string) bool {
 		})
 	case "gh", "glab", "http", "https":
 		return has(func(a string) bool { return strings.Contains(a, base) })
+	}
+	return false
+}
+
+// settings reports whether ssh, with these arguments, reads its settings from a file of
+// this name.
+func settings(args []string, base string) bool {
+	for i, a := range args {
+		_, file, ok := strings.Cut(a, "F")
+		if ok && file == "" && i+1 < len(args) {
+			file = args[i+1]
+		}
+		if ok && a[0] == '-' && strings.Contains(file, base) {
+			return true
+		}
 	}
 	return false
 }
