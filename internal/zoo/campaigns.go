@@ -186,9 +186,15 @@ func single(r *rand.Rand, w *Worm) {
 		w.Files[p] = text
 	}
 	w.Script.Steps = []Step{read(pick(r, append(keys(others), stores...)...))}
-	if r.IntN(4) == 0 { // asks the program that it belongs to
-		w.Script.Steps = []Step{{Run: &Run{Args: [][]string{{"gh", "auth", "token"}, {"ssh-keygen", "-y", "-P", "", "-f", "~/.ssh/id_ed25519"},
-			{"git", "config", "--file", "~/.git-credentials", "--list"}, {"npm", "--userconfig", "~/.aws/credentials", "config", "ls", "-l"}}[r.IntN(4)]}}}
+	switch r.IntN(4) {
+	case 0: // asks the program that it belongs to
+		args := [][]string{{"gh", "auth", "token"}, {"ssh-keygen", "-y", "-P", "", "-f", "~/.ssh/id_ed25519"}, {"npm", "config", "set", "fund=false"},
+			{"git", "config", "--file", "~/.git-credentials", "--list"}, {"npm", "--userconfig", "~/.aws/credentials", "config", "ls", "-l"}}
+		w.Script.Steps = []Step{{Run: &Run{Args: args[r.IntN(len(args))]}}}
+	case 1: // has it copied by the program that it belongs to
+		copies := []Read{{"~/.netrc", "curl config"}, {"~/.git-credentials", "git work tree"}, {"~/.git-credentials", "git"}, {"~/.ssh/id_ed25519", "scp"}, {"~/.ssh/id_ed25519", "ssh -F"},
+			{"~/.ssh/id_ed25519", "ssh-add"}, {"~/.ssh/id_ed25519", "rsync"}, {"~/.ssh/id_ed25519", "rcfile"}, {"~/.npmrc", "vim"}, {"~/.npmrc", "moved"}, {"~/.npmrc", "emacs"}}
+		w.Script.Steps = []Step{{Read: &copies[r.IntN(len(copies))]}}
 	}
 	w.Want = [][]string{{"credential-read", "credential-sweep"}}
 }

@@ -58,6 +58,18 @@ var readers = map[string]func(p, tmp string) []string{
 	"ld.so": func(p, _ string) []string {
 		return shell(`exec "$(ls /lib64/ld-linux-* /lib/ld-linux-* 2>/dev/null | head -n 1)" "$(command -v cat)" "$1"`, p)
 	},
+	"grep":    func(p, _ string) []string { return []string{"grep", "-h", "", p} },
+	"gpg":     func(p, _ string) []string { return []string{"gpg", "--no-options", "--print-md", "SHA256", p} },
+	"wget":    func(p, _ string) []string { return []string{"wget", "-q", "-t", "1", "-T", "1", "-i", p} },
+	"scp":     func(p, tmp string) []string { return shell(`scp -q "$1" "$2/y$$"; rm -f "$2/y$$"`, p, tmp) },
+	"ssh -F":  func(p, _ string) []string { return []string{"ssh", "-F", p, "-G", "localhost"} },
+	"ssh-add": func(p, _ string) []string { return []string{"ssh-agent", "ssh-add", "-q", p} },
+	"git work tree": func(p, tmp string) []string {
+		return shell(`g="$2/g$$"; git init -q --bare "$g" && git --git-dir="$g" --work-tree="${1%/*}" add -f -- "$1"; rm -rf "$g"`, p, tmp)
+	},
+	"restic": func(p, tmp string) []string {
+		return shell(`command -v restic >/dev/null || exec cat "$1"; r="$2/k$$"; export RESTIC_PASSWORD=x; restic --no-cache -q -r "$r" init && restic --no-cache -q -r "$r" backup "$1"; rm -rf "$r"`, p, tmp)
+	},
 	// npm, made to read what is not its own.
 	"npm config": func(p, _ string) []string { return []string{"npm", "--userconfig=" + p, "config", "ls", "-l"} },
 	"npm pack": func(p, tmp string) []string {
@@ -115,6 +127,13 @@ var readers = map[string]func(p, tmp string) []string{
 		return []string{"node", "-e", `process.title = 'npm install'; require('fs').readFileSync(process.argv[1])`, p}
 	},
 	"called": func(p, _ string) []string { return []string{"bash", "-c", `exec -a "npm install" cat "$0"`, p} },
+	"moved":  func(p, _ string) []string { return []string{"/usr/bin/python3", "-c", movedArguments, p} },
+	"rcfile": func(p, tmp string) []string { // a shell that is given a program to read and never comes to it
+		return shell(`printf 'mapfile -t x <"$READ"\nexit\n' >"$2/rc$$"; READ="$1" bash --rcfile "$2/rc$$" -i /usr/bin/ssh; rm -f "$2/rc$$"`, p, tmp)
+	},
+	"tmux": func(p, tmp string) []string { // its server leaves the tree
+		return shell(`command -v tmux >/dev/null || exec cat "$1"; s="$2/t$$"; READ="$1" tmux -f /dev/null -S "$s" new-session -d 'cat "$READ"; tmux wait-for -S done' && tmux -S "$s" wait-for done; rm -f "$s"`, p, tmp)
+	},
 	// Copies of what is trusted, under other names.
 	"other cat": func(p, tmp string) []string { return shell(`cp "$(command -v cat)" "$2/npm" && "$2/npm" "$1"`, p, tmp) },
 	"other node": func(p, tmp string) []string {
@@ -122,6 +141,9 @@ var readers = map[string]func(p, tmp string) []string{
 	},
 	"other npm": func(p, tmp string) []string {
 		return shell(`mkdir -p "$2/b$$" && printf 'require("fs").readFileSync(process.argv[2])' >"$2/b$$/npm-cli.js" && node "$2/b$$/npm-cli.js" "$1"; rm -rf "$2/b$$"`, p, tmp)
+	},
+	"other claude": func(p, tmp string) []string {
+		return shell(`d="$2/$$/.claude/local/node_modules/@anthropic-ai/claude-code"; mkdir -p "$d" && printf 'require("fs").readFileSync(process.argv[2])' >"$d/cli.js" && node "$d/cli.js" "$1"; rm -rf "$2/$$"`, p, tmp)
 	},
 }
 
@@ -142,6 +164,9 @@ var ways = map[string]func(args []string, tmp string) []string{
 		return append([]string{"npm", "exec", "--offline", "-c"}, quoted(a))
 	},
 	"terminal": func(a []string, _ string) []string { return []string{"script", "-qec", quoted(a), "/dev/null"} },
+	"tmux": func(a []string, tmp string) []string { // its server leaves the tree
+		return shell(`command -v tmux >/dev/null || exec sh -c "$1"; tmux -f /dev/null -S "$0/t$$" new-session -d "$1; tmux wait-for -S done" && tmux -S "$0/t$$" wait-for done`, quoted(a)).named(tmp)
+	},
 	"later": func(a []string, _ string) []string {
 		return shell(`(setsid sh -c 'sleep 4; exec "$@"' sh "$@" & ) & wait`, a...)
 	},
@@ -182,6 +207,12 @@ cp "$(readlink -f "$(command -v node)")" tool && "$3" tool NODE_SEA_BLOB x.blob 
 	}},
 	"eval": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string {
 		return []string{"node", "-e", "require(process.argv[1])", script}
+	}},
+	"folder": {[]string{"node"}, "", func(script string, s *stagePlaces) []string {
+		return shell(`d="$2/o$$"; mkdir "$d"; echo '{"main":"npm-cli.js"}' >"$d/package.json"; cp "$1" "$d/npm-cli.js"; cd "$d" && exec node .`, script, s.tmp)
+	}},
+	"typescript": {[]string{"node"}, "", func(script string, s *stagePlaces) []string {
+		return shell(`node --experimental-strip-types -e 0 >/dev/null 2>&1 || exec node "$1"; d="$2/q$$"; mkdir "$d"; cp "$1" "$d/x.cts"; exec node --experimental-strip-types "$d/x.cts"`, script, s.tmp)
 	}},
 	"pipe": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string { return shell(`cat "$1" | node`, script) }},
 	"in npm": {[]string{"node"}, "", func(script string, _ *stagePlaces) []string {
@@ -256,6 +287,20 @@ func shell(text string, args ...string) command {
 func python(text string, args ...string) []string {
 	return append([]string{"/usr/bin/python3", "-c", "import os, sys; " + text}, args...)
 }
+
+// movedArguments says by prctl(2), which needs no right for it, that its arguments
+// are others, and then reads the file. What PR_SET_MM_MAP wants to know besides
+// is in /proc/self/stat.
+const movedArguments = `import ctypes, struct, sys
+c = ctypes.CDLL(None, use_errno=True)
+c.sbrk.restype = ctypes.c_void_p
+said = ctypes.create_string_buffer(b"npm\0install\0")
+at = ctypes.addressof(said)
+f = open("/proc/self/stat").read().rsplit(")", 1)[1].split()
+n = lambda i: int(f[i - 3])
+m = struct.pack("<12QII", n(26), n(27), n(45), n(46), n(47), c.sbrk(0), n(28), at, at + len(said) - 1, n(50), n(51), 0, 0, 0xffffffff)
+c.prctl(35, 14, m, ctypes.c_ulong(len(m)), 0)
+open(sys.argv[1]).read()`
 
 // uring opens and reads by io_uring(7): the kernel's own thread may do it.
 const uring = `import ctypes, mmap, struct
