@@ -42,6 +42,7 @@ type stagePlaces struct {
 	token          string // that the registry takes
 	control        string // a folder in which each script says how far it is
 	scripts        int    // that were written
+	once           bool   // the first script does nothing when it is started again
 }
 
 // real turns a path of a worm into one of the machine.
@@ -94,9 +95,13 @@ func source(s *Script, places *stagePlaces, put func(file, text string)) string 
 	switch s.Language {
 	case "deno": // takes a file for a module, but below a package.json that does not say so
 		w.line("var require = typeof require === 'function' ? require : process.getBuiltinModule('node:module').createRequire('file:///')")
-		w.node(steps)
+		w.node(steps, "")
 	case "node", "bun":
-		w.node(steps)
+		begun := ""
+		if n == 0 && places.once {
+			begun = path.Join(places.control, "begun-0")
+		}
+		w.node(steps, begun)
 	case "sh":
 		w.sh(steps)
 	case "python":
@@ -167,7 +172,9 @@ func (w *Write) mode(prefix string) string {
 	return prefix + w.Mode
 }
 
-func (w *writer) node(steps []Step) {
+// node writes for node, and for what runs the same. Where begun names a file, the
+// script does nothing if that is there.
+func (w *writer) node(steps []Step, begun string) {
 	w.line("'use strict'\nconst fs = require('fs'), path = require('path'), http = require('http'), cp = require('child_process')")
 	w.line("const read = p => { try { fs.readFileSync(p) } catch {} }")
 	w.line("const write = (p, t, m) => { fs.mkdirSync(path.dirname(p), { recursive: true }); fs.writeFileSync(p, t, { mode: m }) }")
@@ -194,7 +201,7 @@ func (w *writer) node(steps []Step) {
 			w.line("sleep(%d)", s.Sleep)
 		}
 	}
-	w.line("}\nmain()")
+	w.line("}\nfs.existsSync(%s) || main()", js(begun))
 }
 
 func (w *writer) sh(steps []Step) {

@@ -25,6 +25,9 @@ func (s *stage) set(w *Worm) error {
 	case "prepare": // it is built in a folder that npm makes up; what is to outlast it lies elsewhere
 		s.pkg = filepath.Join(s.Temp, w.Package)
 	}
+	// What NODE_OPTIONS loads is loaded by every node that the worm starts, too. It
+	// would start itself without end, as no author lets it.
+	s.once = w.Start == "import"
 	if err := os.Mkdir(s.control, 0o755); err != nil {
 		return err
 	}

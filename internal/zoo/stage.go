@@ -147,7 +147,7 @@ func (s *stage) listen(ctx context.Context, r *result) error {
 			return nil // it is still at it, and was caught
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%d of %d scripts began, %d ended: %w", s.made("begun-"), s.scripts, s.made("done-"), err)
 		}
 		s.take(alerts, r)
 		over := s.made("done-") == s.scripts
