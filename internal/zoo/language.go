@@ -201,7 +201,11 @@ func (w *writer) node(steps []Step, begun string) {
 			w.line("sleep(%d)", s.Sleep)
 		}
 	}
-	w.line("}\nfs.existsSync(%s) || main()", js(begun))
+	w.line("}")
+	if begun != "" { // deno ends at once where NODE_OPTIONS names a package
+		w.line("delete process.env.NODE_OPTIONS")
+	}
+	w.line("fs.existsSync(%s) || main()", js(begun))
 }
 
 func (w *writer) sh(steps []Step) {
