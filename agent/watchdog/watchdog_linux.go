@@ -216,9 +216,10 @@ func (c Config) once(ctx context.Context, again string) error {
 	cmd.Env = append(os.Environ(), againVariable+"="+again, openersVariable+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{child[0], aliveChild, child[1]} // beatFD, parentFD, openersFD
-	// A process group of its own, so that a terminal's Ctrl-Z or a SIGSTOP to
-	// the parent's group does not stop both.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	// A session of its own, so that a terminal's Ctrl-Z or a SIGSTOP to the
+	// parent's group does not stop both, and that its share of the processors is
+	// not that of a terminal's programs (sched(7), autogroup).
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()
 	for _, f := range cmd.ExtraFiles {
 		f.Close()
